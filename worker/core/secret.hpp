@@ -43,7 +43,8 @@ class Secret {
  private:
   void Wipe() noexcept {
     volatile char *bytes = bytes_.data();
-    for (size_t n = 0; n < bytes_.size(); ++n) bytes[n] = 0;
+    for (size_t n = 0; n < bytes_.size(); ++n)
+      bytes[n] = 0;
     bytes_.clear();
   }
 

@@ -1,9 +1,9 @@
 // What a function returns when it can fail.
 //
-// core, http and branch neither throw nor log: they return a Status, or a Result<T> that holds either
-// a value or a Status. A Status is a code (an SQLSTATE, so that it can become a PostgreSQL error as it
-// stands) with a message in PostgreSQL's error style, a detail that says what was seen and a hint
-// that says what to do. None of the texts may ever contain a secret.
+// core, http and branch neither throw nor log: they return a Status, or a Result<T> that holds
+// either a value or a Status. A Status is a code (an SQLSTATE, so that it can become a PostgreSQL
+// error as it stands) with a message in PostgreSQL's error style, a detail that says what was seen
+// and a hint that says what to do. None of the texts may ever contain a secret.
 #pragma once
 
 #include <optional>
