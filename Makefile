@@ -24,11 +24,14 @@ export DEFINES CONTROL
 
 build := build$(if $(SANITIZE),/sanitize)
 suites := unit simulation branch emulator pgtap system contract lint
-cpp = $(patsubst %.cpp,$(build)/%.o,$(wildcard $(1)/*.cpp))
-sources_in = $(if $(wildcard $(1)/*.cpp),$(2))
+# All sources below a folder; the objects they make; $(2) if there are any.
+below = $(sort $(if $(wildcard $(1)),$(shell find $(1) -name '*.cpp')))
+objects = $(patsubst %.cpp,$(build)/%.o,$(call below,$(1)))
+if_any = $(if $(call below,$(1)),$(2))
 # As many jobs as there are processors, unless the caller has said.
 jobs = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
-submake = +@$(MAKE) --no-print-directory
+quiet := --no-print-directory
+submake = +@$(MAKE) $(quiet)
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -45,7 +48,7 @@ help:
 	@echo "make deps        installs the Debian packages that all this needs (as root)"
 	@echo "make clean       removes build/"
 
-all: $(call sources_in,extension,extension) $(call sources_in,worker,worker) \
+all: $(call if_any,extension,extension) $(if $(wildcard worker/*.cpp),worker) \
 	$(if $(wildcard emulator/Makefile),emulator)
 
 # --- The shared libraries ---------------------------------------------------------------------
@@ -86,23 +89,23 @@ $(build)/%.o: %.cpp Makefile $(control)
 	$(compile) -c -o $@ $<
 
 archives := $(addprefix $(build)/,libcore.a libhttp.a libbranch.a)
-$(build)/libcore.a: $(call cpp,worker/core)
-$(build)/libhttp.a: $(call cpp,worker/http)
-$(build)/libbranch.a: $(call cpp,worker/branch)
+$(build)/libcore.a: $(call objects,worker/core)
+$(build)/libhttp.a: $(call objects,worker/http)
+$(build)/libbranch.a: $(call objects,worker/branch)
 $(archives): $(build)/lib%.a: Makefile
 	@mkdir -p $(@D)
 	rm -f $@
 	$(AR) rcs $@ $(filter %.o,$^)
 
 -include $(patsubst %.o,%.d,$(foreach folder,worker/core worker/http worker/branch \
-	tests/unit tests/simulation tests/branch,$(call cpp,$(folder))))
+	tests/unit tests/simulation tests/branch,$(call objects,$(folder))))
 
 # --- Tests --------------------------------------------------------------------------------------
 
 test_programs := $(foreach suite,unit simulation branch,$(build)/tests/$(suite)_tests)
-$(build)/tests/unit_tests: $(call cpp,tests/unit) $(build)/libhttp.a $(build)/libcore.a
-$(build)/tests/simulation_tests: $(call cpp,tests/simulation) $(build)/libcore.a
-$(build)/tests/branch_tests: $(call cpp,tests/branch) $(build)/libbranch.a $(build)/libcore.a
+$(build)/tests/unit_tests: $(call objects,tests/unit) $(build)/libhttp.a $(build)/libcore.a
+$(build)/tests/simulation_tests: $(call objects,tests/simulation) $(build)/libcore.a
+$(build)/tests/branch_tests: $(call objects,tests/branch) $(build)/libbranch.a $(build)/libcore.a
 $(build)/tests/unit_tests: libraries = $(shell pkg-config --libs libcurl)
 $(build)/tests/branch_tests: libraries = $(shell pkg-config --libs libpq)
 $(test_programs): Makefile
@@ -110,11 +113,11 @@ $(test_programs): Makefile
 		-lgtest_main -lgtest $(libraries) -pthread
 
 # What each suite needs; those without sources yet need nothing, and the runner says so.
-needs_unit := $(call sources_in,tests/unit,$(build)/tests/unit_tests)
-needs_simulation := $(call sources_in,tests/simulation,$(build)/tests/simulation_tests)
-needs_branch := $(call sources_in,tests/branch,$(build)/tests/branch_tests)
+needs_unit := $(call if_any,tests/unit,$(build)/tests/unit_tests)
+needs_simulation := $(call if_any,tests/simulation,$(build)/tests/simulation_tests)
+needs_branch := $(call if_any,tests/branch,$(build)/tests/branch_tests)
 needs_emulator := $(if $(wildcard emulator/Makefile),emulator)
-needs_pgtap := $(if $(wildcard extension/*.cpp),install)
+needs_pgtap := $(if $(call below,extension),install)
 needs_system := $(needs_pgtap) $(needs_emulator)
 needs_contract := $(needs_system)
 needs_lint := all
