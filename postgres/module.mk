@@ -15,9 +15,11 @@ OBJS := $(SOURCES:.cpp=.o)
 SHLIB_LINK := $(LIBRARIES) $(SHLIB_LINK) -lstdc++
 
 # Modules are loaded RTLD_GLOBAL: without hidden symbols, two that share an inline function would
-# run each other's. -isystem beats the -I that PGXS adds, and keeps the server's own headers out of
-# -Werror; they use `register` up to version 15.
-PG_CPPFLAGS = -I$(top) -isystem $(shell $(PG_CONFIG) --includedir-server) $(DEFINES) -MMD -MP
+# run each other's. The folders that PGXS adds with -I are named here with -isystem, which wins and
+# keeps the server's headers out of -Werror; both, or else libpq's copy of a header, which may be of
+# another version, would be found before the server's. They use `register` up to version 15.
+PG_CPPFLAGS = -I$(top) -isystem $(shell $(PG_CONFIG) --includedir-server) \
+	-isystem $(shell $(PG_CONFIG) --pkgincludedir)/internal $(DEFINES) -MMD -MP
 PG_CXXFLAGS = -std=c++17 -Wextra $(WERROR) -Wno-register \
 	-fvisibility=hidden -fvisibility-inlines-hidden
 

@@ -39,7 +39,7 @@ def _tidy():
         # A header is seen with each file that includes it.
         found = dict.fromkeys(line for lines in pool.map(one, cpp_files(".cpp")) for line in lines)
     root = os.getcwd() + os.sep
-    return [line.replace(root, "") for line in found]
+    return list(dict.fromkeys(line.replace(root, "").removeprefix("./") for line in found))
 
 
 RULES = [("the sources are formatted (make format)", _formatted),
