@@ -11,7 +11,9 @@ from emulator import Emulator
 from host import wait_until
 from prism import Prism
 
-ZERO = {"durations": "zero"}
+# What is looked at here is the form of the answers: no waiting, and no limits.
+NO_LIMITS = {"durations": "zero", "max_branches": 1000, "rate_per_minute": 0,
+             "arguments": ("--max-root-branches", "1000")}
 
 
 @dataclass
@@ -62,13 +64,14 @@ def npm_programs():
 
 @pytest.fixture(scope="module")
 def emulator():
-    with Emulator(engine="memory", **ZERO) as emulator:
+    with Emulator(engine="memory", **NO_LIMITS) as emulator:
         yield emulator
 
 
 @pytest.fixture(scope="module")
 def prism_proxy(npm_programs, emulator):
-    """The proxy before the emulator. What talks to its `url` is held to the document."""
+    """The proxy before the emulator. What talks to its `url` is held to the document; `refused()`
+    tells what broke it. A module that defines its own `emulator` gets the proxy before that."""
     with Prism(emulator.url) as prism:
         yield prism
 

@@ -60,8 +60,6 @@ def things(direct, project, make_branch):
 
 @pytest.mark.parametrize("path", [
     "/users/me",
-    "/users/me/organizations",
-    "/regions",
     "/projects",
     "/projects?limit=10&search=a",
     "/projects/shared",

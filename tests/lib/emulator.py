@@ -106,6 +106,38 @@ class Emulator:
         except ValueError:
             return status, text.decode(errors="replace")
 
+    def requests(self, since=0):
+        """The requests it met, oldest first; `since`: only those after that one's number."""
+        return self._admin("GET", f"/admin/requests?since={since}")
+
+    def forget_requests(self):
+        self._admin("DELETE", "/admin/requests")
+
+    def state(self):
+        return self._admin("GET", "/admin/state")
+
+    def branch_names(self, project=0):
+        """Of the project with this number or id."""
+        for number, entry in enumerate(self.state()["projects"]):
+            if project in (number, entry["id"]):
+                return {branch["name"] for branch in entry["branches"]}
+        raise AssertionError(f"the emulator has no project {project}")
+
+    def add_fault(self, fault):
+        """{"match": {"method", "path", "nth", "count"}, "do": …}; returns its id."""
+        return self._admin("POST", "/admin/faults", fault)["id"]
+
+    def clear_faults(self):
+        self._admin("DELETE", "/admin/faults")
+
+    def config(self, **settings):
+        return self._admin("POST", "/admin/config", settings)
+
+    def _admin(self, method, path, body=None):
+        status, answer = self.call(method, path, body, base=self.base)
+        assert status in (200, 201), f"{method} {path}: {status} {answer}"
+        return answer
+
     def stop(self, deadline=60):
         """SIGTERM; the emulator stops its clusters."""
         if self.running:
