@@ -7,13 +7,14 @@
 #
 # Variables: PG_MAJOR (15) or PG_CONFIG: the PostgreSQL to build for; CXX, CXXFLAGS; WERROR= for a
 # compiler that warns of more than ours; DESTDIR; SUITE="unit pgtap": what make check runs;
-# SANITIZE=address,undefined: unit and simulation tests under sanitizers.
+# SANITIZE=address,undefined: unit and simulation tests under sanitizers;
+# SINCE=main: clang-tidy looks only at what changed since that commit.
 
 PG_MAJOR ?= 15
 PG_CONFIG ?= $(or $(wildcard /usr/lib/postgresql/$(PG_MAJOR)/bin/pg_config),pg_config)
 WERROR ?= -Werror
 CXXFLAGS ?= -O2 -g
-export PG_MAJOR PG_CONFIG WERROR
+export PG_MAJOR PG_CONFIG WERROR SINCE
 
 control := $(firstword $(wildcard agent_branch.control sql/agent_branch.control))
 # The one place that holds the version is the control file.
@@ -35,7 +36,7 @@ submake = +@$(MAKE) $(quiet)
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all extension worker emulator tests install uninstall demo check lint format deps clean help
+.PHONY: all extension worker emulator libraries tests install uninstall demo check lint format deps clean help
 .PHONY: compile_commands.json
 
 help:
@@ -89,6 +90,7 @@ $(build)/%.o: %.cpp Makefile $(control)
 	$(compile) -c -o $@ $<
 
 archives := $(addprefix $(build)/,libcore.a libhttp.a libbranch.a)
+libraries: $(archives)
 $(build)/libcore.a: $(call objects,worker/core)
 $(build)/libhttp.a: $(call objects,worker/http)
 $(build)/libbranch.a: $(call objects,worker/branch)
