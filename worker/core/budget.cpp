@@ -40,7 +40,8 @@ void RequestBudget::Spend(const std::string &route, Instant now) {
   tokens_ = std::max(0.0, tokens_ - 1);
   std::deque<Instant> &sends = sent_[route];
   sends.push_back(now);
-  while (sends.size() > static_cast<size_t>(burst_)) sends.pop_front();
+  while (sends.size() > static_cast<size_t>(burst_))
+    sends.pop_front();
 }
 
 void RequestBudget::Throttle(Instant until) {

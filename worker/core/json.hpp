@@ -1,7 +1,7 @@
 // Reading and writing JSON without trusting it.
 //
-// Every accessor takes whatever value there is, also none, and returns nothing when it is not of the
-// type asked for: an answer of an API or of a model may be of any shape.
+// Every accessor takes whatever value there is, also none, and returns nothing when it is not of
+// the type asked for: an answer of an API or of a model may be of any shape.
 #pragma once
 
 #include <cstdint>

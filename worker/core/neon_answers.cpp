@@ -32,8 +32,7 @@ void ReadAnnotation(const JsonValue *annotation, NeonBranch *branch) {
   for (const auto &member : values->GetObject()) {
     if (!member.value.IsString()) continue;
     std::string key(member.name.GetString(), member.name.GetStringLength());
-    branch->annotation[key] =
-        std::string(member.value.GetString(), member.value.GetStringLength());
+    branch->annotation[key] = std::string(member.value.GetString(), member.value.GetStringLength());
   }
 }
 
@@ -81,7 +80,9 @@ bool NeonOperation::ended() const {
   return status != "scheduling" && status != "running" && status != "cancelling";
 }
 
-bool NeonOperation::succeeded() const { return status == "finished" || status == "skipped"; }
+bool NeonOperation::succeeded() const {
+  return status == "finished" || status == "skipped";
+}
 
 Result<NeonChange> ParseChange(std::string_view body) {
   // DELETE may answer 204, or 200 with nothing in it.

@@ -1,8 +1,8 @@
 // The part of the Neon API that we speak: requests as values, answers as structs.
 //
 // Fields follow the OpenAPI document of the API (npm package @neondatabase/api-client,
-// public-v2-for-users.gen.yaml). Enumerations are open: states and operation statuses stay text, and
-// what is not known is not an error. Parsers never trust the shape of an answer.
+// public-v2-for-users.gen.yaml). Enumerations are open: states and operation statuses stay text,
+// and what is not known is not an error. Parsers never trust the shape of an answer.
 #pragma once
 
 #include <map>
@@ -35,8 +35,8 @@ struct NeonOperation {
 
   // scheduling, running and cancelling are under way; every other status is final.
   bool ended() const;
-  // finished and skipped. Sources disagree on cancelled: it counts as failure, and the branch itself
-  // is read before anything is concluded from it.
+  // finished and skipped. Sources disagree on cancelled: it counts as failure, and the branch
+  // itself is read before anything is concluded from it.
   bool succeeded() const;
 };
 
@@ -115,8 +115,8 @@ Result<NeonOperationPage> ParseOperationPage(std::string_view body);
 Result<NeonOperation> ParseOperation(std::string_view body);
 Result<Secret> ParseConnectionUri(std::string_view body);
 
-// The pooled form of a URI: `host` in its authority replaced by `pooler_host`, both as the API named
-// them. Empty when `host` does not stand there.
+// The pooled form of a URI: `host` in its authority replaced by `pooler_host`, both as the API
+// named them. Empty when `host` does not stand there.
 Secret WithHost(const Secret &uri, std::string_view host, std::string_view pooler_host);
 
 // The API's error body; texts are cut to 500 bytes and freed of control characters.

@@ -23,7 +23,9 @@ std::string Escape(std::string_view text) {
   return escaped;
 }
 
-std::string ProjectPath(std::string_view project) { return "/projects/" + Escape(project); }
+std::string ProjectPath(std::string_view project) {
+  return "/projects/" + Escape(project);
+}
 
 std::string BranchPath(std::string_view project, std::string_view branch_id) {
   return ProjectPath(project) + "/branches/" + Escape(branch_id);
@@ -59,7 +61,8 @@ NeonRequest CreateBranchRequest(std::string_view project, const BranchSpecificat
   writer.EndArray();
   writer.Key("annotation_value");
   writer.StartObject();
-  for (const auto &[key, value] : branch.annotation) WriteMember(writer, key.c_str(), value);
+  for (const auto &[key, value] : branch.annotation)
+    WriteMember(writer, key.c_str(), value);
   writer.EndObject();
   writer.EndObject();
   return {"POST", ProjectPath(project) + "/branches", buffer.GetString(), "POST branches"};

@@ -3,7 +3,9 @@
 namespace agent_branch {
 namespace {
 
-bool IsContinuation(unsigned char byte) { return (byte & 0xC0) == 0x80; }
+bool IsContinuation(unsigned char byte) {
+  return (byte & 0xC0) == 0x80;
+}
 
 // Length of the well-formed UTF-8 character at the start of `text` (RFC 3629), 0 if there is none.
 size_t CharacterLength(std::string_view text) {
@@ -42,8 +44,12 @@ std::string Clean(std::string_view text, size_t limit, bool keep_lines) {
 
 }  // namespace
 
-std::string CleanText(std::string_view text, size_t limit) { return Clean(text, limit, false); }
+std::string CleanText(std::string_view text, size_t limit) {
+  return Clean(text, limit, false);
+}
 
-std::string CleanLines(std::string_view text, size_t limit) { return Clean(text, limit, true); }
+std::string CleanLines(std::string_view text, size_t limit) {
+  return Clean(text, limit, true);
+}
 
 }  // namespace agent_branch

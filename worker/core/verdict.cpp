@@ -6,22 +6,22 @@ namespace agent_branch {
 namespace {
 
 bool EndsWith(const std::string &text, const std::string &end) {
-  return text.size() >= end.size() &&
-         text.compare(text.size() - end.size(), end.size(), end) == 0;
+  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
 }
 
 bool Contains(const std::string &text, const char *part) {
   return text.find(part) != std::string::npos;
 }
 
-std::string Subject(const NeonRequest &request) { return request.method + " " + request.path; }
+std::string Subject(const NeonRequest &request) {
+  return request.method + " " + request.path;
+}
 
 Verdict Make(VerdictKind kind, const char *sqlstate, std::string message, std::string detail,
              std::string hint) {
   Verdict verdict;
   verdict.kind = kind;
-  verdict.why =
-      Status::Error(sqlstate, std::move(message), std::move(detail), std::move(hint));
+  verdict.why = Status::Error(sqlstate, std::move(message), std::move(detail), std::move(hint));
   return verdict;
 }
 
@@ -39,8 +39,9 @@ std::string Said(const NeonError &error) {
 Verdict JudgeUnprocessable(const NeonRequest &request, const NeonError &error) {
   std::string detail = Detail(request, 422, error);
   if (EndsWith(error.code, "LIMIT_EXCEEDED")) {
-    return Make(VerdictKind::kLimit, "53000", "a limit of the Neon project is reached" + Said(error),
-                detail, "It is tried again when branches are deleted; or raise the plan's limit.");
+    return Make(VerdictKind::kLimit, "53000",
+                "a limit of the Neon project is reached" + Said(error), detail,
+                "It is tried again when branches are deleted; or raise the plan's limit.");
   }
   if (Contains(error.message, "not ready yet")) {
     return Make(VerdictKind::kBusy, "55006", "the Neon branch is not ready yet", detail, {});
@@ -57,8 +58,8 @@ Verdict JudgeStatus(const NeonRequest &request, int status, const NeonError &err
                   "Put a valid key into the file that agent_branch.api_key_file names; it is read "
                   "again by itself.");
     case 403:
-      return Make(VerdictKind::kForbidden, "42501",
-                  "the API key has no access to the Neon project", detail,
+      return Make(VerdictKind::kForbidden, "42501", "the API key has no access to the Neon project",
+                  detail,
                   "Use a key of the organization that owns the project, or one scoped to it.");
     case 404:
       return Make(VerdictKind::kNotFound, "42704", "not found at Neon" + Said(error), detail,
@@ -67,8 +68,8 @@ Verdict JudgeStatus(const NeonRequest &request, int status, const NeonError &err
       return Make(VerdictKind::kExists, "42710", "it exists already at Neon" + Said(error), detail,
                   {});
     case 412:
-      return Make(VerdictKind::kPlan, "0A000", "the Neon plan does not allow a setting" + Said(error),
-                  detail, {});
+      return Make(VerdictKind::kPlan, "0A000",
+                  "the Neon plan does not allow a setting" + Said(error), detail, {});
     case 422:
       return JudgeUnprocessable(request, error);
     case 423:

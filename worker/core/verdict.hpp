@@ -1,9 +1,9 @@
 // What an API exchange means: done, refused, to be sent again, or unknown.
 //
-// The rules are those of the API's own error document (GeneralError in public-v2-for-users.gen.yaml):
-// 423 and 503 mean that nothing happened and are always safe to repeat, and so is 429; any other
-// failure of a change may or may not have had its effect, and is reconciled before anything is sent
-// again.
+// The rules are those of the API's own error document (GeneralError in
+// public-v2-for-users.gen.yaml): 423 and 503 mean that nothing happened and are always safe to
+// repeat, and so is 429; any other failure of a change may or may not have had its effect, and is
+// reconciled before anything is sent again.
 #pragma once
 
 #include <chrono>
