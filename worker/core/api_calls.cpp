@@ -28,6 +28,8 @@ struct ApiCalls::Call {
   bool is_change() const { return call.request.is_change(); }
 };
 
+ApiCalls::ApiCalls(Parts parts) : parts_(parts) {}
+
 ApiCalls::~ApiCalls() = default;
 
 ApiCalls::KeyState &ApiCalls::KeyOf(const Project &project) {

@@ -58,7 +58,10 @@ class ApiCalls {
     Random *random = nullptr;
     const Settings *settings = nullptr;
   };
-  explicit ApiCalls(Parts parts) : parts_(parts) {}
+  explicit ApiCalls(Parts parts);
+  ~ApiCalls();
+  ApiCalls(const ApiCalls &) = delete;
+  ApiCalls &operator=(const ApiCalls &) = delete;
 
   uint64_t Enqueue(ApiCall call);
   // Takes a call back, if it has not been sent or changes nothing. False: it has to be waited for.
@@ -111,11 +114,6 @@ class ApiCalls {
   size_t waiting_ = 0;
   size_t under_way_ = 0;
   int64_t sent_total_ = 0;
-
- public:
-  ~ApiCalls();
-  ApiCalls(const ApiCalls &) = delete;
-  ApiCalls &operator=(const ApiCalls &) = delete;
 };
 
 }  // namespace agent_branch

@@ -14,8 +14,7 @@ constexpr milliseconds kLongest{2'000};
 
 }  // namespace
 
-void Operations::Watch(Project *project, const std::vector<NeonOperation> &operations,
-                       Done done) {
+void Operations::Watch(Project *project, const std::vector<NeonOperation> &operations, Done done) {
   Waiting waiting;
   waiting.done = std::move(done);
   for (const NeonOperation &operation : operations) {
@@ -54,10 +53,8 @@ void Operations::Add(Project *project, Waiting waiting) {
   ++project->operations_under_way;
   Instant now = clock_->Now();
   poller.since = now;
-  poller.interval = poller.expected.count() > 0 ? poller.expected : kFirstGuess;
-  if (poller.waiting.size() == 1 || poller.next > now + poller.interval) {
-    poller.next = now + poller.interval;
-  }
+  milliseconds guess = poller.expected.count() > 0 ? poller.expected : kFirstGuess;
+  if (poller.waiting.size() == 1 || poller.next > now + guess) poller.next = now + guess;
 }
 
 void Operations::Advance() {
@@ -115,7 +112,8 @@ void Operations::OnList(Project *project, const ApiAnswer &answer) {
     }
   }
   // Newer operations pushed them off the page, or the list lags behind the answer that named them.
-  for (const std::string &id : missing) AskOne(project, id);
+  for (const std::string &id : missing)
+    AskOne(project, id);
   Settle(project, poller);
 }
 
@@ -151,10 +149,11 @@ void Operations::Ended(Project *project, const NeonOperation &operation) {
 }
 
 void Operations::Schedule(Poller &poller) {
-  // After the guess was too short: a part of it more each time.
-  milliseconds base = poller.expected.count() > 0 ? poller.expected / 4 : poller.interval / 2;
-  poller.interval = std::clamp(std::max(base, poller.interval / 3), kShortest, kLongest);
-  poller.next = clock_->Now() + poller.interval;
+  // A little more at a time while it is about due; when it takes longer than ever, a third more.
+  milliseconds elapsed = clock_->Now() - poller.since;
+  bool about_due = elapsed < poller.expected * 3 / 2;
+  milliseconds interval = about_due ? poller.expected / 10 : elapsed / 3;
+  poller.next = clock_->Now() + std::clamp(interval, kShortest, kLongest);
 }
 
 void Operations::Settle(Project *project, Poller &poller) {

@@ -1,8 +1,8 @@
 // Waiting for operations at Neon: one list call a project, however many wait.
 //
 // A 2xx answer to a change is a receipt, not the end of it: the change is over when every operation
-// of the answer has ended (reference/api, "Operations"). The interval follows what operations of the
-// project took before, so that an answer is neither late nor asked for in vain.
+// of the answer has ended (reference/api, "Operations"). The interval follows what operations of
+// the project took before, so that an answer is neither late nor asked for in vain.
 #pragma once
 
 #include <functional>
@@ -45,7 +45,6 @@ class Operations {
     std::vector<Waiting> waiting;
     Instant since{0};
     Instant next{0};
-    milliseconds interval{0};
     milliseconds expected{0};  // what the last ones took; 0: not known
     bool asking = false;
   };
