@@ -68,6 +68,7 @@ std::vector<NeonConnectionUri> ReadUris(const JsonValue *object) {
   for (const JsonValue &value : array->GetArray()) {
     const JsonValue *parameters = JsonMember(&value, "connection_parameters");
     NeonConnectionUri uri{Secret(JsonString(&value, "connection_uri")),
+                          JsonString(parameters, "database"), JsonString(parameters, "role"),
                           JsonString(parameters, "host"), JsonString(parameters, "pooler_host")};
     if (!uri.uri.empty()) uris.push_back(std::move(uri));
   }

@@ -55,6 +55,8 @@ struct NeonBranch {
 
 struct NeonConnectionUri {
   Secret uri;
+  std::string database;
+  std::string role;
   std::string host;
   std::string pooler_host;
 };
