@@ -117,6 +117,7 @@ CREATE TABLE agent_branch.merge (
 	requested_at timestamptz NOT NULL DEFAULT now(),
 	started_at timestamptz,
 	finished_at timestamptz,
+	accepted boolean NOT NULL DEFAULT false,
 	base_fingerprint text,
 	parent_fingerprint text,
 	parent_reset_at text,
@@ -125,6 +126,7 @@ CREATE TABLE agent_branch.merge (
 	reason text
 );
 COMMENT ON TABLE agent_branch.merge IS 'one row a merge that was asked for: what was compared, what was done';
+COMMENT ON COLUMN agent_branch.merge.accepted IS 'Neon took the restore: from here on the merge is waited for, never begun anew';
 COMMENT ON COLUMN agent_branch.merge.id IS 'the id of the request that asked for it';
 COMMENT ON COLUMN agent_branch.merge.parent_reset_at IS 'the parent''s last_reset_at right before the restore: the pre-image that an unknown outcome is held against';
 COMMENT ON COLUMN agent_branch.merge.backup_name IS 'preserve_under_name of the restore, unique to this merge: that it exists proves the restore';

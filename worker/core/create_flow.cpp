@@ -156,12 +156,6 @@ void CreateFlow::TakeUris(Session &session, const NeonChange &created) {
   }
 }
 
-void CreateFlow::CloseStep(Session &session, bool done, const std::string &outcome) {
-  if (session.step) desk_->journal().Record(*session.step, done, outcome);
-  session.step.reset();
-  session.uncertain = false;
-}
-
 void CreateFlow::Reconcile(Session &session) {
   auto on_found = [this](Session &asked, const Result<std::vector<NeonBranch>> &named) {
     if (!named.ok()) {
@@ -171,7 +165,7 @@ void CreateFlow::Reconcile(Session &session) {
     if (named->empty()) {
       // Should the lost request still arrive, the name makes the next one fail with 409, which
       // leads back here.
-      CloseStep(asked, false, "no branch of that name exists");
+      desk_->CloseStep(asked, false, "no branch of that name exists");
       desk_->Save(asked);
       return;
     }
@@ -179,7 +173,7 @@ void CreateFlow::Reconcile(Session &session) {
     const Project &project = desk_->ProjectOf(asked);
     auto kept = project.kept.find(branch.id);
     if (kept != project.kept.end()) {
-      CloseStep(asked, false, "the name is held by a branch of a finished session");
+      desk_->CloseStep(asked, false, "the name is held by a branch of a finished session");
       FreeName(asked, kept->second);
       return;
     }
@@ -204,11 +198,11 @@ void CreateFlow::Adopt(Session &session, const NeonBranch &branch) {
               installation->second == desk_->world().installation_id &&
               owner->second == session.row.uuid;
   if (!ours) {
-    CloseStep(session, false, "a branch of that name exists that is not this session's");
+    desk_->CloseStep(session, false, "a branch of that name exists that is not this session's");
     desk_->Fail(session, NameTaken(session));
     return;
   }
-  CloseStep(session, true, "found by name and annotation");
+  desk_->CloseStep(session, true, "found by name and annotation");
   session.row.branch_id = branch.id;
   session.row.branch_expires_at = ParseTimestamp(branch.expires_at);
   session.failures = 0;

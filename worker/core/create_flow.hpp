@@ -28,8 +28,8 @@ class CreateFlow {
   void Reconcile(Session &session);
   void Adopt(Session &session, const NeonBranch &branch);
   void FreeName(Session &session, const KeptBranchRow &kept);
-  void CloseStep(Session &session, bool done, const std::string &outcome);
   void OnOperations(Session &session, const std::vector<NeonOperation> &failed);
+  bool FetchedByAnother(const Session &session);
   void FetchUri(Session &session, bool pooled);
   void FetchParentUri(Session &session, bool pooled);
   void SaveUri(Session &session, bool pooled, Secret uri);

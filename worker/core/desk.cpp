@@ -201,9 +201,9 @@ void Desk::ResumeOperations(Session &session, OnFailures then) {
   parts_.operations->WatchIds(&ProjectOf(session), ids, std::move(done));
 }
 
-void Desk::AwaitBranch(Session &session, OnFailures then) {
+void Desk::AwaitBranch(Session &session, const std::string &branch_id, OnFailures then) {
   Operations::Done done = OnOperationsEnded(session, std::move(then));
-  parts_.operations->WatchBranch(&ProjectOf(session), session.row.branch_id, std::move(done));
+  parts_.operations->WatchBranch(&ProjectOf(session), branch_id, std::move(done));
 }
 
 void Desk::Run(Session &session, BranchTask task, OnEvent then) {
@@ -237,6 +237,52 @@ void Desk::Commit(Session &session, OnSession then) {
     Resume(*committed);
     then(*committed);
   });
+}
+
+void Desk::Intend(Session &session, StepKind kind, std::string target, OnSession then) {
+  session.step = parts_.journal->Intend(ProjectOf(session), session.row.id, kind, std::move(target),
+                                        [this, id = session.row.id, then = std::move(then)] {
+                                          Session *committed = parts_.world->FindSession(id);
+                                          if (committed == nullptr) return;
+                                          Resume(*committed);
+                                          then(*committed);
+                                        });
+  Save(session);
+  Begin(session, Activity::kCommit, 0);
+}
+
+void Desk::CloseStep(Session &session, bool done, const std::string &outcome) {
+  if (session.step) parts_.journal->Record(*session.step, done, outcome);
+  session.step.reset();
+  session.uncertain = false;
+}
+
+void Desk::TryAgainIfBranchExists(Session &session, const Status &why) {
+  constexpr int kFailuresWorthAsking = 3;
+  if ((session.failures + 1) % kFailuresWorthAsking != 0) {
+    TryAgain(session, why);
+    return;
+  }
+  const Project &project = ProjectOf(session);
+  auto on_branch = [this, why](Session &asked, const ApiAnswer &answer) {
+    if (answer.verdict.kind != VerdictKind::kNotFound) {
+      TryAgain(asked, why);
+      return;
+    }
+    // A key that lost its scope says 404 too: the project itself must answer.
+    auto on_project = [this, why](Session &confirmed, const ApiAnswer &found) {
+      if (found.verdict.kind != VerdictKind::kDone) {
+        TryAgain(confirmed, found.verdict.why);
+        return;
+      }
+      CloseStep(confirmed, false, "the branch is gone");
+      Fail(confirmed, Status::Error("55000", "the branch no longer exists at Neon", why.message(),
+                                    "Discard the session and create it again."));
+    };
+    Ask(asked, Priority::kCleanup, GetProjectRequest(ProjectOf(asked).row.neon_id), on_project);
+  };
+  Ask(session, Priority::kCleanup, GetBranchRequest(project.row.neon_id, session.row.branch_id),
+      on_branch);
 }
 
 void Desk::Interrupt(Session &session) {

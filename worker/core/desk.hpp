@@ -73,9 +73,15 @@ class Desk {
                        OnFailures then);
   // Waits for those that the row names, after a restart.
   void ResumeOperations(Session &session, OnFailures then);
-  void AwaitBranch(Session &session, OnFailures then);
+  void AwaitBranch(Session &session, const std::string &branch_id, OnFailures then);
   // Runs a task; its id and kind of events are the runner's. `then` sees every event.
   void Run(Session &session, BranchTask task, OnEvent then);
+  // Opens a step and goes on once it is committed: for effects that are no API calls.
+  void Intend(Session &session, StepKind kind, std::string target, OnSession then);
+  // Closes the session's open step: done, or without effect.
+  void CloseStep(Session &session, bool done, const std::string &outcome);
+  // After failures to reach the branch: fails the session when Neon no longer has the branch.
+  void TryAgainIfBranchExists(Session &session, const Status &why);
   // Saves the session and goes on once that is committed.
   void Commit(Session &session, OnSession then);
 

@@ -106,6 +106,7 @@ struct MergeRow {
   std::string strategy;
   std::string on_drift;
   std::string status = "queued";
+  bool accepted = false;  // Neon took the restore
   std::string base_fingerprint;
   std::string parent_fingerprint;
   std::string parent_reset_at;

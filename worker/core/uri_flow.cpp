@@ -17,15 +17,21 @@ Status NoUri(const Project &project, const ApiAnswer &answer) {
 
 }  // namespace
 
+bool CreateFlow::FetchedByAnother(const Session &session) {
+  int64_t by = desk_->ProjectOf(session).parent_uris_by;
+  const Session *other = by == session.row.id ? nullptr : desk_->world().FindSession(by);
+  return other != nullptr && other->activity == Activity::kCall;
+}
+
 bool CreateFlow::HaveUris(Session &session) {
   Project &project = desk_->ProjectOf(session);
   if (session.uri.empty()) {
     FetchUri(session, false);
   } else if (session.pooled_uri.empty()) {
     FetchUri(session, true);
-  } else if (project.parent_uri.empty() && !project.fetching_parent_uris) {
+  } else if (project.parent_uri.empty() && !FetchedByAnother(session)) {
     FetchParentUri(session, false);
-  } else if (project.parent_pooled_uri.empty() && !project.fetching_parent_uris) {
+  } else if (project.parent_pooled_uri.empty() && !FetchedByAnother(session)) {
     FetchParentUri(session, true);
   } else {
     return true;
@@ -60,13 +66,13 @@ void CreateFlow::FetchUri(Session &session, bool pooled) {
 
 void CreateFlow::FetchParentUri(Session &session, bool pooled) {
   Project &project = desk_->ProjectOf(session);
-  project.fetching_parent_uris = true;
+  project.parent_uris_by = session.row.id;
   NeonRequest request = ConnectionUriRequest(project.row.neon_id, session.row.parent_branch_id,
                                              project.row.database, project.row.role, pooled);
   desk_->Ask(session, Priority::kCreate, std::move(request),
              [this, pooled](Session &asked, const ApiAnswer &answer) {
                Project &owner = desk_->ProjectOf(asked);
-               owner.fetching_parent_uris = false;
+               owner.parent_uris_by = 0;
                Result<Secret> uri = ParseConnectionUri(answer.body);
                if (answer.verdict.kind != VerdictKind::kDone || !uri.ok()) {
                  desk_->TryAgain(asked, NoUri(owner, answer));

@@ -59,7 +59,7 @@ struct Project {
   bool busy() const { return changes_under_way > 0 || operations_under_way > 0; }
 
   int64_t merging_session = 0;
-  bool fetching_parent_uris = false;
+  int64_t parent_uris_by = 0;  // the session that fetches them
   Secret parent_uri;
   Secret parent_pooled_uri;
   std::string parent_connection_key() const { return "parent of " + row.neon_id; }
@@ -67,6 +67,7 @@ struct Project {
   std::map<std::string, KeptBranchRow> kept;  // by branch id
   bool retire_wanted = false;
   bool retiring = false;
+  Instant retire_at{0};
 };
 
 struct World {
