@@ -208,7 +208,7 @@ void CreateFlow::Adopt(Session &session, const NeonBranch &branch) {
   session.failures = 0;
   desk_->ShowTrouble(session, Status());
   desk_->Save(session);
-  desk_->AwaitBranch(session,
+  desk_->AwaitBranch(session, branch.id,
                      [this](Session &waited, const auto &failed) { OnOperations(waited, failed); });
 }
 

@@ -67,11 +67,15 @@ void Desk::Fail(Session &session, const Status &why) {
   session.migrations.clear();
   if (session.row.goal == Goal::kMerge) session.row.goal = Goal::kNone;
   session.row.state = SessionState::kFailed;
+  session.failures = 0;
+  SetReason(session, why);
+  Resume(session);
+}
+
+void Desk::SetReason(Session &session, const Status &why) {
   session.row.error = ErrorText(why);
   session.row.error_hint = CleanLines(why.hint(), kMaxError);
-  session.failures = 0;
   Save(session);
-  Resume(session);
 }
 
 void Desk::ShowTrouble(Session &session, const Status &why) {

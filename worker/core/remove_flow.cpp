@@ -15,7 +15,7 @@ void RemoveFlow::Drive(Session &session) {
   session.uncertain = false;
   if (!session.row.operations.empty()) {
     desk_->ResumeOperations(session, [](Session &, const auto &) {});
-  } else if (session.row.branch_id.empty()) {
+  } else if (session.row.branch_id.empty() || session.branch_gone) {
     Finish(session);
   } else if (session.row.pinned) {
     Pin(session);
@@ -56,8 +56,7 @@ void RemoveFlow::OnDeleted(Session &session, const ApiAnswer &answer) {
   desk_->AwaitOperations(session, deleted->operations, [this](Session &gone, const auto &failed) {
     // Deleting what did not go is safe, so a failed operation means: once more.
     if (!failed.empty()) return;
-    gone.row.branch_id.clear();
-    desk_->Save(gone);
+    gone.branch_gone = true;
   });
 }
 
@@ -70,8 +69,7 @@ void RemoveFlow::ConfirmGone(Session &session) {
                  desk_->TryAgain(asked, answer.verdict.why);
                  return;
                }
-               asked.row.branch_id.clear();
-               desk_->Save(asked);
+               asked.branch_gone = true;
              });
 }
 

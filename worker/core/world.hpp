@@ -27,6 +27,9 @@ enum class Activity {
   kPause,       // wake_at
 };
 
+// Where a merge by restore is; begun anew after a crash, unless Neon had accepted the restore.
+enum class MergePhase { kCheck, kCompare, kRestore };
+
 struct Session {
   SessionRow row;
   std::deque<MigrationRow> migrations;  // queued and running, by ordinal
@@ -41,7 +44,9 @@ struct Session {
   int failures = 0;  // in a row, of what is being tried
 
   bool parent_checked = false;
-  bool base_checked = false;
+  bool branch_gone = false;
+  MergePhase merge_phase = MergePhase::kCheck;
+  std::string merge_fence;   // why the parent is another one than the session began with, if it is
   int64_t expiry_asked = 0;  // the expiry Neon was last asked for
   Secret uri;
   Secret pooled_uri;
