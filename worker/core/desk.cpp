@@ -30,7 +30,8 @@ bool IsSettled(const Session &session, int64_t now) {
   const SessionRow &row = session.row;
   if (row.finished) return true;
   return IsResting(row.state) && row.goal == Goal::kNone && session.migrations.empty() &&
-         row.operations.empty() && !session.step && !ExpiryDiffers(session, now);
+         row.operations.empty() && !session.step &&
+         (session.branch_gone || !ExpiryDiffers(session, now));
 }
 
 std::string ErrorText(const Status &why) {
@@ -65,6 +66,12 @@ void Desk::Fail(Session &session, const Status &why) {
     parts_.journal->Add(migration);
   }
   session.migrations.clear();
+  if (session.merge) {
+    session.merge->status = "cancelled";
+    session.merge->reason = CleanText(why.message(), kMaxError);
+    parts_.journal->Add(*session.merge);
+    session.merge.reset();
+  }
   if (session.row.goal == Goal::kMerge) session.row.goal = Goal::kNone;
   session.row.state = SessionState::kFailed;
   session.failures = 0;
@@ -280,6 +287,7 @@ void Desk::TryAgainIfBranchExists(Session &session, const Status &why) {
         return;
       }
       CloseStep(confirmed, false, "the branch is gone");
+      confirmed.branch_gone = true;
       Fail(confirmed, Status::Error("55000", "the branch no longer exists at Neon", why.message(),
                                     "Discard the session and create it again."));
     };

@@ -93,6 +93,7 @@ class Desk {
   // Makes the session ready to be driven.
   void Resume(Session &session);
   std::set<int64_t> TakeRunnable();
+  bool has_runnable() const { return !runnable_.empty(); }
 
  private:
   void Begin(Session &session, Activity activity, uint64_t id);

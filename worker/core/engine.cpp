@@ -254,15 +254,16 @@ void Engine::DriveResting(Session &session) {
     session.expiry_asked = 0;
     desk_.Save(session);
   }
+  bool has_branch = !session.row.branch_id.empty() && !session.branch_gone;
   if (session.row.goal == Goal::kDiscard || session.row.goal == Goal::kExpire) {
     desk_.MoveTo(session, SessionState::kDiscarding);
-  } else if (!session.row.branch_id.empty() && !create_.HaveUris(session)) {
+  } else if (has_branch && !create_.HaveUris(session)) {
     return;
   } else if (!session.migrations.empty()) {
     desk_.MoveTo(session, SessionState::kMigrating);
   } else if (session.row.goal == Goal::kMerge) {
     desk_.MoveTo(session, SessionState::kMerging);
-  } else if (ExpiryDiffers(session, parts_.clock->UnixTime())) {
+  } else if (has_branch && ExpiryDiffers(session, parts_.clock->UnixTime())) {
     SetExpiry(session);
   } else if (!session.row.settled) {
     desk_.Save(session);
@@ -285,7 +286,7 @@ void Engine::SetExpiry(Session &session) {
                    }
                  } else if (answer.verdict.kind != VerdictKind::kRefused) {
                    asked.expiry_asked = 0;
-                   desk_.TryAgain(asked, answer.verdict.why);
+                   desk_.TryAgainIfBranchExists(asked, answer.verdict.why);
                  }
                  desk_.Save(asked);
                });

@@ -39,6 +39,8 @@ class Engine {
 
   // Moves everything on that can move.
   void Advance();
+  // Whether a commit made something movable, so that another Advance() is due at once.
+  bool HasWork() const { return desk_.has_runnable(); }
   bool HasBatch() const { return !journal_.empty(); }
   const Batch &batch() const { return journal_.batch(); }
   // Sessions that the batch changes.

@@ -147,8 +147,6 @@ void RestoreMerge::RefuseDrift(Session &session, const std::string &parent_objec
   Result<std::string> base = desk_->store().SnapshotObjects(session.row.base_fingerprint);
   std::vector<ConflictRow> drift;
   if (base.ok()) drift = FindDrift(base.value(), parent_objects, kMaxConflicts);
-  std::string detail =
-      session.merge_fence.empty() ? "" : "It seems that " + session.merge_fence + ". ";
   if (!session.merge_fence.empty()) {
     ConflictRow restored;
     restored.object = "branch " + project.parent;
@@ -157,7 +155,8 @@ void RestoreMerge::RefuseDrift(Session &session, const std::string &parent_objec
     restored.parent_hash = session.merge->parent_reset_at;
     drift.insert(drift.begin(), restored);
   }
-  detail += "Since then: " + DescribeDrift(drift) + ".";
+  std::string detail = DescribeDrift(drift) + ".";
+  if (!session.merge_fence.empty()) detail += " It is told by this: " + session.merge_fence + ".";
   std::string what = session.row.base_fingerprint == session.merge->parent_fingerprint
                          ? "parent branch \"" + project.parent + "\" was merged into"
                          : "the schema of parent branch \"" + project.parent + "\" changed";

@@ -52,7 +52,7 @@ void CreateFlow::FetchUri(Session &session, bool pooled) {
   desk_->Ask(session, Priority::kCreate, std::move(request),
              [this, pooled](Session &asked, const ApiAnswer &answer) {
                if (answer.verdict.kind != VerdictKind::kDone) {
-                 desk_->TryAgain(asked, NoUri(desk_->ProjectOf(asked), answer));
+                 desk_->TryAgainIfBranchExists(asked, NoUri(desk_->ProjectOf(asked), answer));
                  return;
                }
                Result<Secret> uri = ParseConnectionUri(answer.body);
