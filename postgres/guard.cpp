@@ -72,6 +72,10 @@ void RaiseStatus(const Status &status) {
   throw PgException(MakeError(status));
 }
 
+void Raise(const char *sqlstate, std::string message, std::string detail, std::string hint) {
+  RaiseStatus(Status::Error(sqlstate, std::move(message), std::move(detail), std::move(hint)));
+}
+
 void LogError(int level, const char *what, const PgError &error) noexcept {
   auto report = [&] {
     ereport(level,
@@ -144,17 +148,5 @@ PgError CurrentException() noexcept {
 }
 
 }  // namespace guard
-
-void RunThenCleanUp(void (*run)(void *), void (*cleanup)(void *), void *arg) {
-  PG_TRY();
-  { run(arg); }
-  PG_CATCH();
-  {
-    cleanup(arg);
-    PG_RE_THROW();
-  }
-  PG_END_TRY();
-  cleanup(arg);
-}
 
 }  // namespace agent_branch

@@ -57,6 +57,8 @@ Status StatusOf(const PgError &error);
 
 // Throws a PgException of the Status, which is not ok().
 [[noreturn]] void RaiseStatus(const Status &status);
+[[noreturn]] void Raise(const char *sqlstate, std::string message, std::string detail = {},
+                        std::string hint = {});
 
 // ereport(level) for a level below ERROR. `what` says what was being done and may be null.
 void LogError(int level, const char *what, const PgError &error) noexcept;
@@ -125,10 +127,6 @@ void EnterMain(Datum argument) {
   }
   guard::Report(error);
 }
-
-// Runs `run` and then, whether it raised or not, `cleanup`; both are called by PostgreSQL's rules
-// (an ERROR passes through). For hooks, which hold no C++ objects.
-void RunThenCleanUp(void (*run)(void *), void (*cleanup)(void *), void *arg);
 
 }  // namespace agent_branch
 

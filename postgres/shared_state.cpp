@@ -116,14 +116,8 @@ void DetachWorker(int, Datum) {
   WakeLauncherUnderLock();
 }
 
-void ClearPausesOfThisProcess(int, Datum) {
-  Locked locked;
-  for (Pause &pause : state->pauses) {
-    if (pause.database == InvalidOid || pause.pid != MyProcPid) continue;
-    AddProbeUnderLock(pause.database);
-    pause.database = InvalidOid;
-  }
-  WakeLauncherUnderLock();
+void UnpauseAtExit(int, Datum) {
+  UnpauseDatabases();
 }
 
 WaitChannel &ChannelOf(int64_t session_id) {
@@ -307,7 +301,7 @@ std::optional<WorkerSlot> FindWorkerSlot(Oid database) {
 
 void PauseDatabase(Oid database) {
   if (!pauses_cleared_at_exit) {
-    before_shmem_exit(ClearPausesOfThisProcess, Datum{0});
+    before_shmem_exit(UnpauseAtExit, Datum{0});
     pauses_cleared_at_exit = true;
   }
   // No guard object here: PauseUnderLock() raises, and abort releases the lock then.
@@ -336,14 +330,13 @@ bool WaitForWorkerExit(Oid database, long timeout_ms) {
   }
 }
 
-void UnpauseDatabase(Oid database) noexcept {
+void UnpauseDatabases() noexcept {
   Locked locked;
   for (Pause &pause : state->pauses) {
-    if (pause.database != database || pause.pid != MyProcPid) continue;
+    if (pause.database == InvalidOid || pause.pid != MyProcPid) continue;
+    AddProbeUnderLock(pause.database);
     pause.database = InvalidOid;
-    break;
   }
-  AddProbeUnderLock(database);
   WakeLauncherUnderLock();
 }
 
@@ -356,6 +349,7 @@ uint64_t SessionGeneration(int64_t session_id) {
 bool WaitForSession(int64_t session_id, uint64_t generation, long timeout_ms) {
   WaitChannel &channel = ChannelOf(session_id);
   return CallPg([&] {
+    InvalidateCatalogSnapshotConditionally();  // it would hold back vacuum for as long as we sleep
     // Prepared first and compared after: a broadcast in between is seen by the one or the other.
     ConditionVariablePrepareToSleep(&channel.changed);
     bool changed = pg_atomic_read_u64(&channel.generation) != generation;
@@ -370,6 +364,14 @@ void BroadcastSession(int64_t session_id) {
   WaitChannel &channel = ChannelOf(session_id);
   pg_atomic_fetch_add_u64(&channel.generation, 1);
   ConditionVariableBroadcast(&channel.changed);
+}
+
+void BroadcastAllSessions() {
+  if (state == nullptr) return;
+  for (WaitChannel &channel : state->channels) {
+    pg_atomic_fetch_add_u64(&channel.generation, 1);
+    ConditionVariableBroadcast(&channel.changed);
+  }
 }
 
 }  // namespace agent_branch

@@ -108,8 +108,8 @@ void PauseDatabase(Oid database);
 // Waits until no worker is connected to it, at most that long; interruptible. Plain PostgreSQL
 // code: an ERROR passes through.
 bool WaitForWorkerExit(Oid database, long timeout_ms);
-// Does not raise; wakes the launcher to look at the database again.
-void UnpauseDatabase(Oid database) noexcept;
+// All that this process paused. Does not raise; wakes the launcher to look at them again.
+void UnpauseDatabases() noexcept;
 
 // --- Waiting for a session (agent_wait, agent_connection_uri) ---
 
@@ -119,5 +119,6 @@ uint64_t SessionGeneration(int64_t session_id);
 bool WaitForSession(int64_t session_id, uint64_t generation, long timeout_ms);
 // Wakes those who wait for this session of MyDatabaseId; called after the commit that changed it.
 void BroadcastSession(int64_t session_id);
+void BroadcastAllSessions();
 
 }  // namespace agent_branch

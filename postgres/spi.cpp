@@ -93,7 +93,10 @@ SPIPlanPtr PlanOf(const char *sql, const std::vector<Oid> &types) {
 }
 
 int ExecuteWith(SPIPlanPtr plan, Arguments &arguments, Snapshot snapshot) {
-  if (snapshot == Snapshot::kLatest) PushActiveSnapshot(GetLatestSnapshot());
+  if (snapshot == Snapshot::kLatest) {
+    CommandCounterIncrement();  // so that it shows what this transaction did as well
+    PushActiveSnapshot(GetLatestSnapshot());
+  }
   int code = SPI_execute_plan(plan, arguments.values.data(), arguments.nulls.c_str(),
                               snapshot != Snapshot::kFresh, 0);
   if (snapshot == Snapshot::kLatest) PopActiveSnapshot();
