@@ -1,30 +1,33 @@
-// The one place that includes RapidJSON.
+// RapidJSON as this project uses it; nothing includes its headers but through this file.
 //
-// Its assertions abort by default, which in the worker would restart the user's whole cluster: here
-// they do nothing, and every access goes through json.hpp, which looks before it touches. The
-// namespace is our own, so that another module in the same server process with another RapidJSON
-// cannot share symbols with ours. Parsing is iterative: nested input must not use up the stack.
+// Its assertions abort the process by default (a wrong accessor on a value of another type is
+// enough), and an abort in a backend or a worker restarts the whole cluster: here they throw, and
+// the guards at PostgreSQL's boundary turn that into an error. Its default parser recurses: text
+// from outside is parsed with kJsonParseFlags, which does not. Its own Accept() still does, so what
+// came from outside is never written back with it.
+//
+// The namespace is ours, because extensions share one symbol table.
 #pragma once
 
-#define RAPIDJSON_ASSERT(condition) ((void)0)
-#define RAPIDJSON_NOEXCEPT_ASSERT(condition) ((void)0)
-#define RAPIDJSON_NAMESPACE agent_branch_rapidjson
-#define RAPIDJSON_NAMESPACE_BEGIN namespace agent_branch_rapidjson {
-#define RAPIDJSON_NAMESPACE_END }
-#define RAPIDJSON_HAS_STDSTRING 1
+#include <stdexcept>
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wclass-memaccess"
+#define RAPIDJSON_NAMESPACE agent_branch_rapidjson
+#define RAPIDJSON_HAS_STDSTRING 1
+#define RAPIDJSON_ASSERT(condition) \
+  ((condition) ? static_cast<void>(0) : throw std::logic_error("JSON value of another type"))
+// Where RapidJSON promises not to throw, nothing is checked.
+#define RAPIDJSON_NOEXCEPT_ASSERT(condition) static_cast<void>(0)
+
 #include <rapidjson/document.h>
+#include <rapidjson/error/en.h>
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
-#pragma GCC diagnostic pop
 
 namespace agent_branch {
 
 namespace rapidjson = agent_branch_rapidjson;
 
 constexpr unsigned kJsonParseFlags =
-    rapidjson::kParseIterativeFlag | rapidjson::kParseFullPrecisionFlag;
+    agent_branch_rapidjson::kParseIterativeFlag | agent_branch_rapidjson::kParseFullPrecisionFlag;
 
 }  // namespace agent_branch
