@@ -112,19 +112,24 @@ std::vector<Step> Service::DeleteSteps(Project &project, Branch &branch) {
   return steps;
 }
 
-Step Service::ApplyStep(Project &project, Branch &branch, const std::string &database,
-                        std::vector<std::string> statements, std::function<void()> succeeded) {
+Step Service::ApplyStep(Project &project, Branch &branch, std::vector<std::string> statements,
+                        Contents before) {
   Step step;
   step.operation = NewOperation(project, "apply_config", branch.id);
   step.delay_first = true;
   std::string timeline = branch.timeline;
   auto endpoint_ids = branch.endpoint_ids;
-  step.work = [this, timeline, database, statements, endpoint_ids](Engine::Done done) {
+  step.work = [this, timeline, statements, endpoint_ids](Engine::Done done) {
     for (const std::string &endpoint_id : endpoint_ids)
       engine.DropConnections(endpoint_id);
-    engine.Execute(timeline, database, statements, done);
+    engine.Execute(timeline, "postgres", statements, done);
   };
-  step.succeeded = std::move(succeeded);
+  step.failed = [this, project_id = project.id, branch_id = branch.id, before] {
+    Branch *unchanged = projects[project_id].FindAnyBranch(branch_id);
+    if (unchanged == nullptr) return;
+    unchanged->roles = before.roles;
+    unchanged->databases = before.databases;
+  };
   return step;
 }
 

@@ -71,12 +71,13 @@ Response CreateDatabase(Service &service, Call &call) {
   }
   service.RequireUnlocked(project, {branch.id});
   service.RequireReady(branch);
+  Contents before(branch);
   branch.databases.push_back(database);
   std::vector<Step> steps;
   steps.push_back(service.ApplyStep(
-      project, branch, "postgres",
+      project, branch,
       {"CREATE DATABASE " + QuoteName(database.name) + " OWNER " + QuoteName(database.owner_name)},
-      nullptr));
+      before));
   return DatabaseAnswer(service, branch, database, std::move(steps), call.fate, 201);
 }
 
@@ -96,6 +97,7 @@ Response UpdateDatabase(Service &service, Call &call) {
   }
   service.RequireUnlocked(project, {branch.id});
   service.RequireReady(branch);
+  Contents before(branch);
   std::vector<std::string> statements;
   if (!owner_name.empty()) {
     statements.push_back("ALTER DATABASE " + QuoteName(database.name) + " OWNER TO " +
@@ -109,7 +111,7 @@ Response UpdateDatabase(Service &service, Call &call) {
   }
   database.updated_at = Now();
   std::vector<Step> steps;
-  steps.push_back(service.ApplyStep(project, branch, "postgres", statements, nullptr));
+  steps.push_back(service.ApplyStep(project, branch, statements, before));
   return DatabaseAnswer(service, branch, Database(database), std::move(steps), call.fate, 200);
 }
 
@@ -124,14 +126,14 @@ Response DeleteDatabase(Service &service, Call &call) {
   }
   service.RequireUnlocked(project, {branch.id});
   service.RequireReady(branch);
+  Contents before(branch);
   Database database = *branch.FindDatabase(name);
   branch.databases.erase(std::remove_if(branch.databases.begin(), branch.databases.end(),
                                         [&](const Database &other) { return other.name == name; }),
                          branch.databases.end());
   std::vector<Step> steps;
-  steps.push_back(
-      service.ApplyStep(project, branch, "postgres",
-                        {"DROP DATABASE IF EXISTS " + QuoteName(name) + " WITH (FORCE)"}, nullptr));
+  steps.push_back(service.ApplyStep(
+      project, branch, {"DROP DATABASE IF EXISTS " + QuoteName(name) + " WITH (FORCE)"}, before));
   return DatabaseAnswer(service, branch, database, std::move(steps), call.fate, 200);
 }
 

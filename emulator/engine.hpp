@@ -67,8 +67,9 @@ class Engine {
 
   virtual std::string Uri(const std::string &role, const std::string &password,
                           const std::string &host, const std::string &database) = 0;
-  virtual bool KeepsData() const = 0;  // false: nothing behind it, any wish is granted
-  virtual void Shutdown() = 0;         // blocks until nothing is left, on disk or running
+  virtual int PostgresVersion() const = 0;  // major
+  virtual bool KeepsData() const = 0;       // false: nothing behind it, any wish is granted
+  virtual void Shutdown() = 0;              // blocks until nothing is left, on disk or running
 
   // Set by the service: a client came to a held endpoint; a timeline's compute died by itself.
   std::function<void(const std::string &endpoint)> on_wake;

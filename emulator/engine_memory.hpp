@@ -43,6 +43,7 @@ class MemoryEngine : public Engine {
   }
   std::string Uri(const std::string &role, const std::string &password, const std::string &host,
                   const std::string &database) override;
+  int PostgresVersion() const override { return 17; }
   bool KeepsData() const override { return false; }
   void Shutdown() override {}
 

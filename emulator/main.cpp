@@ -10,6 +10,8 @@
 #include <stdexcept>
 
 #include "emulator/engine_memory.hpp"
+#include "emulator/engine_postgres.hpp"
+#include "emulator/process.hpp"
 #include "emulator/server.hpp"
 
 namespace agent_branch::emulator {
@@ -18,14 +20,22 @@ namespace {
 constexpr char kVersion[] = "1.0";
 constexpr int kUsageError = 2;
 
+constexpr int kThreads = 8;  // for copies, starts and stops: they wait for disks and children
+
+std::unique_ptr<Engine> MakeEngine(const Options &options, Loop &loop) {
+  if (!options.postgres) return std::make_unique<MemoryEngine>(options.fixed_uri);
+  std::string binaries = options.postgres_binaries;
+  if (binaries.empty()) binaries = EMULATOR_PG_BINDIR;
+  Identifiers random(std::random_device{}());
+  return std::make_unique<PostgresEngine>(loop, options.data_directory, binaries,
+                                          random.Password());
+}
+
 int Run(Options options) {
   std::vector<ApiKey> keys = ReadApiKeys(options.api_key_file);
   uint64_t seed = options.seed.value_or(std::random_device()());
-  std::unique_ptr<Engine> engine;
-  Loop loop(8);
-  if (options.postgres) throw std::runtime_error("this build has engine memory only");
-  engine = std::make_unique<MemoryEngine>(options.fixed_uri);
-
+  Loop loop(kThreads);
+  std::unique_ptr<Engine> engine = MakeEngine(options, loop);
   Service service(options, loop, *engine, seed);
   Api api(service, std::move(keys));
   Admin admin(service, api);
@@ -57,6 +67,10 @@ int Run(Options options) {
   });
   if (status == 0) loop.Run();
   server.Close();
+  signals.cancel();
+  signals.clear();
+  for (int signal : {SIGINT, SIGTERM})
+    std::signal(signal, [](int) { Hurry(); });
   engine->Shutdown();
   loop.JoinThreads();
   return status;

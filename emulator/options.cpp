@@ -1,5 +1,7 @@
 #include "emulator/options.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <fstream>
 #include <functional>
@@ -76,6 +78,7 @@ std::map<std::string, Setter> ValueOptions(Options *o) {
          o->postgres = ParseChoice("--engine", v, {"postgres", "memory"}) == "postgres";
        }},
       {"--data", text(&o->data_directory)},
+      {"--postgres-bin", text(&o->postgres_binaries)},
       {"--api-key-file", text(&o->api_key_file)},
       {"--topology",
        [o](const std::string &v) {
@@ -117,6 +120,11 @@ void CheckTogether(const Options &options, bool engine_given) {
   if (options.postgres && options.data_directory.empty()) {
     throw Bad("--data is missing: engine postgres keeps its clusters there");
   }
+  if (options.postgres && geteuid() == 0) {
+    throw Bad(
+        "engine postgres cannot run as root, because PostgreSQL cannot; try\n  setpriv "
+        "--reuid=postgres --regid=postgres --init-groups neon-emulator ...");
+  }
   if (options.postgres && !options.fixed_uri.empty()) {
     throw Bad("--fixed-uri is for engine memory: engine postgres has real addresses");
   }
@@ -136,6 +144,7 @@ usage: neon-emulator --engine postgres|memory --api-key-file FILE [options]
   --listen ADDRESS:PORT        loopback only; port 0 chooses one (127.0.0.1:4010)
   --engine postgres|memory     real clusters, or none
   --data DIR                   where engine postgres keeps its clusters
+  --postgres-bin DIR           where engine postgres finds initdb, postgres and pg_dump
   --api-key-file FILE          one key a line; a project id after it limits the key to that project
   --project ID                 a project to begin with; may be repeated (shiny-wind-028834)
   --parent-name NAME           name of the first child of production (development)

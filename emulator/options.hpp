@@ -29,6 +29,7 @@ struct Options {
   uint16_t listen_port = 4010;
   bool postgres = false;
   std::string data_directory;
+  std::string postgres_binaries;  // empty: those of the PostgreSQL it was built with
   std::string api_key_file;
   std::string topology = "lineage";
   std::string lock = "project";

@@ -70,11 +70,12 @@ Response ResetPassword(Service &service, Call &call) {
   Role &role = RequireRole(branch, call.arguments[2]);
   service.RequireUnlocked(project, {branch.id});
   service.RequireReady(branch);
+  Contents before(branch);
   role.password = service.ids.Password();
   role.updated_at = Now();
   std::vector<Step> steps;
-  steps.push_back(service.ApplyStep(project, branch, "postgres",
-                                    {SetPassword(role.name, role.password)}, nullptr));
+  steps.push_back(
+      service.ApplyStep(project, branch, {SetPassword(role.name, role.password)}, before));
   return RoleAnswer(service, branch, Role(role), true, std::move(steps), call.fate, 200);
 }
 
@@ -91,15 +92,16 @@ Response CreateRole(Service &service, Call &call) {
   if (branch.FindRole(name) != nullptr) throw ApiError(409, "role already exists");
   service.RequireUnlocked(project, {branch.id});
   service.RequireReady(branch);
+  Contents before(branch);
   Role role{name, service.ids.Password(), Now(), Now()};
   branch.roles.push_back(role);
   std::vector<Step> steps;
   steps.push_back(service.ApplyStep(
-      project, branch, "postgres",
+      project, branch,
       {"CREATE ROLE " + QuoteName(name) + (login ? " LOGIN" : " NOLOGIN") +
        " CREATEDB CREATEROLE BYPASSRLS REPLICATION IN ROLE neon_superuser PASSWORD " +
        QuoteLiteral(role.password)},
-      nullptr));
+      before));
   return RoleAnswer(service, branch, role, true, std::move(steps), call.fate, 201);
 }
 
@@ -117,13 +119,14 @@ Response DeleteRole(Service &service, Call &call) {
   }
   service.RequireUnlocked(project, {branch.id});
   service.RequireReady(branch);
+  Contents before(branch);
   Role role = *branch.FindRole(name);
   branch.roles.erase(std::remove_if(branch.roles.begin(), branch.roles.end(),
                                     [&](const Role &other) { return other.name == name; }),
                      branch.roles.end());
   std::vector<Step> steps;
-  steps.push_back(service.ApplyStep(project, branch, "postgres",
-                                    {"DROP ROLE IF EXISTS " + QuoteName(name)}, nullptr));
+  steps.push_back(
+      service.ApplyStep(project, branch, {"DROP ROLE IF EXISTS " + QuoteName(name)}, before));
   return RoleAnswer(service, branch, role, false, std::move(steps), call.fate, 200);
 }
 

@@ -149,6 +149,7 @@ Project &Service::AddProject(const std::string &id, const std::string &name,
   Project &project = projects[id];
   project.id = id;
   project.name = name;
+  project.pg_version = engine.PostgresVersion();
   project.created_at = project.updated_at = Now();
   Branch root = MakeBranch(project, nullptr, branch_name);
   root.is_default = true;

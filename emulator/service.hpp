@@ -28,6 +28,13 @@ struct Peaks {
   size_t running_operations = 0;
 };
 
+// What comes with a branch's data.
+struct Contents {
+  explicit Contents(const Branch &branch) : roles(branch.roles), databases(branch.databases) {}
+  std::vector<Role> roles;
+  std::vector<Database> databases;
+};
+
 // What a request may say about a new endpoint.
 struct EndpointWish {
   std::string type = "read_write";
@@ -76,8 +83,9 @@ class Service {
   Step SuspendStep(Project &project, Endpoint &endpoint, const std::string &timeline);
   // Takes the branch out of sight at once and returns the steps that remove it.
   std::vector<Step> DeleteSteps(Project &project, Branch &branch);
-  Step ApplyStep(Project &project, Branch &branch, const std::string &database,
-                 std::vector<std::string> statements, std::function<void()> succeeded);
+  // Statements that change a branch's roles or databases; `before` is put back when they fail.
+  Step ApplyStep(Project &project, Branch &branch, std::vector<std::string> statements,
+                 Contents before);
 
   std::string NewTimeline() { return "t" + std::to_string(++timelines_); }
   std::string NextLsn();
