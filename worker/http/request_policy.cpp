@@ -33,14 +33,16 @@ std::string Part(CURLU *url, CURLUPart part, unsigned flags = 0) {
 
 bool IsLoopbackHost(const std::string &host) {
   if (strcasecmp(host.c_str(), "localhost") == 0) return true;
-  sockaddr_in v4{};
-  v4.sin_family = AF_INET;
-  if (inet_pton(AF_INET, host.c_str(), &v4.sin_addr) == 1)
-    return IsLoopback(reinterpret_cast<const sockaddr *>(&v4));
-  sockaddr_in6 v6{};
-  v6.sin6_family = AF_INET6;
-  if (inet_pton(AF_INET6, host.c_str(), &v6.sin6_addr) == 1)
-    return IsLoopback(reinterpret_cast<const sockaddr *>(&v6));
+  // Room for either family: the compiler follows the cast into the other one.
+  sockaddr_storage address{};
+  auto *v4 = reinterpret_cast<sockaddr_in *>(&address);
+  address.ss_family = AF_INET;
+  if (inet_pton(AF_INET, host.c_str(), &v4->sin_addr) == 1)
+    return IsLoopback(reinterpret_cast<const sockaddr *>(&address));
+  auto *v6 = reinterpret_cast<sockaddr_in6 *>(&address);
+  address.ss_family = AF_INET6;
+  if (inet_pton(AF_INET6, host.c_str(), &v6->sin6_addr) == 1)
+    return IsLoopback(reinterpret_cast<const sockaddr *>(&address));
   return false;
 }
 
