@@ -46,6 +46,15 @@ max_prepared_transactions = 10
 shared_buffers = 64MB
 SETTINGS
 
+# With TLS, as at Neon, where libpq's own default asks for it.
+if command -v openssl >/dev/null; then
+  "${as[@]}" openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost \
+    -keyout cluster/server.key -out cluster/server.crt 2>/dev/null
+  chmod 600 cluster/server.key
+  echo 'ssl = on' >>cluster/postgresql.conf
+  export AGENT_BRANCH_TEST_TLS=1
+fi
+
 # Another program may take a free port between the look and the start.
 for _ in 1 2 3 4 5 6 7 8 9 10; do
   port=$((20000 + RANDOM % 12000))

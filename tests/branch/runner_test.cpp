@@ -144,8 +144,10 @@ TEST_F(RunnerTest, SyntaxErrorsHaveAPlaceToo) {
 }
 
 TEST_F(RunnerTest, CopyIsRefused) {
-  for (const char *sql : {"CREATE TABLE c (id int); COPY c FROM STDIN; SELECT 1",
-                          "COPY (SELECT generate_series(1, 100000)) TO STDOUT"}) {
+  for (const char *sql :
+       {"CREATE TABLE c (id int); COPY c FROM STDIN; SELECT 1",
+        "COPY (SELECT generate_series(1, 100000)) TO STDOUT",
+        "COPY (SELECT 1) TO STDOUT; CREATE TABLE c (id int); COPY c FROM STDIN"}) {
     const BranchEvent event = Run(sql);
     EXPECT_EQ(event.outcome, BranchOutcome::kRejected) << sql;
     EXPECT_EQ(event.server_error.sqlstate, "0A000") << sql;

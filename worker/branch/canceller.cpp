@@ -13,9 +13,9 @@ Canceller::Canceller(int epoll, uint64_t tag, HostResolver *resolver, const Runn
 }
 
 TimePoint Canceller::deadline() const {
-  if (done_) return TimePoint::min();
+  if (done_) return TimePoint{};
   if (!helper_) return dialer_.deadline();
-  return helper_->more() ? TimePoint::min() : give_up_at_;
+  return helper_->more() ? TimePoint{} : give_up_at_;
 }
 
 void Canceller::Advance(TimePoint now) {

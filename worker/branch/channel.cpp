@@ -47,7 +47,7 @@ bool Channel::Move(TimePoint now, bool may_open) {
 }
 
 std::optional<TimePoint> Channel::deadline() const {
-  if (connection_ && connection_->more()) return TimePoint::min();
+  if (connection_ && connection_->more()) return TimePoint{};
   switch (phase_) {
     case Phase::kClosed:
     case Phase::kReady:  // the server's own time-out ends it
@@ -58,7 +58,7 @@ std::optional<TimePoint> Channel::deadline() const {
     case Phase::kResetting:
       return overdue_at_;
     case Phase::kOpen:
-      return tasks_.empty() ? idle_since_ + host_->options().idle_close : TimePoint::min();
+      return tasks_.empty() ? idle_since_ + host_->options().idle_close : TimePoint{};
   }
   return std::nullopt;
 }

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace agent_branch {
 namespace {
@@ -15,6 +16,8 @@ namespace {
 // Results taken in one turn: some milliseconds' worth, so that one branch that floods us does not
 // hold up the others.
 constexpr int kResultsATurn = 2000;
+// A query is answered with one ERROR, and perhaps a FATAL; libpq keeps the text of each.
+constexpr int kMostErrors = 10;
 constexpr size_t kLongestWhileConnecting = 1 << 20;
 
 struct ResultDeleter {
@@ -57,10 +60,10 @@ std::string SqlStateInText(std::string_view text) {
   return {};
 }
 
-// Drops the line that says where in the server's source the error was raised.
+// Drops the lines that say where in the server's source an error was raised.
 std::string WithoutLocation(std::string text) {
-  const size_t at = text.find("\nLOCATION:  ");
-  if (at != std::string::npos) text.erase(at, text.find('\n', at + 1) - at);
+  for (size_t at; (at = text.find("\nLOCATION:  ")) != std::string::npos;)
+    text.erase(at, text.find('\n', at + 1) - at);
   while (!text.empty() && text.back() == '\n')
     text.pop_back();
   return text;
@@ -72,7 +75,7 @@ Connection::Connection(int epoll, uint64_t tag, const ConnectionTarget &target,
                        const std::string &address, size_t longest_message)
     : epoll_(epoll),
       tag_(tag),
-      password_(target.password.Reveal()),
+      password_(target.password),
       longest_message_(longest_message),
       mark_(NewMark()) {
   connection_.reset(StartConnecting(ParametersFor(target, address)));
@@ -93,7 +96,7 @@ Connection::~Connection() {
 // for libpq.
 void Connection::OnNotice(void *self, const PGresult *notice) {
   auto *connection = static_cast<Connection *>(self);
-  ServerMessage message = ReadServerMessage(notice, connection->password_);
+  ServerMessage message = ReadServerMessage(notice, connection->password_.Reveal());
   if (message.ends_session) connection->last_words_ = std::move(message);
   connection->Progress();
 }
@@ -166,7 +169,7 @@ bool Connection::TakeResult() {
   }
   Progress();
   Absorb(result.get());
-  return true;
+  return state_ == State::kBusy;
 }
 
 void Connection::Absorb(const PGresult *result) {
@@ -194,12 +197,13 @@ void Connection::AbsorbError(const PGresult *result) {
       !PQresultErrorField(result, PG_DIAG_SQLSTATE)) {
     return;
   }
-  ServerMessage message = ReadServerMessage(result, password_);
+  ServerMessage message = ReadServerMessage(result, password_.Reveal());
   // A session that ended before it answered anything has not done anything either: what comes
   // back from one query text comes in order.
   if (!message.ends_session) heard_ = true;
   if (!reply_.failed || message.ends_session) reply_.error = std::move(message);
   reply_.failed = true;
+  if (++reply_.errors > kMostErrors) Break("the server sent one error after another");
 }
 
 void Connection::AbsorbRow(const PGresult *result) {
@@ -216,12 +220,16 @@ void Connection::AbsorbRow(const PGresult *result) {
 
 // Ends COPY FROM STDIN with an error, and drops what COPY TO STDOUT sends. False: wait for input.
 bool Connection::SkipCopy(ExecStatusType status) {
-  reply_.copied = true;
   PGconn *connection = connection_.get();
+  reply_.copied = true;
   if (status == PGRES_COPY_IN) {
-    const int sent = PQputCopyEnd(connection, "there is no data to copy from");
-    if (sent < 0) Break(LibpqText());
-    return sent > 0;
+    // A refused COPY ends the query. To answer a server that asks again and again would be worse
+    // than useless: libpq reads more than we take each time it cannot send.
+    const bool again = std::exchange(reply_.copy_refused, true);
+    if (again || PQputCopyEnd(connection, "there is no data to copy from") != 1) {
+      Break("the server asked for data again");
+    }
+    return state_ == State::kBusy;
   }
   if (status == PGRES_COPY_BOTH) {
     Break("the server began to replicate, which nobody asked for");
@@ -294,7 +302,7 @@ void Connection::Mute() {
 }
 
 void Connection::Break(std::string text) {
-  failure_.text = WithoutLocation(CutText(Redact(std::move(text), password_)));
+  failure_.text = WithoutLocation(CutText(Redact(std::move(text), password_.Reveal())));
   failure_.sqlstate = state_ == State::kConnecting ? SqlStateInText(failure_.text) : std::string();
   const ServerMessage &said =
       reply_.failed && reply_.error.ends_session ? reply_.error : last_words_;

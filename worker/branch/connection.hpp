@@ -24,12 +24,14 @@ namespace agent_branch {
 // What a server said to one query text, which may hold many statements.
 struct Reply {
   bool failed = false;
+  int errors = 0;
   ServerMessage error;                // the first one, when failed
   std::vector<std::string> last_row;  // of the last statement that returned any; NULL is ""
   std::vector<bool> last_row_nulls;
   std::string last_tag;    // such as "COMMIT"
   bool committed = false;  // a statement among them was COMMIT or PREPARE TRANSACTION
   bool copied = false;     // a statement among them was COPY from or to the client
+  bool copy_refused = false;
 };
 
 // Why a connection is broken. sqlstate is empty when it was no server that said so.
@@ -96,7 +98,7 @@ class Connection {
 
   int epoll_;
   uint64_t tag_;
-  std::string password_;  // kept to redact it
+  Secret password_;  // kept to redact it
   size_t longest_message_;
   std::string mark_;
   std::unique_ptr<PGconn, Closer> connection_;

@@ -34,7 +34,7 @@ Dialer::Dialer(int epoll, uint64_t tag, HostResolver *resolver, const RunnerOpti
       options_(options),
       target_(std::move(target)),
       give_up_at_(give_up_at),
-      wake_at_(TimePoint::min()),
+      wake_at_(TimePoint{}),
       addresses_(KnownAddresses(target_.host)),
       backoff_(options.first_backoff) {}
 
@@ -43,7 +43,7 @@ Dialer::~Dialer() {
 }
 
 TimePoint Dialer::deadline() const {
-  if (attempt_ && attempt_->more()) return TimePoint::min();
+  if (attempt_ && attempt_->more()) return TimePoint{};
   if (resolving_) return give_up_at_;
   return std::min(wake_at_, give_up_at_);
 }
@@ -75,7 +75,7 @@ void Dialer::OnAddresses(const Result<std::vector<std::string>> &addresses) {
     if (IsNumericAddress(address)) addresses_.push_back(address);
   }
   if (addresses_.empty()) return GiveUp({"", "the host name has no address"});
-  wake_at_ = TimePoint::min();
+  wake_at_ = TimePoint{};
 }
 
 void Dialer::Attempt(TimePoint now) {

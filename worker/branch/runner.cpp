@@ -56,7 +56,7 @@ void LibpqBranchRunner::Close(const std::string &connection_key) {
 }
 
 std::optional<TimePoint> LibpqBranchRunner::NextDeadline() const {
-  if (work_due_ || !events_.empty()) return TimePoint::min();
+  if (work_due_ || !events_.empty()) return TimePoint{};
   std::optional<TimePoint> next;
   const auto consider = [&next](TimePoint at) {
     if (!next || at < *next) next = at;

@@ -22,7 +22,7 @@ struct RunnerOptions {
   std::chrono::milliseconds ready_timeout{60'000};
   // For ending a cancelled statement at the server, best effort.
   std::chrono::milliseconds cancel_timeout{5'000};
-  size_t longest_message = 64 << 20;  // bytes, of one row, message or notice
+  size_t longest_message = 16 << 20;  // bytes, of one row, message or notice
 };
 
 }  // namespace agent_branch

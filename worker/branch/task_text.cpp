@@ -50,7 +50,7 @@ std::string FingerprintText(const BranchTask &task, int server_version) {
   return "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; " +
          SetTimeout("statement_timeout", task.statement_timeout) +
          SetTimeout("lock_timeout", task.lock_timeout) +
-         "SET LOCAL search_path = pg_catalog; SET LOCAL datestyle = ISO, MDY; "
+         "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL datestyle = ISO, MDY; "
          "SET LOCAL intervalstyle = postgres; SET LOCAL timezone = 'UTC'; "
          "SET LOCAL extra_float_digits = 3; SET LOCAL bytea_output = hex; "
          "SET LOCAL quote_all_identifiers = off; SET LOCAL standard_conforming_strings = on; "
