@@ -101,7 +101,7 @@ std::string Cluster::Initialize(const std::string &role, const std::string &pass
   const std::string powers = " CREATEDB CREATEROLE BYPASSRLS REPLICATION ";
   return Execute("postgres",
                  {"CREATE ROLE neon_superuser NOLOGIN" + powers +
-                      "IN ROLE pg_read_all_data, pg_write_all_data",
+                      "IN ROLE pg_read_all_data, pg_write_all_data, pg_monitor",
                   "CREATE ROLE " + QuoteName(role) + " LOGIN" + powers +
                       "IN ROLE neon_superuser PASSWORD " + QuoteLiteral(password),
                   "CREATE DATABASE " + QuoteName(database) + " OWNER " + QuoteName(role)});
