@@ -1,0 +1,199 @@
+#include "extension/lookup.hpp"
+
+#include "worker/core/checks.hpp"
+
+namespace agent_branch {
+namespace {
+
+constexpr char kFindProject[] =
+    "SELECT id, project, options FROM agent_branch.project "
+    "WHERE $1 IS NULL OR project = $1 ORDER BY project LIMIT 6";
+
+constexpr char kFindUnfinished[] =
+    "SELECT s.id, p.project "
+    "FROM agent_branch.session AS s JOIN agent_branch.project AS p ON p.id = s.project_id "
+    "WHERE s.name = $1 AND s.finished_at IS NULL AND ($2 IS NULL OR p.project = $2) "
+    "AND (pg_has_role($3, s.owner, 'USAGE') OR $4 AND EXISTS (SELECT FROM agent_branch.access AS a "
+    "WHERE a.level = 'admin' AND pg_has_role($3, a.role, 'USAGE'))) "
+    "ORDER BY p.project LIMIT 6";
+
+constexpr char kFindFinished[] =
+    "SELECT s.id, p.project "
+    "FROM agent_branch.session AS s JOIN agent_branch.project AS p ON p.id = s.project_id "
+    "WHERE s.name = $1 AND s.finished_at IS NOT NULL AND ($2 IS NULL OR p.project = $2) "
+    "AND (pg_has_role($3, s.owner, 'USAGE') OR $4 AND EXISTS (SELECT FROM agent_branch.access AS a "
+    "WHERE a.level = 'admin' AND pg_has_role($3, a.role, 'USAGE'))) "
+    "ORDER BY s.id DESC LIMIT 1";
+
+// The rows' xmin says who wrote them; the time tells a transaction from one of the same number
+// four thousand million transactions ago.
+constexpr char kReadSession[] =
+    "SELECT s.id, s.project_id, p.project, p.options, s.name, s.state, s.goal, s.error, "
+    "s.branch_id IS NOT NULL, "
+    "s.finished_at IS NOT NULL OR s.state IN ('merged', 'discarding', 'discarded', 'expired') "
+    "OR s.goal IN ('discard', 'expire'), "
+    "s.expires_at <= clock_timestamp(), s.settled, "
+    "CASE WHEN s.created_at = now() THEN s.xmin END, "
+    "EXISTS (SELECT FROM agent_branch.migration AS m WHERE m.session_id = s.id "
+    "AND m.status IN ('queued', 'running')), "
+    "r.kinds, r.writers "
+    "FROM agent_branch.session AS s JOIN agent_branch.project AS p ON p.id = s.project_id, "
+    "LATERAL (SELECT string_agg(q.kind, ' ') AS kinds, "
+    "string_agg(CASE WHEN q.requested_at = now() THEN q.xmin::text END, ' ') AS writers "
+    "FROM agent_branch.request AS q WHERE q.session_id = s.id) AS r "
+    "WHERE s.id = $1";
+
+bool IsCurrentTransaction(const Cell &transaction_id) {
+  if (!transaction_id) return false;
+  const auto id = static_cast<TransactionId>(std::strtoul(transaction_id->c_str(), nullptr, 10));
+  return TransactionIdIsCurrentTransactionId(id);
+}
+
+bool HasWord(const std::string &words, const char *word) {
+  return (" " + words + " ").find(std::string(" ") + word + " ") != std::string::npos;
+}
+
+bool WrittenHere(const std::string &writers) {
+  size_t begin = 0;
+  while (begin < writers.size()) {
+    size_t end = writers.find(' ', begin);
+    if (end == std::string::npos) end = writers.size();
+    if (IsCurrentTransaction(writers.substr(begin, end - begin))) return true;
+    begin = end + 1;
+  }
+  return false;
+}
+
+Session SessionOf(const Row &row) {
+  Session session{};
+  session.id = row.Int(0);
+  session.project_id = row.Int(1);
+  session.project = row.Text(2);
+  session.project_options = row.Text(3);
+  session.name = row.Text(4);
+  session.state = row.Text(5);
+  session.goal = row.Text(6);
+  session.error = row.Text(7);
+  session.has_branch = row.Bool(8);
+  session.expired = row.Bool(10);
+  session.settled = row.Bool(11);
+  session.made_here = IsCurrentTransaction(row[12]);
+  session.open_migrations = row.Bool(13);
+  const std::string requests = row.Text(14);
+  session.has_requests = !requests.empty();
+  session.merge_requested = HasWord(requests, "merge");
+  session.finished = row.Bool(9) || HasWord(requests, "discard");
+  session.requested_here = WrittenHere(row.Text(15));
+  return session;
+}
+
+std::string NamesIn(const Rows &rows, size_t column) {
+  constexpr size_t kShown = 5;
+  std::string names;
+  for (size_t n = 0; n < rows.size() && n < kShown; ++n)
+    names += (n == 0 ? "" : ", ") + Quoted(rows[n].Text(column));
+  return rows.size() > kShown ? names + ", ..." : names;
+}
+
+int64_t FindSessionId(Oid caller, const std::string &name,
+                      const std::optional<std::string> &project, Reach reach) {
+  const Params params = {name, project, Param::Of(OIDOID, ObjectIdGetDatum(caller)),
+                         reach == Reach::kOwnOrAdmin};
+  Rows rows = RunQuery(kFindUnfinished, params, Snapshot::kLatest);
+  if (rows.size() > 1)
+    Raise("42P08", "session " + Quoted(name) + " is ambiguous",
+          "Projects with a session of this name: " + NamesIn(rows, 1) + ".",
+          "Name the project in the argument \"project\".");
+  if (rows.empty()) rows = RunQuery(kFindFinished, params, Snapshot::kLatest);
+  if (!rows.empty()) return rows[0].Int(0);
+  Raise("42704",
+        "session " + Quoted(name) + (project ? " of project " + Quoted(*project) : "") +
+            " does not exist",
+        {}, "agent_sessions shows your sessions; agent_branch_create() makes one.");
+}
+
+bool IsFinalState(const std::string &state) {
+  return state == "merged" || state == "discarded" || state == "expired";
+}
+
+[[noreturn]] void RaiseGone(const std::string &name) {
+  Raise("42704", "session " + Quoted(name) + " does not exist");
+}
+
+void LockObject(const char *table, uint32 key) {
+  CallPg([&] {
+    const Oid schema = get_namespace_oid("agent_branch", false);
+    LockDatabaseObject(get_relname_relid(table, schema), key, 0, ExclusiveLock);
+  });
+}
+
+}  // namespace
+
+Project FindProject(const std::optional<std::string> &name) {
+  const Rows rows = RunQuery(kFindProject, {name}, Snapshot::kLatest);
+  if (rows.size() == 1) return {rows[0].Int(0), rows[0].Text(1), rows[0].Text(2)};
+  if (name)
+    Raise("42704", "project " + Quoted(*name) + " is not registered", {},
+          "agent_projects shows the registered ones; agent_project_register() adds one.");
+  if (rows.empty())
+    Raise("42704", "no project is registered", {},
+          "Register a Neon project with agent_project_register().");
+  Raise("42P08", "project is ambiguous", "Registered projects: " + NamesIn(rows, 1) + ".",
+        "Name the project in the argument \"project\".");
+}
+
+std::optional<Session> ReadSession(int64_t id) {
+  const Rows rows = RunQuery(kReadSession, {id}, Snapshot::kLatest);
+  if (rows.empty()) return std::nullopt;
+  return SessionOf(rows[0]);
+}
+
+Session FindSession(Oid caller, const std::string &name, const std::optional<std::string> &project,
+                    Reach reach) {
+  auto session = ReadSession(FindSessionId(caller, name, project, reach));
+  if (!session) RaiseGone(name);
+  return *session;
+}
+
+Session FindAndLockSession(Oid caller, const std::string &name,
+                           const std::optional<std::string> &project) {
+  const int64_t id = FindSessionId(caller, name, project, Reach::kOwnOrAdmin);
+  LockSession(id);
+  auto session = ReadSession(id);
+  if (!session) RaiseGone(name);
+  return *session;
+}
+
+void LockSession(int64_t id) {
+  LockObject("session", static_cast<uint32>(id));
+}
+
+void LockSessionName(int64_t project_id, const std::string &name) {
+  const uint32 hash = hash_bytes(reinterpret_cast<const unsigned char *>(name.data()),
+                                 static_cast<int>(name.size()));
+  LockObject("project", hash_combine(hash, static_cast<uint32>(project_id)));
+}
+
+void RequireCommitted(const Session &session) {
+  if (!session.made_here) return;
+  Raise("25001", "session " + Quoted(session.name) + " was created in this transaction",
+        "The worker begins with it when the transaction commits.", "Commit first.");
+}
+
+void RequireUnfinished(const Session &session) {
+  if (!session.finished) return;
+  Raise("55000", "session " + Quoted(session.name) + " is finished",
+        "Its state is \"" + session.state + "\"" +
+            (IsFinalState(session.state) ? "." : ", and its branch is to be deleted."),
+        "Begin a new session with agent_branch_create(); once this one's branch is gone, its name "
+        "may be used again.");
+}
+
+void RequireUnexpired(const Session &session) {
+  if (!session.expired) return;
+  Raise("55000", "session " + Quoted(session.name) + " has expired",
+        "Its branch is deleted or about to be.",
+        "Begin a new session with agent_branch_create(), with a longer ttl.");
+}
+
+}  // namespace agent_branch

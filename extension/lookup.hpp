@@ -1,0 +1,75 @@
+// Finds the project and the session that a caller means, and says what may be done with it.
+//
+// Everything here runs inside an OwnerSession. What a caller may not see is reported exactly as
+// what does not exist.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "postgres/spi.hpp"
+
+namespace agent_branch {
+
+// Access to the extension's tables for one step of a function, as their owner.
+struct OwnerSession {
+  AsOwner owner;
+  SpiSession spi;
+};
+
+struct Project {
+  int64_t id;
+  std::string name;
+  std::string options;  // JSON
+};
+
+// By name, or the one project that is registered.
+Project FindProject(const std::optional<std::string> &name);
+
+struct Session {
+  int64_t id;
+  int64_t project_id;
+  std::string project;
+  std::string project_options;  // JSON
+  std::string name;
+  std::string state;
+  std::string goal;  // empty: none
+  std::string error;
+  bool has_branch;
+  bool finished;  // nothing more can be asked for
+  bool expired;   // its time is over, whether or not the worker has seen to it
+  bool settled;
+  bool has_requests;     // that the worker has not taken yet
+  bool merge_requested;  // one of them
+  bool open_migrations;  // queued or running
+  bool made_here;        // by the transaction that asks
+  bool requested_here;
+};
+
+enum class Reach {
+  kOwn,         // sessions of the caller's roles
+  kOwnOrAdmin,  // those of others too, for a role with access level admin
+};
+
+// The unfinished session of this name, else the latest finished one. Raises 42704 when there is
+// none, 42P08 when several projects have one and none was named.
+Session FindSession(Oid caller, const std::string &name, const std::optional<std::string> &project,
+                    Reach reach);
+// The same, and keeps other backends from asking something of it until the transaction ends. The
+// worker is not kept from anything.
+Session FindAndLockSession(Oid caller, const std::string &name,
+                           const std::optional<std::string> &project);
+std::optional<Session> ReadSession(int64_t id);
+
+// Locks of backends among each other, until the end of the transaction. Object locks of classes
+// that nobody else uses, and not advisory locks, which every user could take as well.
+void LockSession(int64_t id);
+void LockSessionName(int64_t project_id, const std::string &name);
+
+// 25001: nothing can be asked of a session that its own transaction has not committed.
+void RequireCommitted(const Session &session);
+void RequireUnfinished(const Session &session);
+void RequireUnexpired(const Session &session);
+
+}  // namespace agent_branch

@@ -1,0 +1,37 @@
+// What can be asked of sessions, in C++: the SQL functions and agent_run() both come here.
+//
+// Each runs inside an OwnerSession and writes rows and a request; checks that need the session's
+// state expect it to be locked (FindAndLockSession), so that it is the same until the commit.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "extension/lookup.hpp"
+
+namespace agent_branch {
+
+struct NewSession {
+  std::string name;
+  std::optional<std::string> project;
+  std::optional<int64_t> ttl;  // microseconds
+  std::string options = "{}";  // JSON
+};
+
+struct CreatedSession {
+  int64_t id;
+  std::string branch_name;
+};
+
+CreatedSession CreateSession(Oid caller, const NewSession &wanted);
+
+// Returns its ordinal. Whether the session takes migrations is asked by RequireTakesMigrations().
+int32_t AddMigration(Oid caller, int64_t session_id, const std::string &sql,
+                     const std::optional<std::string> &name);
+void RequireTakesMigrations(const Session &session);
+
+void RequestMerge(Oid caller, const Session &session, const std::optional<std::string> &strategy,
+                  const std::optional<std::string> &on_drift);
+
+}  // namespace agent_branch

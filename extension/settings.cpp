@@ -1,0 +1,86 @@
+#include "extension/settings.hpp"
+
+#include "worker/core/checks.hpp"
+
+#include "postgres/server.hpp"
+
+namespace agent_branch {
+namespace {
+
+int active_compute_limit = 20;
+char *api_key_directory = nullptr;
+char *api_key_file = nullptr;
+char *api_url = nullptr;
+char *branch_prefix = nullptr;
+int database_workers = 8;
+int max_age = 86400;
+int rate_limit_burst = 40;
+int rate_limit_per_minute = 700;
+int reap_interval = 21600;
+
+// A check hook must not throw, and must say why it refuses.
+template <Status (*Check)(std::string_view)>
+bool CheckString(char **value, void **, GucSource) {
+  char detail[256] = "";
+  try {
+    const Status status = Check(*value == nullptr ? "" : *value);
+    if (status.ok()) return true;
+    strlcpy(detail, status.detail().c_str(), sizeof(detail));
+  } catch (...) {
+    strlcpy(detail, "Out of memory.", sizeof(detail));
+  }
+  GUC_check_errcode(ERRCODE_INVALID_PARAMETER_VALUE);
+  GUC_check_errdetail("%s", detail);
+  return false;
+}
+
+void DefineInteger(const char *name, const char *description, int *variable, int least, int most,
+                   GucContext context, int flags) {
+  DefineCustomIntVariable(name, description, nullptr, variable, *variable, least, most, context,
+                          flags, nullptr, nullptr, nullptr);
+}
+
+void DefineString(const char *name, const char *description, char **variable, const char *value,
+                  int flags, GucStringCheckHook check) {
+  DefineCustomStringVariable(name, description, nullptr, variable, value, PGC_SIGHUP, flags, check,
+                             nullptr, nullptr);
+}
+
+}  // namespace
+
+void DefineSettings() {
+  DefineInteger("agent_branch.active_compute_limit",
+                "Computes of a project that may be active at the same time.", &active_compute_limit,
+                1, 10000, PGC_SIGHUP, 0);
+  DefineString("agent_branch.api_key_directory",
+               "Directory of the key files that projects may name in their option api_key_file.",
+               &api_key_directory, "", GUC_SUPERUSER_ONLY, CheckString<CheckPath>);
+  DefineString("agent_branch.api_key_file", "File that holds the Neon API key.", &api_key_file, "",
+               GUC_SUPERUSER_ONLY, CheckString<CheckPath>);
+  DefineString("agent_branch.api_url", "URL of the Neon API.", &api_url,
+               "https://console.neon.tech/api/v2", GUC_SUPERUSER_ONLY, CheckString<CheckApiUrl>);
+  DefineString("agent_branch.branch_prefix", "Beginning of the names of sessions' branches.",
+               &branch_prefix, "branch-for-revision-", 0, CheckString<CheckBranchPrefix>);
+  DefineInteger("agent_branch.database_workers",
+                "Databases that may have a worker at the same time.", &database_workers, 1, 64,
+                PGC_POSTMASTER, 0);
+  DefineInteger("agent_branch.max_age", "Age from which the reaper deletes a session's branch.",
+                &max_age, 1, 30 * 86400, PGC_SIGHUP, GUC_UNIT_S);
+  DefineInteger("agent_branch.rate_limit_burst", "Calls of the API that may follow at once.",
+                &rate_limit_burst, 1, 10000, PGC_SIGHUP, 0);
+  DefineInteger("agent_branch.rate_limit_per_minute", "Calls of the API per minute.",
+                &rate_limit_per_minute, 1, 1000000, PGC_SIGHUP, 0);
+  DefineInteger("agent_branch.reap_interval", "Time between two runs of the reaper; 0: never.",
+                &reap_interval, 0, 30 * 86400, PGC_SIGHUP, GUC_UNIT_S);
+  MarkGUCPrefixReserved("agent_branch");
+}
+
+std::string BranchPrefix() {
+  return branch_prefix == nullptr ? "" : branch_prefix;
+}
+
+bool HasApiKeyDirectory() {
+  return api_key_directory != nullptr && *api_key_directory != '\0';
+}
+
+}  // namespace agent_branch

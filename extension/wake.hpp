@@ -1,0 +1,19 @@
+// Wakes the worker when the transaction that asked for something commits, and not before.
+//
+// One transaction callback, registered once: one that is registered anew by each transaction slows
+// down every later one of the session.
+#pragma once
+
+namespace agent_branch {
+
+void RegisterTransactionCallback();  // in _PG_init()
+
+void WakeWorkerAtCommit();
+// An extension was created, changed or dropped in this database.
+void ExtensionChangedInThisTransaction();
+// A database was created, perhaps from a template that has the extension.
+void ProbeDatabasesAtCommit();
+// However the transaction ends: workers may connect again to databases that were paused in it.
+void UnpauseAtTransactionEnd();
+
+}  // namespace agent_branch

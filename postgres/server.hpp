@@ -1,0 +1,122 @@
+// PostgreSQL's headers, and what differs between its major versions.
+//
+// Nothing else includes a server header. C++ headers come first: postgres.h replaces printf and its
+// kin by macros, so that <cstdio> after it would undo %m, and std::snprintf after it would not
+// compile. A file that includes this one never names std::printf or std::snprintf, and includes it
+// last.
+#pragma once
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <new>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+extern "C" {
+// clang-format off: postgres.h has to be the first
+#include "postgres.h"
+// clang-format on
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/dependency.h"
+#include "catalog/indexing.h"
+#include "catalog/namespace.h"
+#include "catalog/objectaccess.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_database.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_type.h"
+#include "commands/dbcommands.h"
+#include "commands/defrem.h"
+#include "commands/extension.h"
+#include "common/hashfn.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/condition_variable.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/lmgr.h"
+#include "storage/lwlock.h"
+#include "storage/proc.h"
+#include "storage/procarray.h"
+#include "storage/shmem.h"
+#include "tcop/tcopprot.h"
+#include "tcop/utility.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
+#include "utils/guc.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+}
+
+#if PG_VERSION_NUM < 150000
+#error "agent_branch needs PostgreSQL 15 or later"
+#endif
+
+// Empty before 16, where modules were not built with hidden symbols. Ours are.
+#if PG_VERSION_NUM < 160000
+#undef PGDLLEXPORT
+#define PGDLLEXPORT __attribute__((visibility("default")))
+#endif
+
+namespace agent_branch {
+
+// This process's index in ProcGlobal->allProcs; what SetLatchOf() takes.
+inline int MyProcNo() {
+#if PG_VERSION_NUM >= 170000
+  return static_cast<int>(MyProcNumber);
+#else
+  return MyProc->pgprocno;
+#endif
+}
+
+// A number that has gone stale wakes a stranger once, which is harmless.
+inline void SetLatchOf(int procno) {
+  SetLatch(&ProcGlobal->allProcs[procno].procLatch);
+}
+
+inline bool OwnsDatabase(Oid database, Oid role) {
+#if PG_VERSION_NUM >= 160000
+  return object_ownercheck(DatabaseRelationId, database, role);
+#else
+  return pg_database_ownercheck(database, role);
+#endif
+}
+
+// CreateWaitEventSet() for the life of the process.
+inline WaitEventSet *CreateProcessWaitEventSet(int events) {
+#if PG_VERSION_NUM >= 170000
+  return CreateWaitEventSet(nullptr, events);
+#else
+  return CreateWaitEventSet(TopMemoryContext, events);
+#endif
+}
+
+}  // namespace agent_branch
