@@ -270,6 +270,16 @@ bool AttachWorker(Oid database) {
   return true;
 }
 
+void LeaveDatabase() {
+  Locked locked;
+  WorkerSlot *slot = SlotOf(worker_database);
+  if (slot == nullptr || slot->pid != MyProcPid) return;
+  slot->pid = 0;
+  slot->database = InvalidOid;
+  slot->state = WorkerState::kAbsent;
+  WakeLauncherUnderLock();
+}
+
 void PublishNumbers(const WorkerNumbers &numbers) {
   Locked locked;
   if (WorkerSlot *slot = SlotOf(worker_database)) slot->numbers = numbers;

@@ -93,6 +93,9 @@ std::vector<WorkerSlot> WorkerSlots();
 // Marks the slot of `database` as running in this process; detached by itself when the process
 // exits. False: the database was paused, or the slot is another's; the process is to exit.
 bool AttachWorker(Oid database);
+// Gives the slot up for good: this database has no extension. The launcher does not start a worker
+// there again before it is asked to.
+void LeaveDatabase();
 void PublishNumbers(const WorkerNumbers &numbers);
 void PublishError(std::string_view message);
 // What this worker's slot counted; grows with every WakeWorker().

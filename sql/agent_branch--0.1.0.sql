@@ -109,15 +109,15 @@ COMMENT ON COLUMN agent_branch.migration.transaction_id IS 'noted before COMMIT 
 CREATE INDEX migration_open ON agent_branch.migration (session_id) WHERE status IN ('queued', 'running');
 
 CREATE TABLE agent_branch.merge (
-	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	id bigint PRIMARY KEY,
 	session_id bigint NOT NULL REFERENCES agent_branch.session,
 	strategy text NOT NULL,
 	on_drift text NOT NULL,
 	status text NOT NULL DEFAULT 'queued' CHECK (status IN ('queued', 'running', 'merged', 'conflict', 'failed', 'cancelled')),
-	phase text NOT NULL DEFAULT 'check',
 	requested_at timestamptz NOT NULL DEFAULT now(),
 	started_at timestamptz,
 	finished_at timestamptz,
+	accepted boolean NOT NULL DEFAULT false,
 	base_fingerprint text,
 	parent_fingerprint text,
 	parent_reset_at text,
@@ -126,6 +126,8 @@ CREATE TABLE agent_branch.merge (
 	reason text
 );
 COMMENT ON TABLE agent_branch.merge IS 'one row a merge that was asked for: what was compared, what was done';
+COMMENT ON COLUMN agent_branch.merge.accepted IS 'Neon took the restore: from here on the merge is waited for, never begun anew';
+COMMENT ON COLUMN agent_branch.merge.id IS 'the id of the request that asked for it';
 COMMENT ON COLUMN agent_branch.merge.parent_reset_at IS 'the parent''s last_reset_at right before the restore: the pre-image that an unknown outcome is held against';
 COMMENT ON COLUMN agent_branch.merge.backup_name IS 'preserve_under_name of the restore, unique to this merge: that it exists proves the restore';
 CREATE INDEX merge_session ON agent_branch.merge (session_id);
@@ -526,7 +528,7 @@ SELECT pg_extension_config_dump('agent_branch.session_id_seq', '');
 SELECT pg_extension_config_dump('agent_branch.migration', '');
 SELECT pg_extension_config_dump('agent_branch.migration_id_seq', '');
 SELECT pg_extension_config_dump('agent_branch.merge', '');
-SELECT pg_extension_config_dump('agent_branch.merge_id_seq', '');
+SELECT pg_extension_config_dump('agent_branch.request_id_seq', '');
 SELECT pg_extension_config_dump('agent_branch.conflict', '');
 SELECT pg_extension_config_dump('agent_branch.conflict_id_seq', '');
 SELECT pg_extension_config_dump('agent_branch.schema_snapshot', '');

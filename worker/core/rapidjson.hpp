@@ -25,6 +25,8 @@
 
 namespace agent_branch {
 
+namespace rapidjson = agent_branch_rapidjson;
+
 constexpr unsigned kJsonParseFlags =
     agent_branch_rapidjson::kParseIterativeFlag | agent_branch_rapidjson::kParseFullPrecisionFlag;
 

@@ -1,0 +1,156 @@
+# agent_branch: make help
+#
+# The two shared libraries of the extension are built with PGXS, one sub-make each, because PGXS
+# knows one library a makefile (extension/Makefile, worker/Makefile). The layers below them, which
+# know nothing of the server, are archives built here without pg_config. Sources are found by
+# wildcard; everything that is built goes to build/.
+#
+# Variables: PG_MAJOR (15) or PG_CONFIG: the PostgreSQL to build for; CXX, CXXFLAGS; WERROR= for a
+# compiler that warns of more than ours; DESTDIR; SUITE="unit pgtap": what make check runs;
+# SANITIZE=address,undefined: unit and simulation tests under sanitizers;
+# SINCE=main: clang-tidy looks only at what changed since that commit.
+
+PG_MAJOR ?= 15
+PG_CONFIG ?= $(or $(wildcard /usr/lib/postgresql/$(PG_MAJOR)/bin/pg_config),pg_config)
+WERROR ?= -Werror
+CXXFLAGS ?= -O2 -g
+export PG_MAJOR PG_CONFIG WERROR SINCE
+
+control := $(firstword $(wildcard agent_branch.control sql/agent_branch.control))
+# The one place that holds the version is the control file.
+version := $(if $(control),$(shell sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" $(control)))
+DEFINES := -DAGENT_BRANCH_VERSION='"$(version)"'
+CONTROL = $(addprefix ../../,$(control))
+export DEFINES CONTROL
+
+build := build$(if $(SANITIZE),/sanitize)
+suites := unit simulation branch emulator pgtap system contract lint
+# All sources below a folder; the objects they make; $(2) if there are any.
+below = $(sort $(if $(wildcard $(1)),$(shell find $(1) -name '*.cpp')))
+objects = $(patsubst %.cpp,$(build)/%.o,$(call below,$(1)))
+if_any = $(if $(call below,$(1)),$(2))
+# As many jobs as there are processors, unless the caller has said.
+jobs = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
+quiet := --no-print-directory
+submake = +@$(MAKE) $(quiet)
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.PHONY: all extension worker emulator libraries tests install uninstall demo check lint format deps clean help
+.PHONY: compile_commands.json
+
+help:
+	@echo "make             the extension, its worker and the emulator, in build/"
+	@echo "make install     into the PostgreSQL of $(PG_CONFIG) (as root); make uninstall takes it out"
+	@echo "make demo        installs what is missing, then shows a session's life on the emulator"
+	@echo "make check       the same, then runs all tests; SUITE='$(suites)' chooses"
+	@echo "make lint        formatting, clang-tidy, and the rules of the house"
+	@echo "make format      formats the sources"
+	@echo "make deps        installs the Debian packages that all this needs (as root)"
+	@echo "make clean       removes build/"
+
+all: $(call if_any,extension,extension) $(if $(wildcard worker/*.cpp),worker) \
+	$(if $(wildcard emulator/Makefile),emulator)
+
+# --- The shared libraries ---------------------------------------------------------------------
+
+extension: build/libcore.a
+	@mkdir -p build/extension
+	$(submake) -C build/extension -f ../../extension/Makefile
+
+worker: build/libcore.a build/libhttp.a build/libbranch.a
+	@mkdir -p build/worker
+	$(submake) -C build/worker -f ../../worker/Makefile
+
+emulator:
+	$(submake) -C emulator
+
+install: extension worker
+	$(submake) -C build/extension -f ../../extension/Makefile install
+	$(submake) -C build/worker -f ../../worker/Makefile install
+
+uninstall:
+	@mkdir -p build/extension build/worker
+	$(submake) -C build/extension -f ../../extension/Makefile uninstall
+	$(submake) -C build/worker -f ../../worker/Makefile uninstall
+
+# --- What does not know the server ------------------------------------------------------------
+
+warnings := -Wall -Wextra $(WERROR)
+sanitizers := $(addprefix -fsanitize=,$(SANITIZE))
+compile = $(CXX) -std=c++17 $(CXXFLAGS) $(CPPFLAGS) -fPIC $(warnings) $(sanitizers) \
+	-fvisibility=hidden -fvisibility-inlines-hidden -I. $(DEFINES) $(layer_flags) -MMD -MP
+
+$(build)/worker/http/%.o: layer_flags = $(shell pkg-config --cflags libcurl)
+$(build)/worker/branch/%.o: layer_flags = $(shell pkg-config --cflags libpq)
+$(build)/tests/branch/%.o: layer_flags = $(shell pkg-config --cflags libpq)
+
+$(build)/%.o: %.cpp Makefile $(control)
+	@mkdir -p $(@D)
+	$(compile) -c -o $@ $<
+
+archives := $(addprefix $(build)/,libcore.a libhttp.a libbranch.a)
+libraries: $(archives)
+$(build)/libcore.a: $(call objects,worker/core)
+$(build)/libhttp.a: $(call objects,worker/http)
+$(build)/libbranch.a: $(call objects,worker/branch)
+$(archives): $(build)/lib%.a: Makefile
+	@mkdir -p $(@D)
+	rm -f $@
+	$(AR) rcs $@ $(filter %.o,$^)
+
+-include $(patsubst %.o,%.d,$(foreach folder,worker/core worker/http worker/branch \
+	tests/unit tests/simulation tests/branch,$(call objects,$(folder))))
+
+# --- Tests --------------------------------------------------------------------------------------
+
+test_programs := $(foreach suite,unit simulation branch,$(build)/tests/$(suite)_tests)
+$(build)/tests/unit_tests: $(call objects,tests/unit) $(build)/libhttp.a $(build)/libcore.a
+$(build)/tests/simulation_tests: $(call objects,tests/simulation) $(build)/libcore.a
+$(build)/tests/branch_tests: $(call objects,tests/branch) $(build)/libbranch.a $(build)/libcore.a
+$(build)/tests/unit_tests: libraries = $(shell pkg-config --libs libcurl)
+$(build)/tests/branch_tests: libraries = $(shell pkg-config --libs libpq)
+$(test_programs): Makefile
+	$(CXX) $(CXXFLAGS) $(sanitizers) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) \
+		-lgtest_main -lgtest $(libraries) -pthread
+
+# What each suite needs; those without sources yet need nothing, and the runner says so.
+needs_unit := $(call if_any,tests/unit,$(build)/tests/unit_tests)
+needs_simulation := $(call if_any,tests/simulation,$(build)/tests/simulation_tests)
+needs_branch := $(call if_any,tests/branch,$(build)/tests/branch_tests)
+needs_emulator := $(if $(wildcard emulator/Makefile),emulator)
+needs_pgtap := $(if $(call below,extension),install)
+needs_system := $(needs_pgtap) $(needs_emulator)
+needs_contract := $(needs_system)
+needs_lint := all
+tests: $(sort $(foreach suite,$(or $(SUITE),$(suites)),$(needs_$(suite))))
+	@:
+
+# What deps installs is looked up while make reads a makefile, so the rest is a make of its own.
+check: deps
+	$(submake) $(jobs) tests
+	@tests/run --build $(build) $(SUITE)
+
+demo: deps
+	$(submake) $(jobs) install $(needs_emulator)
+	@demo/run
+
+# --- Housekeeping ---------------------------------------------------------------------------
+
+deps:
+	@tools/deps
+
+lint:
+	@tools/deps lint
+	$(submake) $(jobs) all compile_commands.json
+	@tests/lint/run
+
+compile_commands.json:
+	@tests/lint/compile_commands >$@
+
+format:
+	@tools/deps lint
+	@tests/lint/format
+
+clean:
+	rm -rf build compile_commands.json

@@ -1,0 +1,109 @@
+#include <unistd.h>
+
+#include <atomic>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <csignal>
+#include <cstdio>
+#include <memory>
+#include <random>
+#include <stdexcept>
+
+#include "emulator/engine_memory.hpp"
+#include "emulator/engine_postgres.hpp"
+#include "emulator/process.hpp"
+#include "emulator/server.hpp"
+
+namespace agent_branch::emulator {
+namespace {
+
+constexpr char kVersion[] = "1.0";
+constexpr int kUsageError = 2;
+
+constexpr int kThreads = 8;  // for copies, starts and stops: they wait for disks and children
+
+std::unique_ptr<Engine> MakeEngine(const Options &options, Loop &loop) {
+  if (!options.postgres) return std::make_unique<MemoryEngine>(options.fixed_uri);
+  std::string binaries = options.postgres_binaries;
+  if (binaries.empty()) binaries = EMULATOR_PG_BINDIR;
+  Identifiers random(std::random_device{}());
+  return std::make_unique<PostgresEngine>(loop, options.data_directory, binaries,
+                                          random.Password());
+}
+
+int Run(Options options) {
+  std::vector<ApiKey> keys = ReadApiKeys(options.api_key_file);
+  uint64_t seed = options.seed.value_or(std::random_device()());
+  Loop loop(kThreads);
+  std::unique_ptr<Engine> engine = MakeEngine(options, loop);
+  Service service(options, loop, *engine, seed);
+  Api api(service, std::move(keys));
+  Admin admin(service, api);
+  Server server(loop, api, admin);
+  // The port is bound first, so that a port in use is told at once, but nobody is told of it, and
+  // nothing is accepted, before the projects exist.
+  boost::asio::signal_set signals(loop.context(), SIGINT, SIGTERM);
+  signals.async_wait([&](const boost::system::error_code &error, int) {
+    if (!error) loop.Stop();
+  });
+  int status = 0;
+  service.Boot([&](const std::string &error) {
+    if (!error.empty()) {
+      std::fprintf(stderr, "neon-emulator: %s\n", error.c_str());
+      status = 1;
+      return loop.Stop();
+    }
+    try {
+      uint16_t port = server.Listen(options.listen_address, options.listen_port);
+      std::string host = options.listen_address;
+      if (host.find(':') != std::string::npos) host = "[" + host + "]";
+      std::printf("neon-emulator: ready on http://%s:%d%s\n", host.c_str(), port, Api::kPrefix);
+      std::fflush(stdout);
+    } catch (const std::runtime_error &failure) {
+      std::fprintf(stderr, "neon-emulator: %s\n", failure.what());
+      status = 1;
+      loop.Stop();
+    }
+  });
+  if (status == 0) loop.Run();
+  server.Close();
+  signals.cancel();
+  signals.clear();
+  for (int signal : {SIGINT, SIGTERM})
+    std::signal(signal, [](int) { Hurry(); });
+  engine->Shutdown();
+  loop.JoinThreads();
+  return status;
+}
+
+int Main(int count, char **arguments) {
+  std::signal(SIGPIPE, SIG_IGN);
+  Options options;
+  try {
+    options = ParseOptions(count, arguments);
+  } catch (const std::runtime_error &error) {
+    std::fprintf(stderr, "neon-emulator: %s\nTry neon-emulator --help.\n", error.what());
+    return kUsageError;
+  }
+  if (options.help) {
+    std::fputs(kUsage, stdout);
+    return 0;
+  }
+  if (options.version) {
+    std::printf("neon-emulator %s\n", kVersion);
+    return 0;
+  }
+  try {
+    return Run(std::move(options));
+  } catch (const std::exception &error) {
+    std::fprintf(stderr, "neon-emulator: %s\n", error.what());
+    return 1;
+  }
+}
+
+}  // namespace
+}  // namespace agent_branch::emulator
+
+int main(int count, char **arguments) {
+  return agent_branch::emulator::Main(count, arguments);
+}

@@ -1,0 +1,116 @@
+"""What others see of us: exported symbols, SQL objects, settings."""
+import glob
+import os
+import re
+import subprocess
+
+from rules import Skip, read, rule, without_comments
+
+# Modules share one space of symbols: whatever else is exported may meet somebody's of that name.
+# The standard library's templates are exported as weak symbols by whoever uses them.
+_EXPORTS = re.compile(
+    r"_PG_init|Pg_magic_func|pg_finfo_agent_\w+|agent_\w+|AgentBranch\w*Main")
+_STANDARD_TEMPLATES = re.compile(
+    r"(?:\w[\w:<>*& ,]* )?(?:(?:typeinfo|typeinfo name|vtable|guard variable) for )?"
+    r"(?:std::|__gnu_cxx::|operator (?:new|delete))")
+
+
+def _exports_of(library):
+    path = f"build/{library}/agent_branch{'_worker' if library == 'worker' else ''}.so"
+    if not os.path.exists(path):
+        raise Skip(f"{path} is not built")
+    output = subprocess.check_output(["nm", "-D", "-C", "--defined-only", path], text=True)
+    complaints = []
+    for line in output.splitlines():
+        kind, name = line.split(maxsplit=2)[1:]
+        if _EXPORTS.fullmatch(name):
+            continue
+        if kind in "VWuv" and _STANDARD_TEMPLATES.match(name):
+            continue
+        complaints.append(f"{path} exports {name} ({kind})")
+    return complaints
+
+
+rule("agent_branch.so exports only its entry points")(lambda: _exports_of("extension"))
+rule("agent_branch_worker.so exports only its entry points")(lambda: _exports_of("worker"))
+
+
+def _settings_in_code():
+    if not os.path.exists("extension/settings.cpp"):
+        raise Skip("no extension/settings.cpp")
+    return list(dict.fromkeys(
+        re.findall(r'"agent_branch\.(\w+)"', without_comments(read("extension/settings.cpp")))))
+
+
+def _settings_in_readme():
+    rows = re.findall(r"^\| *`agent_branch\.(\w+)`", read("README.md"), re.M)
+    if not rows:
+        raise Skip("README.md has no table of settings")
+    return rows
+
+
+@rule("settings stand in the order of the alphabet, in the code and in README.md")
+def settings_sorted():
+    return [f"{where}: {later} comes after {earlier}"
+            for where, names in (("extension/settings.cpp", _settings_in_code()),
+                                 ("README.md", _settings_in_readme()))
+            for earlier, later in zip(names, names[1:]) if earlier > later]
+
+
+@rule("README.md describes exactly the settings that there are")
+def settings_described():
+    code, readme = set(_settings_in_code()), set(_settings_in_readme())
+    return ([f"not in README.md: {name}" for name in sorted(code - readme)]
+            + [f"only in README.md: {name}" for name in sorted(readme - code)])
+
+
+def _scripts():
+    paths = sorted(glob.glob("sql/agent_branch--*.sql"))
+    if not paths:
+        raise Skip("no sql/agent_branch--*.sql")
+    return {path: _without_bodies(read(path)) for path in paths}
+
+
+def _without_bodies(text):
+    """SQL without comments, string constants and dollar-quoted bodies."""
+    return re.sub(r"--[^\n]*|/\*.*?\*/|(\$\w*\$).*?\1|'(?:[^']|'')*'",
+                  lambda match: "" if match[0].startswith(("--", "/*")) else "''", text,
+                  flags=re.S)
+
+
+_NAME = r'((?:"[^"]+"|\w+)(?:\.(?:"[^"]+"|\w+))?)'
+_CREATE = re.compile(
+    r"\bCREATE\s+(?:UNLOGGED\s+|MATERIALIZED\s+|RECURSIVE\s+)*"
+    rf"(FUNCTION|PROCEDURE|VIEW|TABLE|TYPE|DOMAIN)\s+{_NAME}", re.I)
+_COMMENT = re.compile(
+    rf"\bCOMMENT\s+ON\s+(?:MATERIALIZED\s+)?(\w+)\s+{_NAME}.*?\bIS\b\s+(NULL)?", re.I | re.S)
+
+
+@rule("every function, view, table and type has a comment")
+def sql_comments():
+    complaints = []
+    for path, text in _scripts().items():
+        described = {(kind.upper(), name.lower())
+                     for kind, name, null in _COMMENT.findall(text) if not null}
+        for kind, name in _CREATE.findall(text):
+            if (kind.upper(), name.lower()) not in described:
+                complaints.append(f"{path}: {kind.upper()} {name}")
+    return complaints
+
+
+@rule("scripts run as superuser, so they take over nothing that is there already")
+def sql_plain_create():
+    return [f"{path}: {' '.join(found.split())}" for path, text in _scripts().items()
+            for found in re.findall(r"CREATE\s+OR\s+REPLACE\s+\w+|IF\s+NOT\s+EXISTS", text, re.I)]
+
+
+@rule("functions that run with their owner's rights fix the search path, pg_temp last")
+def sql_search_path():
+    complaints = []
+    for path, text in _scripts().items():
+        for statement in text.split(";"):
+            if (re.search(r"SECURITY\s+DEFINER", statement, re.I) and not
+                    re.search(r"SET\s+search_path\s*(?:=|TO)\s*[^;]*\bpg_temp\b", statement, re.I)):
+                name = _CREATE.search(statement)
+                complaints.append(f"{path}: {name[2] if name else statement.split()[:4]}")
+    return complaints

@@ -1,0 +1,338 @@
+#include "worker/branch/channel.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "worker/branch/task_text.hpp"
+
+namespace agent_branch {
+namespace {
+
+using State = Connection::State;
+
+Status ZeroByte() {
+  return Status::Error("22021", "invalid byte sequence for encoding \"UTF8\": 0x00");
+}
+
+// libpq's texts end at the first zero byte: the rest of the script would be left out in silence.
+bool IsSendable(const BranchTask &task) {
+  return task.sql.find('\0') == std::string::npos;
+}
+
+}  // namespace
+
+void Channel::Advance(TimePoint now, bool may_open) {
+  // A task may end in the turn it began; a long queue of such ones waits for the next turn.
+  for (int moves = 0; moves < 100; ++moves) {
+    if (!Move(now, may_open)) return;
+  }
+}
+
+// True: the phase has changed, and there may be more to do.
+bool Channel::Move(TimePoint now, bool may_open) {
+  switch (phase_) {
+    case Phase::kClosed:
+      return TakeTask(now, may_open);
+    case Phase::kDialing:
+      return FollowDialer(now);
+    case Phase::kRunning:
+    case Phase::kResetting:
+      return FollowQuery(now);
+    case Phase::kReady:
+      return WatchReady(now);
+    case Phase::kOpen:
+      return WatchOpen(now);
+  }
+  return false;
+}
+
+std::optional<TimePoint> Channel::deadline() const {
+  if (connection_ && connection_->more()) return TimePoint{};
+  switch (phase_) {
+    case Phase::kClosed:
+    case Phase::kReady:  // the server's own time-out ends it
+      return std::nullopt;
+    case Phase::kDialing:
+      return dialer_->deadline();
+    case Phase::kRunning:
+    case Phase::kResetting:
+      return overdue_at_;
+    case Phase::kOpen:
+      return tasks_.empty() ? idle_since_ + host_->options().idle_close : TimePoint{};
+  }
+  return std::nullopt;
+}
+
+bool Channel::TakeTask(TimePoint now, bool may_open) {
+  if (tasks_.empty() || (phase_ == Phase::kClosed && !may_open)) return false;
+  task_ = std::move(tasks_.front());
+  tasks_.pop_front();
+  if (!IsSendable(*task_)) {
+    Finish(NotRun(task_->id, ZeroByte()));
+    return true;
+  }
+  reused_ = connection_ && uri_ == task_->uri;
+  if (reused_) {
+    BeginTask(now);
+  } else {
+    Dial(now);
+  }
+  return true;
+}
+
+void Channel::Dial(TimePoint now) {
+  Drop();
+  Result<ConnectionTarget> target = ParseConnectionTarget(task_->uri);
+  if (!target.ok()) return Finish(NotRun(task_->id, target.status()));
+  uri_ = task_->uri;
+  target_ = std::move(target.value());
+  dialer_ = std::make_unique<Dialer>(host_->epoll(), tag_, host_->resolver(), host_->options(),
+                                     target_, now + task_->connect_timeout);
+  phase_ = Phase::kDialing;
+}
+
+bool Channel::FollowDialer(TimePoint now) {
+  dialer_->Advance(now);
+  if (!dialer_->status().ok()) {
+    Finish(NotRun(task_->id, dialer_->status()));
+    Drop();
+    return true;
+  }
+  connection_ = dialer_->TakeConnection();
+  if (!connection_) return false;
+  dialer_.reset();
+  BeginTask(now);
+  return true;
+}
+
+void Channel::BeginTask(TimePoint now) {
+  if (task_->kind == BranchTaskKind::kMigrate) {
+    const std::string prologue = MigrationPrologue(*task_, host_->options(), connection_->mark());
+    prologue_ = connection_->mark().size() + prologue.size();
+    return Send(Step::kScript, prologue + task_->sql, now);
+  }
+  if (task_->kind == BranchTaskKind::kFingerprint) {
+    return Send(Step::kQuery, FingerprintText(*task_, connection_->server_version()), now);
+  }
+  const Result<std::string> text = TransactionStatusText(*task_);
+  if (text.ok()) return Send(Step::kQuery, text.value(), now);
+  Finish(NotRun(task_->id, text.status()));
+  KeepOpen(now);
+}
+
+void Channel::Send(Step step, const std::string &query, TimePoint now) {
+  step_ = step;
+  phase_ = task_ ? Phase::kRunning : Phase::kResetting;
+  const std::chrono::milliseconds grace = host_->options().answer_grace;
+  overdue_at_ = now + grace + (task_ ? task_->statement_timeout : grace);
+  connection_->Send(query);
+}
+
+bool Channel::FollowQuery(TimePoint now) {
+  connection_->Advance();
+  if (connection_->state() == State::kReady) {
+    OnAnswer(now);
+    return true;
+  }
+  if (connection_->state() == State::kBroken) {
+    OnLost(now);
+    return true;
+  }
+  if (now < overdue_at_) return false;
+  OnOverdue();
+  return true;
+}
+
+void Channel::OnAnswer(TimePoint now) {
+  switch (step_) {
+    case Step::kScript:
+      return OnScript(now);
+    case Step::kCheck:
+      return OnCheck(now);
+    case Step::kCommit:
+      return OnCommit(now);
+    case Step::kQuery:
+      return OnQuery(now);
+    case Step::kRollback:
+      if (connection_->reply().failed) return Drop();
+      return Send(Step::kDiscard, "DISCARD ALL", now);
+    case Step::kDiscard:
+      if (connection_->reply().failed) return Drop();
+      return KeepOpen(now);
+  }
+}
+
+void Channel::OnScript(TimePoint now) {
+  const Reply &reply = connection_->reply();
+  if (!reply.failed && !reply.copied && !reply.committed && connection_->InTransaction())
+    return Send(Step::kCheck, MigrationCheck(), now);
+  const bool ended = reply.committed || (!reply.failed && !reply.copied);
+  if (ended) {
+    Finish(RejectedForEndingItsTransaction(task_->id, reply.committed, reply.error.fields));
+  } else {
+    Finish(RejectedScript(*task_, *connection_, prologue_));
+  }
+  Reset(now);
+}
+
+void Channel::OnCheck(TimePoint now) {
+  const Reply &reply = connection_->reply();
+  const bool answered = !reply.failed && reply.last_row.size() == 2;
+  if (answered && reply.last_row[0] == connection_->mark() && connection_->InTransaction()) {
+    BranchEvent event;
+    event.id = task_->id;
+    event.kind = BranchEvent::Kind::kReadyToCommit;
+    event.outcome = BranchOutcome::kDone;
+    event.transaction_id = reply.last_row[1];
+    phase_ = Phase::kReady;
+    return host_->Report(std::move(event));
+  }
+  if (reply.failed) {
+    Finish(Rejected(task_->id, reply.error.fields));
+  } else {
+    Finish(RejectedForEndingItsTransaction(task_->id, false, {}));
+  }
+  Reset(now);
+}
+
+void Channel::Commit(uint64_t id) {
+  if (phase_ != Phase::kReady || task_->id != id) return;
+  // What has come meanwhile decides whether COMMIT is sent at all.
+  connection_->Advance();
+  const TimePoint now = std::chrono::steady_clock::now();
+  if (connection_->state() == State::kBroken) {
+    step_ = Step::kCheck;
+    return OnLost(now);
+  }
+  Send(Step::kCommit, "COMMIT", now);
+}
+
+void Channel::OnCommit(TimePoint now) {
+  const Reply &reply = connection_->reply();
+  if (reply.failed) {
+    Finish(Rejected(task_->id, reply.error.fields));
+  } else if (reply.last_tag == "COMMIT") {
+    BranchEvent event;
+    event.id = task_->id;
+    event.outcome = BranchOutcome::kDone;
+    Finish(std::move(event));
+  } else {
+    ServerError error;
+    error.sqlstate = "40000";
+    error.message = "the server rolled the transaction back instead of committing it";
+    Finish(Rejected(task_->id, error));
+  }
+  Reset(now);
+}
+
+void Channel::OnQuery(TimePoint now) {
+  const Reply &reply = connection_->reply();
+  const bool fingerprint = task_->kind == BranchTaskKind::kFingerprint;
+  if (reply.failed) {
+    Finish(Rejected(task_->id, reply.error.fields));
+    return Reset(now);
+  }
+  Finish(fingerprint ? FinishedFingerprint(task_->id, reply)
+                     : FinishedTransactionStatus(task_->id, reply));
+  KeepOpen(now);
+}
+
+void Channel::OnLost(TimePoint now) {
+  if (!task_) return Drop();
+  const Reply &reply = connection_->reply();
+  // The kept connection was dead already; the transaction that the query would have begun is not.
+  if (reused_ && !connection_->heard() && (step_ == Step::kScript || step_ == Step::kQuery)) {
+    reused_ = false;
+    return Dial(now);
+  }
+  if (step_ == Step::kCommit && !reply.failed && reply.last_tag == "COMMIT") {
+    OnCommit(now);  // the answer had come before the end
+  } else if (step_ == Step::kScript && reply.committed) {
+    ServerError after;
+    after.message = connection_->failure().text;
+    Finish(RejectedForEndingItsTransaction(task_->id, true, after));
+  } else {
+    Finish(Lost(task_->id, connection_->failure(), step_ == Step::kCommit));
+  }
+  Drop();
+}
+
+void Channel::OnOverdue() {
+  if (task_) {
+    const ConnectionFailure silent{"57014", "The server did not answer in time."};
+    Finish(Lost(task_->id, silent, step_ == Step::kCommit));
+  }
+  Abandon();
+}
+
+// A migration may have SET anything, made temporary tables, taken advisory locks.
+void Channel::Reset(TimePoint now) {
+  reused_ = false;
+  if (connection_->state() != State::kReady) return Drop();
+  if (connection_->InTransaction() || connection_->reply().failed)
+    return Send(Step::kRollback, "ROLLBACK", now);
+  Send(Step::kDiscard, "DISCARD ALL", now);
+}
+
+void Channel::KeepOpen(TimePoint now) {
+  phase_ = Phase::kOpen;
+  idle_since_ = now;
+}
+
+bool Channel::WatchReady(TimePoint now) {
+  connection_->Advance();
+  if (connection_->state() != State::kBroken) return false;
+  step_ = Step::kCheck;
+  OnLost(now);
+  return true;
+}
+
+bool Channel::WatchOpen(TimePoint now) {
+  connection_->Advance();
+  if (connection_->state() == State::kBroken) {
+    Drop();
+    return !tasks_.empty();
+  }
+  if (!tasks_.empty()) return TakeTask(now, true);
+  if (now < idle_since_ + host_->options().idle_close) return false;
+  Drop();
+  return false;
+}
+
+bool Channel::Cancel(uint64_t id) {
+  if (task_ && task_->id == id) {
+    task_.reset();
+    Abandon();
+    return true;
+  }
+  const auto at = std::find_if(tasks_.begin(), tasks_.end(),
+                               [id](const BranchTask &task) { return task.id == id; });
+  if (at == tasks_.end()) return false;
+  tasks_.erase(at);
+  return true;
+}
+
+void Channel::CloseIdle() {
+  if (phase_ == Phase::kOpen) Drop();
+}
+
+void Channel::Finish(BranchEvent event) {
+  task_.reset();
+  host_->Report(std::move(event));
+}
+
+void Channel::Drop() {
+  dialer_.reset();
+  connection_.reset();
+  phase_ = Phase::kClosed;
+}
+
+// Only a statement under way needs to be ended at the server; an idle transaction ends with its
+// connection.
+void Channel::Abandon() {
+  if (connection_ && connection_->state() == State::kBusy)
+    host_->Abandon(std::move(connection_), target_);
+  Drop();
+}
+
+}  // namespace agent_branch

@@ -1,0 +1,328 @@
+#include "worker/branch/connection.hpp"
+
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace agent_branch {
+namespace {
+
+// Results taken in one turn: some milliseconds' worth, so that one branch that floods us does not
+// hold up the others.
+constexpr int kResultsATurn = 2000;
+// A query is answered with one ERROR, and perhaps a FATAL; libpq keeps the text of each.
+constexpr int kMostErrors = 10;
+constexpr size_t kLongestWhileConnecting = 1 << 20;
+
+struct ResultDeleter {
+  void operator()(PGresult *result) const { PQclear(result); }
+};
+using ResultPtr = std::unique_ptr<PGresult, ResultDeleter>;
+
+// Not a secret: it need only differ from every other connection's.
+std::string NewMark() {
+  unsigned char bytes[12] = {};
+  if (getrandom(bytes, sizeof(bytes), GRND_NONBLOCK) < 0) bytes[0] = 0;
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string mark = "/* agent_branch ";
+  for (unsigned char byte : bytes)
+    mark.append({kDigits[byte >> 4], kDigits[byte & 15]});
+  return mark + " */ ";
+}
+
+PGconn *StartConnecting(const ConnectionParameters &parameters) {
+  std::vector<const char *> keywords;
+  std::vector<const char *> values;
+  for (const auto &[keyword, value] : parameters) {
+    keywords.push_back(keyword.c_str());
+    values.push_back(value.c_str());
+  }
+  keywords.push_back(nullptr);
+  values.push_back(nullptr);
+  return PQconnectStartParams(keywords.data(), values.data(), 0);
+}
+
+// A failed attempt has no PGresult, only a text; verbose, it has "FATAL:  28P01: …" in it.
+std::string SqlStateInText(std::string_view text) {
+  for (size_t at = text.find(":  "); at != std::string_view::npos; at = text.find(":  ", at + 1)) {
+    const std::string_view code = text.substr(at + 3, 5);
+    const bool plain = std::all_of(code.begin(), code.end(), [](char c) {
+      return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z');
+    });
+    if (code.size() == 5 && plain && text.substr(at + 8, 2) == ": ") return std::string(code);
+  }
+  return {};
+}
+
+// Drops the lines that say where in the server's source an error was raised.
+std::string WithoutLocation(std::string text) {
+  for (size_t at; (at = text.find("\nLOCATION:  ")) != std::string::npos;)
+    text.erase(at, text.find('\n', at + 1) - at);
+  while (!text.empty() && text.back() == '\n')
+    text.pop_back();
+  return text;
+}
+
+}  // namespace
+
+Connection::Connection(int epoll, uint64_t tag, const ConnectionTarget &target,
+                       const std::string &address, size_t longest_message)
+    : epoll_(epoll),
+      tag_(tag),
+      password_(target.password),
+      longest_message_(longest_message),
+      mark_(NewMark()) {
+  connection_.reset(StartConnecting(ParametersFor(target, address)));
+  if (PQstatus(connection_.get()) == CONNECTION_BAD) {
+    Break(LibpqText());
+    return;
+  }
+  PQsetErrorVerbosity(connection_.get(), PQERRORS_VERBOSE);
+  PQsetNoticeReceiver(connection_.get(), &Connection::OnNotice, this);
+  Watch(true);
+}
+
+Connection::~Connection() {
+  Mute();
+}
+
+// A FATAL that comes while no query runs, such as 57P01 when a compute is suspended, is a notice
+// for libpq.
+void Connection::OnNotice(void *self, const PGresult *notice) {
+  auto *connection = static_cast<Connection *>(self);
+  ServerMessage message = ReadServerMessage(notice, connection->password_.Reveal());
+  if (message.ends_session) connection->last_words_ = std::move(message);
+  connection->Progress();
+}
+
+void Connection::Advance() {
+  more_ = false;
+  if (state_ == State::kBroken) return;
+  if (state_ == State::kConnecting) return Connect();
+  Converse();
+}
+
+void Connection::Connect() {
+  // PQconnectPoll may only be called when the socket is ready for what it asked for.
+  pollfd ready = {PQsocket(connection_.get()), connect_events_, 0};
+  if (poll(&ready, 1, 0) != 1) return;
+  const PostgresPollingStatusType polled = PQconnectPoll(connection_.get());
+  if (polled == PGRES_POLLING_FAILED) return Break(LibpqText());
+  if (polled == PGRES_POLLING_OK) {
+    if (PQsetnonblocking(connection_.get(), 1) != 0) return Break(LibpqText());
+    state_ = State::kReady;
+    PQsetErrorVerbosity(connection_.get(), PQERRORS_DEFAULT);
+    Progress();
+    return Watch(false);
+  }
+  if (SentTooMuch()) return Break("the server sent too much before it was ready");
+  connect_events_ = polled == PGRES_POLLING_WRITING ? POLLOUT : POLLIN;
+  Watch(polled == PGRES_POLLING_WRITING);
+}
+
+void Connection::Converse() {
+  const bool alive = Receive();
+  TakeResults();
+  if (state_ == State::kBroken) return;
+  if (!alive && !more_) return Break(LibpqText());
+  if (alive && SentTooMuch()) return Break("the server sent a message that is too long");
+  if (alive) Flush();
+}
+
+// False: the connection is at its end, though what came before may still wait to be taken.
+bool Connection::Receive() {
+  const bool alive = PQconsumeInput(connection_.get()) == 1;
+  return alive && PQstatus(connection_.get()) == CONNECTION_OK;
+}
+
+void Connection::TakeResults() {
+  for (int taken = 0; taken < kResultsATurn; ++taken) {
+    if (!TakeResult()) return;
+  }
+  more_ = true;
+}
+
+// False: there is nothing more to take now.
+bool Connection::TakeResult() {
+  PGconn *connection = connection_.get();
+  const bool waits = PQisBusy(connection) == 1;
+  while (PGnotify *notification = PQnotifies(connection)) {
+    PQfreemem(notification);
+    Progress();
+  }
+  if (waits || state_ != State::kBusy) return false;
+  const ResultPtr result(PQgetResult(connection));
+  if (!result) {
+    if (PQstatus(connection) == CONNECTION_OK) state_ = State::kReady;
+    return false;
+  }
+  const ExecStatusType status = PQresultStatus(result.get());
+  if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH) {
+    heard_ = true;
+    return SkipCopy(status);
+  }
+  Progress();
+  Absorb(result.get());
+  return state_ == State::kBusy;
+}
+
+void Connection::Absorb(const PGresult *result) {
+  switch (PQresultStatus(result)) {
+    case PGRES_SINGLE_TUPLE:
+      heard_ = true;
+      return AbsorbRow(result);
+    case PGRES_COMMAND_OK:
+    case PGRES_TUPLES_OK:
+      heard_ = true;
+      reply_.last_tag = CutText(PQcmdStatus(const_cast<PGresult *>(result)));
+      if (reply_.last_tag == "COMMIT" || reply_.last_tag == "PREPARE TRANSACTION")
+        reply_.committed = true;
+      return;
+    case PGRES_EMPTY_QUERY:
+      return;
+    default:
+      return AbsorbError(result);
+  }
+}
+
+void Connection::AbsorbError(const PGresult *result) {
+  // libpq's own words about a lost connection come as a result, too.
+  if (PQstatus(connection_.get()) != CONNECTION_OK &&
+      !PQresultErrorField(result, PG_DIAG_SQLSTATE)) {
+    return;
+  }
+  ServerMessage message = ReadServerMessage(result, password_.Reveal());
+  // A session that ended before it answered anything has not done anything either: what comes
+  // back from one query text comes in order.
+  if (!message.ends_session) heard_ = true;
+  if (!reply_.failed || message.ends_session) reply_.error = std::move(message);
+  reply_.failed = true;
+  if (++reply_.errors > kMostErrors) Break("the server sent one error after another");
+}
+
+void Connection::AbsorbRow(const PGresult *result) {
+  reply_.last_row.clear();
+  reply_.last_row_nulls.clear();
+  // No query of ours has more columns; a migration's rows are of no interest.
+  const int columns = std::min(PQnfields(result), 4);
+  for (int column = 0; column < columns; ++column) {
+    reply_.last_row.emplace_back(PQgetvalue(result, 0, column),
+                                 static_cast<size_t>(PQgetlength(result, 0, column)));
+    reply_.last_row_nulls.push_back(PQgetisnull(result, 0, column) == 1);
+  }
+}
+
+// Ends COPY FROM STDIN with an error, and drops what COPY TO STDOUT sends. False: wait for input.
+bool Connection::SkipCopy(ExecStatusType status) {
+  PGconn *connection = connection_.get();
+  reply_.copied = true;
+  if (status == PGRES_COPY_IN) {
+    // A refused COPY ends the query. To answer a server that asks again and again would be worse
+    // than useless: libpq reads more than we take each time it cannot send.
+    const bool again = std::exchange(reply_.copy_refused, true);
+    if (again || PQputCopyEnd(connection, "there is no data to copy from") != 1) {
+      Break("the server asked for data again");
+    }
+    return state_ == State::kBusy;
+  }
+  if (status == PGRES_COPY_BOTH) {
+    Break("the server began to replicate, which nobody asked for");
+    return false;
+  }
+  char *row = nullptr;
+  const int length = PQgetCopyData(connection, &row, 1);
+  PQfreemem(row);
+  if (length > 0) Progress();
+  return length != 0;
+}
+
+void Connection::Send(const std::string &query) {
+  reply_ = {};
+  heard_ = false;
+  Progress();
+  PGconn *connection = connection_.get();
+  state_ = State::kBusy;
+  if (PQsendQuery(connection, (mark_ + query).c_str()) != 1) return Break(LibpqText());
+  PQsetSingleRowMode(connection);
+  Flush();
+}
+
+void Connection::Flush() {
+  const int left = PQflush(connection_.get());
+  // A failed write is not the end: the server's last words may wait to be read. libpq reports
+  // the failure there, so make sure that somebody reads.
+  if (left < 0) more_ = true;
+  Watch(left > 0);
+}
+
+uint64_t Connection::ReceivedBytes() const {
+  tcp_info info = {};
+  socklen_t length = sizeof(info);
+  if (getsockopt(PQsocket(connection_.get()), IPPROTO_TCP, TCP_INFO, &info, &length) != 0) return 0;
+  return info.tcpi_bytes_received;
+}
+
+// libpq keeps an incomplete message in memory, up to a gigabyte, and every server parameter that it
+// is told of. The kernel counts what came in, TLS or not.
+bool Connection::SentTooMuch() {
+  const uint64_t received = ReceivedBytes();
+  if (progressed_) received_at_progress_ = received;
+  progressed_ = false;
+  if (received < received_at_progress_) received_at_progress_ = 0;  // libpq opened a new socket
+  const size_t allowed = state_ == State::kConnecting ? kLongestWhileConnecting : longest_message_;
+  return received - received_at_progress_ > allowed;
+}
+
+// libpq may have closed its socket and opened another, perhaps under the same number; epoll has
+// then forgotten the old one by itself.
+void Connection::Watch(bool for_write) {
+  if (muted_) return;
+  epoll_event event = {};
+  event.events = EPOLLIN;
+  if (for_write) event.events |= EPOLLOUT;
+  event.data.u64 = tag_;
+  const int socket = PQsocket(connection_.get());
+  const bool changed = state_ == State::kConnecting || event.events != watched_;
+  if (socket < 0 || !changed) return;
+  watched_ = state_ == State::kConnecting ? 0 : event.events;
+  if (epoll_ctl(epoll_, EPOLL_CTL_MOD, socket, &event) == 0) return;
+  epoll_ctl(epoll_, EPOLL_CTL_ADD, socket, &event);
+}
+
+void Connection::Mute() {
+  muted_ = true;
+  const int socket = connection_ ? PQsocket(connection_.get()) : -1;
+  if (socket >= 0) epoll_ctl(epoll_, EPOLL_CTL_DEL, socket, nullptr);
+}
+
+void Connection::Break(std::string text) {
+  failure_.text = WithoutLocation(CutText(Redact(std::move(text), password_.Reveal())));
+  failure_.sqlstate = state_ == State::kConnecting ? SqlStateInText(failure_.text) : std::string();
+  const ServerMessage &said =
+      reply_.failed && reply_.error.ends_session ? reply_.error : last_words_;
+  if (said.ends_session) failure_ = {said.fields.sqlstate, said.fields.message};
+  state_ = State::kBroken;
+  more_ = false;
+  Mute();
+}
+
+std::string Connection::LibpqText() const {
+  return PQerrorMessage(connection_.get());
+}
+
+bool Connection::InTransaction() const {
+  return PQtransactionStatus(connection_.get()) == PQTRANS_INTRANS;
+}
+
+bool Connection::CountsBytes() const {
+  const char *encoding = PQparameterStatus(connection_.get(), "server_encoding");
+  return encoding && std::string_view(encoding) == "SQL_ASCII";
+}
+
+}  // namespace agent_branch

@@ -1,0 +1,118 @@
+// One libpq connection, driven only by calls that do not block.
+//
+// It owns the PGconn and its place in an epoll set, which belongs to the runner. The owner calls
+// Advance() when the socket is ready, or when more() says that there is work left; each call does a
+// bounded amount of it. A server may send anything at any length: rows are read one by one and
+// dropped, and one that sends too much without ever completing a message is hung up on.
+#pragma once
+
+#include <libpq-fe.h>
+#include <poll.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "worker/branch/connection_target.hpp"
+#include "worker/branch/server_error.hpp"
+
+namespace agent_branch {
+
+// What a server said to one query text, which may hold many statements.
+struct Reply {
+  bool failed = false;
+  int errors = 0;
+  ServerMessage error;                // the first one, when failed
+  std::vector<std::string> last_row;  // of the last statement that returned any; NULL is ""
+  std::vector<bool> last_row_nulls;
+  std::string last_tag;    // such as "COMMIT"
+  bool committed = false;  // a statement among them was COMMIT or PREPARE TRANSACTION
+  bool copied = false;     // a statement among them was COPY from or to the client
+  bool copy_refused = false;
+};
+
+// Why a connection is broken. sqlstate is empty when it was no server that said so.
+struct ConnectionFailure {
+  std::string sqlstate;
+  std::string text;
+};
+
+class Connection {
+ public:
+  enum class State { kConnecting, kReady, kBusy, kBroken };
+
+  // epoll: borrowed; the socket is put there with `tag` as its data. No query of this connection
+  // returns more than `longest_message` bytes in one row, message or notice.
+  Connection(int epoll, uint64_t tag, const ConnectionTarget &target, const std::string &address,
+             size_t longest_message);
+  ~Connection();
+  Connection(const Connection &) = delete;
+  Connection &operator=(const Connection &) = delete;
+
+  void Advance();
+  // Only when kReady. `query` must hold no zero byte.
+  void Send(const std::string &query);
+  // Takes the socket out of the epoll set; the connection stays open and is not read any more.
+  void Mute();
+
+  State state() const { return state_; }
+  // Work is left although the socket may stay silent.
+  bool more() const { return more_; }
+  // To the last Send(): complete when kReady again, partial when kBroken.
+  const Reply &reply() const { return reply_; }
+  // Whether anything came back since the last Send().
+  bool heard() const { return heard_; }
+  const ConnectionFailure &failure() const { return failure_; }
+  bool InTransaction() const;
+  int server_version() const { return PQserverVersion(connection_.get()); }
+  bool CountsBytes() const;
+  // Stands at the head of every query of this connection, and of no other's: pg_stat_activity finds
+  // it by that. The process id would not do, since Neon's proxy hands out one of its own.
+  const std::string &mark() const { return mark_; }
+
+ private:
+  struct Closer {
+    void operator()(PGconn *connection) const { PQfinish(connection); }
+  };
+
+  static void OnNotice(void *self, const PGresult *notice);
+  void Connect();
+  void Converse();
+  bool Receive();
+  void TakeResults();
+  bool TakeResult();
+  void Absorb(const PGresult *result);
+  void AbsorbError(const PGresult *result);
+  void AbsorbRow(const PGresult *result);
+  bool SkipCopy(ExecStatusType status);
+  void Flush();
+  void Progress() { progressed_ = true; }
+  uint64_t ReceivedBytes() const;
+  bool SentTooMuch();
+  void Watch(bool for_write);
+  void Break(std::string text);
+  std::string LibpqText() const;
+
+  int epoll_;
+  uint64_t tag_;
+  Secret password_;  // kept to redact it
+  size_t longest_message_;
+  std::string mark_;
+  std::unique_ptr<PGconn, Closer> connection_;
+  State state_ = State::kConnecting;
+  bool more_ = false;
+  bool muted_ = false;
+  bool heard_ = false;
+  short connect_events_ = POLLOUT;
+  bool progressed_ = false;  // a message came to its end since the last look
+  uint32_t watched_ = 0;     // what epoll waits for, once connected
+  uint64_t received_at_progress_ = 0;
+  Reply reply_;
+  ServerMessage last_words_;  // a FATAL that came as a notice
+  ConnectionFailure failure_;
+};
+
+}  // namespace agent_branch

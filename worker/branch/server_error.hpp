@@ -1,0 +1,40 @@
+// A server's ERROR as values: its fields, its place in a text, and texts that are fit to be shown.
+#pragma once
+
+#include <libpq-fe.h>
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "worker/core/branch_task.hpp"
+
+namespace agent_branch {
+
+// What one ErrorResponse held. `position` counts characters of the text that was sent, from 1; it
+// is 0 when the error has no place in it.
+struct ServerMessage {
+  ServerError fields;
+  int position = 0;
+  bool ends_session = false;  // FATAL or PANIC
+};
+
+// `secret` is redacted in every text before the text is cut.
+ServerMessage ReadServerMessage(const PGresult *result, std::string_view secret);
+
+struct TextPlace {
+  int line = 0;
+  int column = 0;
+};
+// The place of the character `position` (from 1) of a UTF-8 text, counted in bytes instead when
+// `counts_bytes`; zeros when the text has no such character.
+TextPlace PlaceInText(std::string_view text, int position, bool counts_bytes);
+
+// Cuts to `kLongestText` bytes, never inside a UTF-8 sequence.
+inline constexpr size_t kLongestText = 8 * 1024;
+std::string CutText(std::string_view text);
+
+// Every occurrence of `secret` becomes ***.
+std::string Redact(std::string text, std::string_view secret);
+
+}  // namespace agent_branch

@@ -1,0 +1,278 @@
+#include "worker/core/api_calls.hpp"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+namespace agent_branch {
+namespace {
+
+constexpr size_t kMaxUnderWay = 64;
+constexpr BackoffPolicy kBusyBackoff{milliseconds(250), milliseconds(5'000)};
+constexpr BackoffPolicy kTroubleBackoff{milliseconds(500), milliseconds(10'000)};
+// A busy project is nothing to tell anybody about, until it stays busy.
+constexpr int kBusyWorthTelling = 5;
+
+}  // namespace
+
+struct ApiCalls::Call {
+  enum class State { kWaiting, kIntending, kSent };
+
+  uint64_t id = 0;
+  ApiCall call;
+  State state = State::kWaiting;
+  std::optional<StepRow> step;
+  Instant not_before{0};
+  int attempts = 0;
+  bool troubled = false;
+  bool is_change() const { return call.request.is_change(); }
+};
+
+ApiCalls::ApiCalls(Parts parts) : parts_(parts) {}
+
+ApiCalls::~ApiCalls() = default;
+
+ApiCalls::KeyState &ApiCalls::KeyOf(const Project &project) {
+  auto [found, added] = keys_.try_emplace(project.row.api_key_file);
+  if (added) {
+    found->second.budget.Configure(parts_.settings->rate_limit_per_minute,
+                                   parts_.settings->rate_limit_burst, parts_.clock->Now());
+  }
+  return found->second;
+}
+
+uint64_t ApiCalls::Enqueue(ApiCall call) {
+  auto waiting = std::make_unique<Call>();
+  waiting->id = next_id_++;
+  waiting->call = std::move(call);
+  calls_.push_back(std::move(waiting));
+  ++waiting_;
+  Call &queued = *calls_.back();
+  const KeyState &key = KeyOf(*queued.call.project);
+  if (key.failures > 0) Trouble(queued, key.why);
+  return queued.id;
+}
+
+ApiCalls::CallList::iterator ApiCalls::Find(uint64_t id) {
+  return std::find_if(calls_.begin(), calls_.end(),
+                      [id](const auto &call) { return call->id == id; });
+}
+
+bool ApiCalls::Cancel(uint64_t id) {
+  auto at = Find(id);
+  if (at == calls_.end()) return true;
+  Call &call = **at;
+  // A step that was intended is going to be sent, or was sent once already: its end has to be seen.
+  if (call.step) return false;
+  if (call.state == Call::State::kSent) {
+    parts_.http->Cancel(id);
+    Release(call);
+  } else {
+    --waiting_;
+  }
+  calls_.erase(at);
+  return true;
+}
+
+std::optional<Instant> ApiCalls::WhenAllowed(Call &call, Instant now) {
+  KeyState &key = KeyOf(*call.call.project);
+  if (key.failures > 0 && key.under_way > 0) return std::nullopt;
+  Instant when = std::max(call.not_before, key.closed_until);
+  if (call.is_change()) {
+    if (call.call.project->busy()) return std::nullopt;
+    when = std::max(when, call.call.project->changes_allowed_at);
+  }
+  if (under_way_ >= kMaxUnderWay) return std::nullopt;
+  if (when > now) return when;
+  return key.budget.WhenAllowed(call.call.request.route, now);
+}
+
+void ApiCalls::Dispatch() {
+  Instant now = parts_.clock->Now();
+  std::vector<Call *> order;
+  for (const auto &call : calls_) {
+    if (call->state == Call::State::kWaiting) order.push_back(call.get());
+  }
+  std::stable_sort(order.begin(), order.end(), [](const Call *a, const Call *b) {
+    return a->call.priority < b->call.priority;
+  });
+  next_deadline_.reset();
+  for (Call *call : order) {
+    std::optional<Instant> when = WhenAllowed(*call, now);
+    if (!when) continue;
+    if (*when <= now) {
+      Admit(*call);
+    } else if (!next_deadline_ || *when < *next_deadline_) {
+      next_deadline_ = when;
+    }
+  }
+}
+
+void ApiCalls::Admit(Call &call) {
+  KeyState &key = KeyOf(*call.call.project);
+  key.budget.Spend(call.call.request.route, parts_.clock->Now());
+  ++key.under_way;
+  ++under_way_;
+  --waiting_;
+  if (call.is_change()) ++call.call.project->changes_under_way;
+  if (!call.call.step || call.step) {
+    Send(call.id);
+    return;
+  }
+  call.state = Call::State::kIntending;
+  uint64_t id = call.id;
+  call.step = parts_.journal->Intend(*call.call.project, call.call.session_id, *call.call.step,
+                                     call.call.step_target, [this, id] { Send(id); });
+}
+
+void ApiCalls::Send(uint64_t id) {
+  auto at = Find(id);
+  if (at == calls_.end()) return;
+  Call &call = **at;
+  call.state = Call::State::kSent;
+  Result<Secret> key = parts_.keys->Key(call.call.project->row.api_key_file);
+  if (!key.ok()) {
+    Verdict verdict;
+    verdict.kind = VerdictKind::kKey;
+    verdict.why = key.status();
+    Retry(call, verdict);
+    return;
+  }
+  HttpRequest request;
+  request.method = call.call.request.method;
+  request.url = parts_.settings->api_url + call.call.request.path;
+  request.body = call.call.request.body;
+  request.headers.emplace_back("Authorization",
+                               Secret("Bearer " + std::string(key.value().Reveal())));
+  request.headers.emplace_back("Accept", Secret("application/json"));
+  if (!request.body.empty()) {
+    request.headers.emplace_back("Content-Type", Secret("application/json"));
+  }
+  ++sent_total_;
+  if (on_sent && call.call.session_id != 0) on_sent(call.call.session_id);
+  parts_.http->Send(id, std::move(request));
+}
+
+void ApiCalls::Release(Call &call) {
+  --KeyOf(*call.call.project).under_way;
+  --under_way_;
+  if (call.is_change()) --call.call.project->changes_under_way;
+}
+
+void ApiCalls::OnCompletion(const HttpCompletion &completion) {
+  auto at = Find(completion.id);
+  if (at == calls_.end() || (*at)->state != Call::State::kSent) return;
+  Call &call = **at;
+  Verdict verdict = Judge(call.call.request, completion.response);
+  switch (verdict.kind) {
+    case VerdictKind::kBusy:
+    case VerdictKind::kThrottled:
+    case VerdictKind::kUnavailable:
+    case VerdictKind::kKey:
+    case VerdictKind::kForbidden:
+    case VerdictKind::kUnreachable:
+      Retry(call, verdict);
+      return;
+    case VerdictKind::kUnknown:
+      if (!call.is_change()) {
+        Retry(call, verdict);
+        return;
+      }
+      break;
+    default:
+      OpenKey(KeyOf(*call.call.project));
+      break;
+  }
+  Finish(at, verdict, completion.response.body);
+}
+
+void ApiCalls::Finish(CallList::iterator at, const Verdict &verdict, std::string body) {
+  std::unique_ptr<Call> call = std::move(*at);
+  calls_.erase(at);
+  Release(*call);
+  bool known = verdict.kind != VerdictKind::kUnknown;
+  if (call->step && known) {
+    bool done = verdict.kind == VerdictKind::kDone;
+    parts_.journal->Record(*call->step, done, done ? "" : verdict.why.detail());
+  }
+  if (known && call->troubled) Trouble(*call, Status());
+  ApiAnswer answer;
+  answer.verdict = verdict;
+  answer.body = std::move(body);
+  call->call.done(answer, call->step.value_or(StepRow{}));
+}
+
+void ApiCalls::Retry(Call &call, const Verdict &verdict) {
+  Instant now = parts_.clock->Now();
+  Release(call);
+  ++waiting_;
+  call.state = Call::State::kWaiting;
+  ++call.attempts;
+  KeyState &key = KeyOf(*call.call.project);
+  const BackoffPolicy &policy = verdict.kind == VerdictKind::kBusy ? kBusyBackoff : kTroubleBackoff;
+  milliseconds delay = BackoffDelay(policy, call.attempts, *parts_.random);
+  if (verdict.retry_after) delay = std::max<milliseconds>(delay, *verdict.retry_after);
+  call.not_before = now + delay;
+  switch (verdict.kind) {
+    case VerdictKind::kBusy:
+      OpenKey(key);
+      if (call.is_change()) call.call.project->changes_allowed_at = now + delay;
+      if (call.attempts >= kBusyWorthTelling) Trouble(call, verdict.why);
+      return;
+    case VerdictKind::kThrottled:
+      OpenKey(key);
+      key.budget.Throttle(now + delay);
+      if (call.attempts >= kBusyWorthTelling) Trouble(call, verdict.why);
+      return;
+    case VerdictKind::kKey:
+    case VerdictKind::kUnreachable:
+      FailKey(key, call.call.project->row.api_key_file, verdict);
+      return;
+    default:
+      Trouble(call, verdict.why);
+      return;
+  }
+}
+
+void ApiCalls::FailKey(KeyState &key, const std::string &file, const Verdict &verdict) {
+  ++key.failures;
+  key.why = verdict.why;
+  key.closed_until =
+      parts_.clock->Now() + BackoffDelay(kTroubleBackoff, key.failures, *parts_.random);
+  if (verdict.retry_after) key.closed_until += *verdict.retry_after;
+  for (const auto &other : calls_) {
+    if (other->call.project->row.api_key_file == file) Trouble(*other, verdict.why);
+  }
+}
+
+void ApiCalls::OpenKey(KeyState &key) {
+  key.failures = 0;
+  key.closed_until = Instant(0);
+  key.why = Status();
+}
+
+void ApiCalls::Trouble(Call &call, const Status &why) {
+  call.troubled = !why.ok();
+  if (call.call.trouble) call.call.trouble(why);
+}
+
+void ApiCalls::Reconfigure() {
+  for (auto &[file, key] : keys_) {
+    key.budget.Configure(parts_.settings->rate_limit_per_minute, parts_.settings->rate_limit_burst,
+                         parts_.clock->Now());
+    key.closed_until = Instant(0);
+  }
+  for (const auto &call : calls_)
+    call->not_before = Instant(0);
+}
+
+int ApiCalls::budget_left() const {
+  int left = parts_.settings->rate_limit_burst;
+  for (const auto &[file, key] : keys_) {
+    RequestBudget budget = key.budget;
+    left = std::min(left, budget.left(parts_.clock->Now()));
+  }
+  return left;
+}
+
+}  // namespace agent_branch

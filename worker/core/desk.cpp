@@ -1,0 +1,329 @@
+#include "worker/core/desk.hpp"
+
+#include <cstdlib>
+#include <utility>
+
+#include "worker/core/text.hpp"
+
+namespace agent_branch {
+
+bool ExpiryDiffers(const Session &session, int64_t now) {
+  constexpr int64_t kRounding = 1;      // Neon keeps whole seconds
+  constexpr int64_t kTooLateToAsk = 5;  // it has to be in the future there
+  const SessionRow &row = session.row;
+  if (row.branch_id.empty() || row.expires_at <= now + kTooLateToAsk) return false;
+  if (session.expiry_asked == row.expires_at) return false;
+  return std::abs(row.branch_expires_at - row.expires_at) > kRounding;
+}
+
+namespace {
+
+constexpr size_t kMaxError = 2'000;
+constexpr BackoffPolicy kAgain{milliseconds(500), milliseconds(10'000)};
+
+bool IsResting(SessionState state) {
+  return state == SessionState::kReady || state == SessionState::kConflict ||
+         state == SessionState::kFailed;
+}
+
+bool IsSettled(const Session &session, int64_t now) {
+  const SessionRow &row = session.row;
+  if (row.finished) return true;
+  return IsResting(row.state) && row.goal == Goal::kNone && session.migrations.empty() &&
+         row.operations.empty() && !session.step &&
+         (session.branch_gone || !ExpiryDiffers(session, now));
+}
+
+std::string ErrorText(const Status &why) {
+  std::string text = why.message();
+  if (!why.detail().empty()) text += "\n" + why.detail();
+  return CleanLines(text, kMaxError);
+}
+
+}  // namespace
+
+Project &Desk::ProjectOf(const Session &session) {
+  return *parts_.world->FindProject(session.row.project_id);
+}
+
+void Desk::Save(Session &session) {
+  session.row.settled = IsSettled(session, unix_time());
+  parts_.journal->Save(session.row);
+}
+
+void Desk::MoveTo(Session &session, SessionState state) {
+  session.row.state = state;
+  session.row.error.clear();
+  session.row.error_hint.clear();
+  session.failures = 0;
+  Save(session);
+  Resume(session);
+}
+
+void Desk::Fail(Session &session, const Status &why) {
+  for (MigrationRow &migration : session.migrations) {
+    migration.status = MigrationStatus::kCancelled;
+    parts_.journal->Add(migration);
+  }
+  session.migrations.clear();
+  if (session.merge) {
+    session.merge->status = "cancelled";
+    session.merge->reason = CleanText(why.message(), kMaxError);
+    parts_.journal->Add(*session.merge);
+    session.merge.reset();
+  }
+  if (session.row.goal == Goal::kMerge) session.row.goal = Goal::kNone;
+  session.row.state = SessionState::kFailed;
+  session.failures = 0;
+  SetReason(session, why);
+  Resume(session);
+}
+
+void Desk::SetReason(Session &session, const Status &why) {
+  session.row.error = ErrorText(why);
+  session.row.error_hint = CleanLines(why.hint(), kMaxError);
+  Save(session);
+}
+
+void Desk::ShowTrouble(Session &session, const Status &why) {
+  // What a conflict or a failure is about stays, whatever else goes wrong.
+  bool has_reason =
+      session.row.state == SessionState::kConflict || session.row.state == SessionState::kFailed;
+  std::string error = why.ok() ? "" : ErrorText(why);
+  if (has_reason || session.row.error == error) return;
+  session.row.error = std::move(error);
+  session.row.error_hint = CleanLines(why.hint(), kMaxError);
+  Save(session);
+}
+
+void Desk::TryAgain(Session &session, const Status &why) {
+  ShowTrouble(session, why);
+  ++session.failures;
+  Pause(session, BackoffDelay(kAgain, session.failures, *parts_.random));
+}
+
+void Desk::Pause(Session &session, milliseconds delay) {
+  Begin(session, Activity::kPause, 0);
+  session.wake_at = now() + delay;
+}
+
+void Desk::Begin(Session &session, Activity activity, uint64_t id) {
+  session.activity = activity;
+  session.activity_id = id;
+}
+
+ApiCall Desk::MakeCall(Session &session, Priority priority, NeonRequest request) {
+  ApiCall call;
+  call.priority = priority;
+  call.project = &ProjectOf(session);
+  call.session_id = session.row.id;
+  call.request = std::move(request);
+  call.trouble = [this, id = session.row.id](const Status &why) {
+    if (Session *troubled = parts_.world->FindSession(id)) ShowTrouble(*troubled, why);
+  };
+  return call;
+}
+
+void Desk::Ask(Session &session, Priority priority, NeonRequest request, OnAnswer then) {
+  ApiCall call = MakeCall(session, priority, std::move(request));
+  call.done = [this, id = session.row.id, then = std::move(then)](const ApiAnswer &answer,
+                                                                  const StepRow &) {
+    Session *asked = parts_.world->FindSession(id);
+    if (asked == nullptr) return;
+    Resume(*asked);
+    then(*asked, answer);
+  };
+  Begin(session, Activity::kCall, parts_.calls->Enqueue(std::move(call)));
+}
+
+void Desk::FindBranch(Session &session, Priority priority, const std::string &name, OnFound then) {
+  int64_t id = session.row.id;
+  auto on_branches = [this, id, name,
+                      then = std::move(then)](const Result<std::vector<NeonBranch>> &branches) {
+    Session *asked = parts_.world->FindSession(id);
+    if (asked == nullptr) return;
+    Resume(*asked);
+    if (!branches.ok()) {
+      then(*asked, branches);
+      return;
+    }
+    std::vector<NeonBranch> named;
+    for (const NeonBranch &branch : branches.value()) {
+      if (branch.name == name) named.push_back(branch);
+    }
+    then(*asked, named);
+  };
+  auto on_page = [this, id](uint64_t call_id) {
+    if (Session *asked = parts_.world->FindSession(id)) asked->activity_id = call_id;
+  };
+  ApiCall like = MakeCall(session, priority, {});
+  Begin(session, Activity::kCall,
+        ListBranches(*parts_.calls, like, name, std::move(on_branches), std::move(on_page)));
+}
+
+void Desk::Change(Session &session, Priority priority, NeonRequest request, StepKind kind,
+                  std::string target, OnAnswer then) {
+  ApiCall call = MakeCall(session, priority, std::move(request));
+  call.step = kind;
+  call.step_target = std::move(target);
+  call.done = [this, id = session.row.id, then = std::move(then)](const ApiAnswer &answer,
+                                                                  const StepRow &step) {
+    Session *changed = parts_.world->FindSession(id);
+    if (changed == nullptr) return;
+    if (answer.verdict.kind == VerdictKind::kUnknown) {
+      changed->step = step;
+      changed->uncertain = true;
+      TryAgain(*changed, answer.verdict.why);
+      return;
+    }
+    Resume(*changed);
+    then(*changed, answer);
+  };
+  Begin(session, Activity::kCall, parts_.calls->Enqueue(std::move(call)));
+}
+
+Operations::Done Desk::OnOperationsEnded(Session &session, OnFailures then) {
+  Begin(session, Activity::kOperations, 0);
+  return [this, id = session.row.id,
+          then = std::move(then)](const std::vector<NeonOperation> &failed) {
+    Session *waited = parts_.world->FindSession(id);
+    if (waited == nullptr) return;
+    waited->row.operations.clear();
+    Save(*waited);
+    Resume(*waited);
+    then(*waited, failed);
+  };
+}
+
+void Desk::AwaitOperations(Session &session, const std::vector<NeonOperation> &operations,
+                           OnFailures then) {
+  session.row.operations.clear();
+  for (const NeonOperation &operation : operations) {
+    if (!operation.ended()) session.row.operations.push_back(operation.id);
+  }
+  Save(session);
+  Operations::Done done = OnOperationsEnded(session, std::move(then));
+  parts_.operations->Watch(&ProjectOf(session), operations, std::move(done));
+}
+
+void Desk::ResumeOperations(Session &session, OnFailures then) {
+  std::vector<std::string> ids = session.row.operations;
+  Operations::Done done = OnOperationsEnded(session, std::move(then));
+  parts_.operations->WatchIds(&ProjectOf(session), ids, std::move(done));
+}
+
+void Desk::AwaitBranch(Session &session, const std::string &branch_id, OnFailures then) {
+  Operations::Done done = OnOperationsEnded(session, std::move(then));
+  parts_.operations->WatchBranch(&ProjectOf(session), branch_id, std::move(done));
+}
+
+void Desk::Run(Session &session, BranchTask task, OnEvent then) {
+  const ProjectRow &project = ProjectOf(session).row;
+  task.id = next_task_id_++;
+  task.statement_timeout = project.statement_timeout;
+  task.lock_timeout = project.lock_timeout;
+  tasks_[task.id] = {session.row.id, std::move(then)};
+  Begin(session, Activity::kTask, task.id);
+  parts_.branches->Start(std::move(task));
+}
+
+void Desk::OnBranchEvent(const BranchEvent &event) {
+  auto found = tasks_.find(event.id);
+  if (found == tasks_.end()) return;
+  auto [session_id, then] = found->second;
+  bool finished = event.kind == BranchEvent::Kind::kFinished;
+  if (finished) tasks_.erase(found);
+  Session *session = parts_.world->FindSession(session_id);
+  if (session == nullptr) return;
+  if (finished) Resume(*session);
+  then(*session, event);
+}
+
+void Desk::Commit(Session &session, OnSession then) {
+  Save(session);
+  Begin(session, Activity::kCommit, 0);
+  parts_.journal->AfterCommit([this, id = session.row.id, then = std::move(then)] {
+    Session *committed = parts_.world->FindSession(id);
+    if (committed == nullptr) return;
+    Resume(*committed);
+    then(*committed);
+  });
+}
+
+void Desk::Intend(Session &session, StepKind kind, std::string target, OnSession then) {
+  session.step = parts_.journal->Intend(ProjectOf(session), session.row.id, kind, std::move(target),
+                                        [this, id = session.row.id, then = std::move(then)] {
+                                          Session *committed = parts_.world->FindSession(id);
+                                          if (committed == nullptr) return;
+                                          Resume(*committed);
+                                          then(*committed);
+                                        });
+  Save(session);
+  Begin(session, Activity::kCommit, 0);
+}
+
+void Desk::CloseStep(Session &session, bool done, const std::string &outcome) {
+  if (session.step) parts_.journal->Record(*session.step, done, outcome);
+  session.step.reset();
+  session.uncertain = false;
+}
+
+void Desk::TryAgainIfBranchExists(Session &session, const Status &why) {
+  constexpr int kFailuresWorthAsking = 3;
+  if ((session.failures + 1) % kFailuresWorthAsking != 0) {
+    TryAgain(session, why);
+    return;
+  }
+  const Project &project = ProjectOf(session);
+  auto on_branch = [this, why](Session &asked, const ApiAnswer &answer) {
+    if (answer.verdict.kind != VerdictKind::kNotFound) {
+      TryAgain(asked, why);
+      return;
+    }
+    // A key that lost its scope says 404 too: the project itself must answer.
+    auto on_project = [this, why](Session &confirmed, const ApiAnswer &found) {
+      if (found.verdict.kind != VerdictKind::kDone) {
+        TryAgain(confirmed, found.verdict.why);
+        return;
+      }
+      CloseStep(confirmed, false, "the branch is gone");
+      confirmed.branch_gone = true;
+      Fail(confirmed, Status::Error("55000", "the branch no longer exists at Neon", why.message(),
+                                    "Discard the session and create it again."));
+    };
+    Ask(asked, Priority::kCleanup, GetProjectRequest(ProjectOf(asked).row.neon_id), on_project);
+  };
+  Ask(session, Priority::kCleanup, GetBranchRequest(project.row.neon_id, session.row.branch_id),
+      on_branch);
+}
+
+void Desk::Interrupt(Session &session) {
+  switch (session.activity) {
+    case Activity::kCall:
+      if (parts_.calls->Cancel(session.activity_id)) Resume(session);
+      return;
+    case Activity::kTask:
+      parts_.branches->Cancel(session.activity_id);
+      tasks_.erase(session.activity_id);
+      Resume(session);
+      return;
+    case Activity::kPause:
+      Resume(session);
+      return;
+    case Activity::kNone:
+    case Activity::kOperations:
+    case Activity::kCommit:
+      return;
+  }
+}
+
+void Desk::Resume(Session &session) {
+  session.activity = Activity::kNone;
+  runnable_.insert(session.row.id);
+}
+
+std::set<int64_t> Desk::TakeRunnable() {
+  return std::exchange(runnable_, {});
+}
+
+}  // namespace agent_branch

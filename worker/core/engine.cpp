@@ -1,0 +1,322 @@
+#include "worker/core/engine.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "worker/core/timestamp.hpp"
+
+namespace agent_branch {
+
+Engine::Engine(Parts parts, const StoreSnapshot &snapshot)
+    : parts_(parts),
+      journal_(snapshot.last_step_id),
+      calls_({parts.http, &journal_, parts.keys, parts.clock, parts.random, parts.settings}),
+      operations_(&calls_, parts.clock),
+      desk_({&world_, &journal_, &calls_, &operations_, parts.branches, parts.store, parts.clock,
+             parts.random, parts.settings}),
+      create_(&desk_),
+      migrate_(&desk_),
+      merge_(&desk_, &create_),
+      remove_(&desk_),
+      retire_(&desk_),
+      sweep_(&desk_, [this](Session &session) { GiveUp(session, Goal::kExpire); }) {
+  calls_.on_sent = [this](int64_t id) {
+    if (Session *session = world_.FindSession(id)) ++session->row.api_calls;
+  };
+  world_.installation_id = snapshot.installation_id;
+  for (const ProjectRow &row : snapshot.projects)
+    LoadProject(row);
+  for (const SessionRow &row : snapshot.sessions)
+    LoadSession(row);
+  for (const MigrationRow &row : snapshot.migrations)
+    LoadMigration(row);
+  for (const MergeRow &row : snapshot.merges) {
+    if (Session *session = world_.FindSession(row.session_id)) session->merge = row;
+  }
+  for (const StepRow &step : snapshot.steps) {
+    Session *session = world_.FindSession(step.session_id);
+    if (session == nullptr) {
+      // Of a finished session: a kept branch's deletion, which the next pass looks at.
+      journal_.Record(step, false, "outcome unknown; looked at again");
+      continue;
+    }
+    if (session->step) journal_.Record(*session->step, false, "superseded");
+    session->step = step;
+    session->uncertain = true;
+  }
+  for (const KeptBranchRow &row : snapshot.kept) {
+    Project *project = world_.FindProject(row.project_id);
+    if (project == nullptr) continue;
+    project->kept[row.branch_id] = row;
+    project->retire_wanted = true;
+  }
+  for (const CredentialRow &row : snapshot.credentials) {
+    if (Session *session = world_.FindSession(row.session_id)) {
+      (row.pooled ? session->pooled_uri : session->uri) = row.uri;
+    } else if (Project *project =
+                   row.session_id == 0 ? world_.FindProject(row.project_id) : nullptr) {
+      (row.pooled ? project->parent_pooled_uri : project->parent_uri) = row.uri;
+    }
+  }
+  for (const SweepRow &row : snapshot.sweeps)
+    sweep_.Add(row);
+}
+
+void Engine::LoadProject(const ProjectRow &row) {
+  auto [found, added] = world_.projects.try_emplace(row.id);
+  if (added) found->second = std::make_unique<Project>();
+  Project &project = *found->second;
+  bool same_parent = project.row.parent == row.parent && project.row.database == row.database &&
+                     project.row.role == row.role;
+  project.row = row;
+  if (added || same_parent) return;
+  project.parent_uri = Secret();
+  project.parent_pooled_uri = Secret();
+  journal_.Add(DropCredentials{row.id, 0});
+}
+
+void Engine::LoadSession(const SessionRow &row) {
+  auto [found, added] = world_.sessions.try_emplace(row.id);
+  if (!added) return;
+  found->second = std::make_unique<Session>();
+  found->second->row = row;
+  desk_.Resume(*found->second);
+}
+
+void Engine::LoadMigration(const MigrationRow &row) {
+  Session *session = world_.FindSession(row.session_id);
+  if (session == nullptr) return;
+  auto same = [&](const MigrationRow &known) { return known.id == row.id; };
+  auto &migrations = session->migrations;
+  if (std::any_of(migrations.begin(), migrations.end(), same)) return;
+  migrations.push_back(row);
+  std::sort(migrations.begin(), migrations.end(),
+            [](const auto &a, const auto &b) { return a.ordinal < b.ordinal; });
+}
+
+void Engine::OnRequests(const Intake &intake) {
+  for (const ProjectRow &row : intake.projects)
+    LoadProject(row);
+  for (const SessionRow &row : intake.sessions)
+    LoadSession(row);
+  for (const RequestRow &request : intake.requests)
+    Apply(request, intake);
+}
+
+void Engine::Apply(const RequestRow &request, const Intake &intake) {
+  if (!taken_requests_.insert(request.id).second) return;
+  journal_.Add(DropRequest{request.id});
+  journal_.AfterCommit([this, id = request.id] { taken_requests_.erase(id); });
+  if (request.kind == "reap") {
+    for (const SweepRow &sweep : intake.sweeps) {
+      if (sweep.id == request.subject_id) sweep_.Add(sweep);
+    }
+    return;
+  }
+  Session *session = world_.FindSession(request.session_id);
+  if (session == nullptr) return;
+  if (request.kind == "migrate") {
+    for (const MigrationRow &row : intake.migrations) {
+      if (row.id == request.subject_id) LoadMigration(row);
+    }
+  } else if (request.kind == "merge") {
+    AskMerge(*session, request);
+  } else if (request.kind == "discard") {
+    GiveUp(*session, Goal::kDiscard);
+  } else if (request.kind == "extend") {
+    session->row.expires_at = request.expires_at;
+    session->expiry_asked = 0;
+  }
+  desk_.Save(*session);
+  if (session->activity == Activity::kNone) desk_.Resume(*session);
+}
+
+void Engine::AskMerge(Session &session, const RequestRow &request) {
+  MergeRow merge;
+  merge.id = request.id;
+  merge.session_id = session.row.id;
+  merge.strategy = request.strategy;
+  merge.on_drift = request.on_drift;
+  // The caller checked, but the session may have moved since.
+  bool possible = !session.merge && session.row.goal == Goal::kNone &&
+                  !IsFinal(session.row.state) && session.row.state != SessionState::kDiscarding &&
+                  session.row.state != SessionState::kFailed;
+  if (!possible) {
+    merge.status = "cancelled";
+    merge.reason = "the session was " + std::string(StateName(session.row.state)) +
+                   " when the request was taken";
+    journal_.Add(merge);
+    return;
+  }
+  journal_.Add(merge);
+  session.merge = merge;
+  session.row.goal = Goal::kMerge;
+}
+
+void Engine::GiveUp(Session &session, Goal goal) {
+  if (session.row.finished || IsFinal(session.row.state)) return;
+  if (session.row.state == SessionState::kMerging && !merge_.MayInterrupt(session)) return;
+  if (session.row.state == SessionState::kDiscarding) return;
+  if (session.merge && session.row.state != SessionState::kMerging) {
+    session.merge->status = "cancelled";
+    session.merge->reason = "the session was given up";
+    journal_.Add(*session.merge);
+    session.merge.reset();
+  }
+  session.row.goal = goal;
+  desk_.Save(session);
+  desk_.Interrupt(session);
+}
+
+void Engine::AdmitSessions() {
+  std::map<int64_t, int> places;
+  for (const auto &[id, session] : world_.sessions) {
+    bool branchless = session->row.branch_id.empty() && session->row.state == SessionState::kFailed;
+    if (session->row.state != SessionState::kQueued && !branchless && !session->row.finished) {
+      ++places[session->row.project_id];
+    }
+  }
+  for (const auto &[id, session] : world_.sessions) {
+    if (session->row.state != SessionState::kQueued || session->activity != Activity::kNone)
+      continue;
+    if (session->row.goal == Goal::kDiscard || session->row.goal == Goal::kExpire) {
+      remove_.Finish(*session);
+      continue;
+    }
+    const ProjectRow &project = desk_.ProjectOf(*session).row;
+    int limit = std::min(project.max_parallel, parts_.settings->active_computes);
+    if (places[project.id] >= limit) continue;
+    ++places[project.id];
+    desk_.MoveTo(*session, SessionState::kCreating);
+  }
+}
+
+void Engine::WakePaused() {
+  Instant now = parts_.clock->Now();
+  for (const auto &[id, session] : world_.sessions) {
+    if (session->activity == Activity::kPause && session->wake_at <= now) desk_.Resume(*session);
+  }
+}
+
+void Engine::Advance() {
+  // Bounded: what can still move after so many rounds moves in the next turn.
+  constexpr int kRounds = 20;
+  WakePaused();
+  for (int round = 0; round < kRounds; ++round) {
+    AdmitSessions();
+    std::set<int64_t> runnable = desk_.TakeRunnable();
+    if (runnable.empty()) break;
+    for (int64_t id : runnable) {
+      Session *session = world_.FindSession(id);
+      if (session != nullptr && session->activity == Activity::kNone) Drive(*session);
+    }
+  }
+  retire_.Advance();
+  sweep_.Advance();
+  operations_.Advance();
+  calls_.Dispatch();
+}
+
+void Engine::Drive(Session &session) {
+  if (session.row.finished) return;
+  switch (session.row.state) {
+    case SessionState::kQueued:
+      return;  // AdmitSessions() looks after it
+    case SessionState::kCreating:
+      create_.Drive(session);
+      return;
+    case SessionState::kReady:
+    case SessionState::kConflict:
+    case SessionState::kFailed:
+      DriveResting(session);
+      return;
+    case SessionState::kMigrating:
+      migrate_.Drive(session);
+      return;
+    case SessionState::kMerging:
+      merge_.Drive(session);
+      return;
+    case SessionState::kMerged:
+    case SessionState::kDiscarding:
+      remove_.Drive(session);
+      return;
+    case SessionState::kDiscarded:
+    case SessionState::kExpired:
+      remove_.Finish(session);
+      return;
+  }
+}
+
+void Engine::DriveResting(Session &session) {
+  if (session.uncertain) {
+    // Only an expiry is changed in these states, and changing it again does no harm.
+    desk_.CloseStep(session, false, "outcome unknown; it is done again");
+    session.expiry_asked = 0;
+    desk_.Save(session);
+  }
+  bool has_branch = !session.row.branch_id.empty() && !session.branch_gone;
+  if (session.row.goal == Goal::kDiscard || session.row.goal == Goal::kExpire) {
+    desk_.MoveTo(session, SessionState::kDiscarding);
+  } else if (has_branch && !create_.HaveUris(session)) {
+    return;
+  } else if (!session.migrations.empty()) {
+    desk_.MoveTo(session, SessionState::kMigrating);
+  } else if (session.row.goal == Goal::kMerge) {
+    desk_.MoveTo(session, SessionState::kMerging);
+  } else if (has_branch && ExpiryDiffers(session, parts_.clock->UnixTime())) {
+    SetExpiry(session);
+  } else if (!session.row.settled) {
+    desk_.Save(session);
+  }
+}
+
+void Engine::SetExpiry(Session &session) {
+  session.expiry_asked = session.row.expires_at;
+  const Project &project = desk_.ProjectOf(session);
+  std::string expires_at = FormatTimestamp(session.row.expires_at);
+  desk_.Change(session, Priority::kCleanup,
+               SetExpiryRequest(project.row.neon_id, session.row.branch_id, expires_at),
+               StepKind::kSetExpiry, session.row.branch_id,
+               [this](Session &asked, const ApiAnswer &answer) {
+                 if (answer.verdict.kind == VerdictKind::kDone) {
+                   Result<NeonChange> change = ParseChange(answer.body);
+                   // What Neon says is what counts: it may keep another one, or none.
+                   if (change.ok()) {
+                     asked.row.branch_expires_at = ParseTimestamp(change->branch.expires_at);
+                   }
+                 } else if (answer.verdict.kind != VerdictKind::kRefused) {
+                   asked.expiry_asked = 0;
+                   desk_.TryAgainIfBranchExists(asked, answer.verdict.why);
+                 }
+                 desk_.Save(asked);
+               });
+}
+
+std::optional<Instant> Engine::NextDeadline() const {
+  std::optional<Instant> next;
+  auto consider = [&next](std::optional<Instant> when) {
+    if (when && (!next || *when < *next)) next = when;
+  };
+  for (const auto &[id, session] : world_.sessions) {
+    if (session->activity == Activity::kPause) consider(session->wake_at);
+  }
+  consider(calls_.NextDeadline());
+  consider(operations_.NextDeadline());
+  consider(retire_.NextDeadline());
+  consider(sweep_.NextDeadline());
+  return next;
+}
+
+Engine::Load Engine::CurrentLoad() const {
+  Load load;
+  load.sessions = world_.sessions.size();
+  for (const auto &[id, session] : world_.sessions) {
+    if (session->row.state == SessionState::kQueued) ++load.waiting;
+  }
+  load.calls_under_way = calls_.under_way();
+  load.calls_total = calls_.sent_total();
+  load.call_budget = calls_.budget_left();
+  return load;
+}
+
+}  // namespace agent_branch

@@ -1,0 +1,62 @@
+#include "worker/core/json.hpp"
+
+#include <cstring>
+
+namespace agent_branch {
+
+Result<JsonDocument> ParseJson(std::string_view text) {
+  JsonDocument document;
+  document.Parse<kJsonParseFlags>(text.data(), text.size());
+  if (document.HasParseError()) {
+    return Status::Error("22P02", "text is not valid JSON",
+                         "The first error is at offset " +
+                             std::to_string(document.GetErrorOffset()) + " of " +
+                             std::to_string(text.size()) + ".");
+  }
+  return document;
+}
+
+const JsonValue *JsonMember(const JsonValue *value, const char *name) {
+  if (value == nullptr || !value->IsObject()) return nullptr;
+  auto member = value->FindMember(name);
+  return member == value->MemberEnd() ? nullptr : &member->value;
+}
+
+std::string JsonString(const JsonValue *object, const char *name) {
+  const JsonValue *member = JsonMember(object, name);
+  if (member == nullptr || !member->IsString()) return {};
+  return std::string(member->GetString(), member->GetStringLength());
+}
+
+bool JsonBool(const JsonValue *object, const char *name) {
+  const JsonValue *member = JsonMember(object, name);
+  return member != nullptr && member->IsTrue();
+}
+
+std::optional<int64_t> JsonInteger(const JsonValue *object, const char *name) {
+  const JsonValue *member = JsonMember(object, name);
+  if (member == nullptr || !member->IsInt64()) return std::nullopt;
+  return member->GetInt64();
+}
+
+std::optional<double> JsonNumber(const JsonValue *object, const char *name) {
+  const JsonValue *member = JsonMember(object, name);
+  if (member == nullptr || !member->IsNumber()) return std::nullopt;
+  return member->GetDouble();
+}
+
+const JsonValue *JsonArray(const JsonValue *object, const char *name) {
+  const JsonValue *member = JsonMember(object, name);
+  return member != nullptr && member->IsArray() ? member : nullptr;
+}
+
+void WriteString(JsonWriter &writer, std::string_view text) {
+  writer.String(text.data(), static_cast<rapidjson::SizeType>(text.size()));
+}
+
+void WriteMember(JsonWriter &writer, const char *name, std::string_view text) {
+  writer.Key(name);
+  WriteString(writer, text);
+}
+
+}  // namespace agent_branch

@@ -1,0 +1,211 @@
+#include "worker/core/sweep_flow.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "worker/core/text.hpp"
+#include "worker/core/timestamp.hpp"
+
+namespace agent_branch {
+namespace {
+
+constexpr char kInstallationKey[] = "agent-branch-installation";
+constexpr size_t kMaxName = 256;
+
+const Session *SessionOfBranch(const World &world, const std::string &branch_id) {
+  for (const auto &[id, session] : world.sessions) {
+    if (session->row.branch_id == branch_id) return session.get();
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+void SweepFlow::Add(const SweepRow &sweep) {
+  waiting_.push_back(sweep);
+}
+
+std::optional<Instant> SweepFlow::NextDeadline() const {
+  return next_scheduled_;
+}
+
+void SweepFlow::Schedule() {
+  int64_t interval = desk_->settings().reap_interval;
+  if (interval == scheduled_for_) return;
+  scheduled_for_ = interval;
+  next_scheduled_.reset();
+  if (interval > 0) next_scheduled_ = desk_->now() + std::chrono::seconds(interval);
+}
+
+void SweepFlow::Advance() {
+  Schedule();
+  if (next_scheduled_ && *next_scheduled_ <= desk_->now()) {
+    scheduled_for_ = 0;
+    Schedule();
+    bool anything = !desk_->world().projects.empty();
+    Result<int64_t> id = anything ? desk_->store().CreateSweep() : Result<int64_t>(0);
+    if (anything && id.ok()) {
+      SweepRow sweep;
+      sweep.id = id.value();
+      Add(sweep);
+    }
+  }
+  FinishIfDone();
+  if (!current_ && !waiting_.empty()) Start();
+}
+
+void SweepFlow::Start() {
+  current_ = std::make_unique<Sweep>();
+  current_->row = waiting_.front();
+  waiting_.erase(waiting_.begin());
+  current_->row.started = true;
+  desk_->journal().Add(current_->row);
+  for (const auto &[id, project] : desk_->world().projects)
+    current_->projects.push_back(id);
+  NextProject();
+}
+
+void SweepFlow::NextProject() {
+  while (!current_->projects.empty()) {
+    int64_t id = current_->projects.back();
+    current_->projects.pop_back();
+    Project *project = desk_->world().FindProject(id);
+    if (project == nullptr) continue;
+    current_->asking = true;
+    ExpireQueued(*project);
+    ApiCall like;
+    like.priority = Priority::kCleanup;
+    like.project = project;
+    like.trouble = [this](const Status &why) {
+      if (!current_ || why.ok() || current_->row.error == why.message()) return;
+      current_->row.error = CleanText(why.message(), 500);
+      desk_->journal().Add(current_->row);
+    };
+    ListBranches(
+        desk_->calls(), like, {},
+        [this, id](const Result<std::vector<NeonBranch>> &branches) { OnBranches(id, branches); });
+    return;
+  }
+  FinishIfDone();
+}
+
+void SweepFlow::OnBranches(int64_t project_id, const Result<std::vector<NeonBranch>> &branches) {
+  current_->asking = false;
+  Project *project = desk_->world().FindProject(project_id);
+  if (project != nullptr && branches.ok()) {
+    Classify(*project, branches.value());
+    AddGhosts(*project, branches.value());
+    if (!current_->row.dry_run) project->retire_wanted = true;
+  } else if (project != nullptr) {
+    // A list that is not whole proves nothing.
+    current_->row.error = "project " + project->row.neon_id + ": " + branches.status().message();
+  }
+  NextProject();
+}
+
+bool SweepFlow::IsDue(const Session &session) const {
+  int64_t now = desk_->unix_time();
+  return now >= session.row.expires_at || now >= session.row.created_at + desk_->settings().max_age;
+}
+
+void SweepFlow::Classify(const Project &project, const std::vector<NeonBranch> &branches) {
+  std::set<std::string> parents;
+  for (const NeonBranch &branch : branches)
+    parents.insert(branch.parent_id);
+  for (const NeonBranch &branch : branches) {
+    SweepBranchRow row = Describe(project, branch, parents.count(branch.id) > 0);
+    bool deletes = row.action == "delete" && row.class_name == "expired";
+    if (deletes) {
+      if (Session *session = desk_->world().FindSession(row.session_id)) Expire(*session);
+    }
+    desk_->journal().Add(std::move(row));
+  }
+}
+
+SweepBranchRow SweepFlow::Describe(const Project &project, const NeonBranch &branch,
+                                   bool has_children) {
+  SweepBranchRow row;
+  row.sweep_id = current_->row.id;
+  row.project_id = project.row.id;
+  row.branch_id = branch.id;
+  row.name = CleanText(branch.name, kMaxName);
+  row.parent_id = branch.parent_id;
+  row.created_at = ParseTimestamp(branch.created_at);
+  row.expires_at = ParseTimestamp(branch.expires_at);
+  row.action = "none";
+  std::string deletion = current_->row.dry_run ? "would delete" : "delete";
+  if (has_children) deletion = "blocked by children";
+  auto kept = project.kept.find(branch.id);
+  auto annotation = branch.annotation.find(kInstallationKey);
+  if (branch.name == project.row.parent) {
+    row.class_name = "parent";
+  } else if (const Session *session = SessionOfBranch(desk_->world(), branch.id)) {
+    row.session_id = session->row.id;
+    row.class_name = IsDue(*session) ? "expired" : "live";
+    if (IsDue(*session)) row.action = current_->row.dry_run ? "would delete" : "delete";
+  } else if (kept != project.kept.end()) {
+    row.session_id = kept->second.session_id;
+    row.class_name = kept->second.kind;
+    if (kept->second.keep_until <= desk_->unix_time()) row.action = deletion;
+  } else if (annotation != branch.annotation.end() &&
+             annotation->second == desk_->world().installation_id) {
+    row.class_name = "orphan";
+  } else {
+    row.class_name = "foreign";
+  }
+  return row;
+}
+
+void SweepFlow::AddGhosts(const Project &project, const std::vector<NeonBranch> &branches) {
+  std::set<std::string> seen;
+  for (const NeonBranch &branch : branches)
+    seen.insert(branch.id);
+  for (const auto &[id, session] : desk_->world().sessions) {
+    const SessionRow &row = session->row;
+    bool ghost = row.project_id == project.row.id && !row.branch_id.empty() &&
+                 row.state != SessionState::kCreating && seen.count(row.branch_id) == 0;
+    if (!ghost) continue;
+    SweepBranchRow gone;
+    gone.sweep_id = current_->row.id;
+    gone.project_id = project.row.id;
+    gone.branch_id = row.branch_id;
+    gone.name = row.branch_name;
+    gone.class_name = "ghost";
+    gone.session_id = row.id;
+    gone.action = "none";
+    desk_->journal().Add(std::move(gone));
+    if (IsDue(*session) && !current_->row.dry_run) Expire(*session);
+  }
+}
+
+void SweepFlow::ExpireQueued(const Project &project) {
+  if (current_->row.dry_run) return;
+  for (const auto &[id, session] : desk_->world().sessions) {
+    bool branchless =
+        session->row.branch_id.empty() && (session->row.state == SessionState::kQueued ||
+                                           session->row.state == SessionState::kFailed);
+    if (session->row.project_id == project.row.id && branchless && IsDue(*session)) {
+      Expire(*session);
+    }
+  }
+}
+
+void SweepFlow::Expire(Session &session) {
+  current_->expiring.insert(session.row.id);
+  expire_(session);
+}
+
+void SweepFlow::FinishIfDone() {
+  if (!current_ || current_->asking || !current_->projects.empty()) return;
+  for (int64_t id : current_->expiring) {
+    const Session *session = desk_->world().FindSession(id);
+    // One that is in trouble must not hold up the sweep; its own row tells of it.
+    bool waits = session != nullptr && !session->row.finished && session->row.error.empty();
+    if (waits) return;
+  }
+  current_->row.finished = true;
+  desk_->journal().Add(current_->row);
+  current_.reset();
+}
+
+}  // namespace agent_branch

@@ -1,0 +1,56 @@
+// The reaper: looks at every branch of every project, says what each is to us, and ends what is
+// due.
+//
+// Due is a session that is older than max_age or past its own expiry. Nothing that is not recorded
+// as ours is ever touched here. A sweep that cannot see a project whole says so and ends nothing
+// there.
+#pragma once
+
+#include <memory>
+#include <set>
+
+#include "worker/core/desk.hpp"
+
+namespace agent_branch {
+
+class SweepFlow {
+ public:
+  // expire: called for each session that is due; it is the engine's to interrupt and end it.
+  SweepFlow(Desk *desk, std::function<void(Session &)> expire)
+      : desk_(desk), expire_(std::move(expire)) {}
+
+  // Queues a sweep; they run one after the other.
+  void Add(const SweepRow &sweep);
+  // Starts what is due: by request, or because reap_interval has passed since the last one.
+  void Advance();
+  std::optional<Instant> NextDeadline() const;
+
+ private:
+  struct Sweep {
+    SweepRow row;
+    std::vector<int64_t> projects;  // not looked at yet
+    std::set<int64_t> expiring;     // sessions it ended, not finished yet
+    bool asking = false;
+  };
+
+  void Start();
+  void NextProject();
+  void OnBranches(int64_t project_id, const Result<std::vector<NeonBranch>> &branches);
+  void Classify(const Project &project, const std::vector<NeonBranch> &branches);
+  void AddGhosts(const Project &project, const std::vector<NeonBranch> &branches);
+  void ExpireQueued(const Project &project);
+  SweepBranchRow Describe(const Project &project, const NeonBranch &branch, bool has_children);
+  void Expire(Session &session);
+  bool IsDue(const Session &session) const;
+  void FinishIfDone();
+  void Schedule();
+
+  Desk *desk_;
+  std::function<void(Session &)> expire_;
+  std::vector<SweepRow> waiting_;
+  std::unique_ptr<Sweep> current_;
+  std::optional<Instant> next_scheduled_;
+  int64_t scheduled_for_ = 0;  // the interval that next_scheduled_ was made with
+};
+
+}  // namespace agent_branch

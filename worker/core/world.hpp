@@ -1,0 +1,93 @@
+// What the worker knows while it runs: projects and unfinished sessions, with what each is about to
+// do.
+//
+// The rows are the tables' truth; everything beside them is forgotten by a crash and found again
+// from them. A finished session leaves.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "worker/core/model.hpp"
+#include "worker/core/secret.hpp"
+#include "worker/core/status.hpp"
+
+namespace agent_branch {
+
+// What a session waits for. It has one thing under way at a time, and is driven on when that ends.
+enum class Activity {
+  kNone,        // may be driven
+  kCall,        // an API call, waiting or under way
+  kTask,        // a task on the branch's or the parent's database
+  kOperations,  // operations at Neon
+  kCommit,      // its rows have to be committed before it acts
+  kPause,       // wake_at
+};
+
+// Where a merge by restore is; begun anew after a crash, unless Neon had accepted the restore.
+enum class MergePhase { kCheck, kCompare, kRestore };
+
+struct Session {
+  SessionRow row;
+  std::deque<MigrationRow> migrations;  // queued and running, by ordinal
+  std::optional<MergeRow> merge;        // queued or running
+  // The open step, and whether its outcome has to be found out before anything else is done.
+  std::optional<StepRow> step;
+  bool uncertain = false;
+
+  Activity activity = Activity::kNone;
+  uint64_t activity_id = 0;
+  Instant wake_at{0};
+  int failures = 0;  // in a row, of what is being tried
+
+  bool parent_checked = false;
+  bool branch_gone = false;
+  MergePhase merge_phase = MergePhase::kCheck;
+  std::string merge_fence;   // why the parent is another one than the session began with, if it is
+  int64_t expiry_asked = 0;  // the expiry Neon was last asked for
+  Secret uri;
+  Secret pooled_uri;
+  std::string connection_key() const { return "session " + std::to_string(row.id); }
+};
+
+struct Project {
+  ProjectRow row;
+
+  // Neon lets one change of a project run at a time (423): the calls sent and not answered, and the
+  // sets of operations not ended.
+  int changes_under_way = 0;
+  int operations_under_way = 0;
+  Instant changes_allowed_at{0};
+  bool busy() const { return changes_under_way > 0 || operations_under_way > 0; }
+
+  int64_t merging_session = 0;
+  int64_t parent_uris_by = 0;  // the session that fetches them
+  Secret parent_uri;
+  Secret parent_pooled_uri;
+  std::string parent_connection_key() const { return "parent of " + row.neon_id; }
+
+  std::map<std::string, KeptBranchRow> kept;  // by branch id
+  bool retire_wanted = false;
+  bool retiring = false;
+  Instant retire_at{0};
+};
+
+struct World {
+  std::string installation_id;
+  std::map<int64_t, std::unique_ptr<Project>> projects;
+  std::map<int64_t, std::unique_ptr<Session>> sessions;
+
+  Project *FindProject(int64_t id) const {
+    auto found = projects.find(id);
+    return found == projects.end() ? nullptr : found->second.get();
+  }
+  Session *FindSession(int64_t id) const {
+    auto found = sessions.find(id);
+    return found == sessions.end() ? nullptr : found->second.get();
+  }
+};
+
+}  // namespace agent_branch

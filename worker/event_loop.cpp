@@ -1,0 +1,182 @@
+#include "worker/event_loop.hpp"
+
+#include <algorithm>
+
+#include "worker/settings_reader.hpp"
+
+#include "postgres/server.hpp"
+
+namespace agent_branch {
+namespace {
+
+constexpr BackoffPolicy kStoreBackoff{milliseconds(100), milliseconds(10'000)};
+
+// libcurl and libpq count on std::chrono's own clock, as SystemClock does.
+Instant ToInstant(std::chrono::steady_clock::time_point when) {
+  return std::chrono::ceil<Instant>(when.time_since_epoch());
+}
+
+std::string Describe(const Status &status) {
+  std::string text = status.message();
+  if (!status.detail().empty()) text += ": " + status.detail();
+  return text;
+}
+
+}  // namespace
+
+EventLoop::EventLoop(unsigned int extension) : store_(extension) {}
+
+void EventLoop::Open() {
+  settings_ = ReadSettings();
+  HttpClientOptions options;
+  options.user_agent = "agent_branch/" AGENT_BRANCH_VERSION;
+  Result<std::unique_ptr<HttpClient>> client = HttpClient::Create(options);
+  if (!client.ok()) RaiseStatus(client.status());
+  http_ = std::move(client.value());
+  resolver_ = std::make_unique<CurlHostResolver>(http_.get());
+  branches_ = std::make_unique<LibpqBranchRunner>(resolver_.get());
+  // Before the rows are read: what commits after this is noticed as a wake.
+  wakes_seen_ = WakesOfThisWorker();
+  Result<StoreSnapshot> snapshot = store_.Load();
+  if (!snapshot.ok()) RaiseStatus(snapshot.status());
+  engine_ = std::make_unique<Engine>(
+      Engine::Parts{http_.get(), branches_.get(), &store_, &keys_, &clock_, &random_, &settings_},
+      snapshot.value());
+  events_ = CallPg([http = http_->descriptor(), branches = branches_->descriptor()] {
+    WaitEventSet *set = CreateProcessWaitEventSet(4);
+    AddWaitEventToSet(set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, nullptr);
+    AddWaitEventToSet(set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, nullptr, nullptr);
+    AddWaitEventToSet(set, WL_SOCKET_READABLE, http, nullptr, nullptr);
+    if (branches >= 0) AddWaitEventToSet(set, WL_SOCKET_READABLE, branches, nullptr, nullptr);
+    return set;
+  });
+}
+
+void EventLoop::Run() {
+  Open();
+  for (;;) {
+    bool reloaded = CallPg([] {
+      // In this order: a wake-up that comes after the reset is seen by the next sleep.
+      ResetLatch(MyLatch);
+      CHECK_FOR_INTERRUPTS();
+      if (!ConfigReloadPending) return false;
+      ConfigReloadPending = false;
+      ProcessConfigFile(PGC_SIGHUP);
+      return true;
+    });
+    if (reloaded) {
+      settings_ = ReadSettings();
+      engine_->Reconfigure();
+    }
+    TakeEvents();
+    TakeRequests();
+    Turn();
+    Publish();
+    Sleep();
+  }
+}
+
+void EventLoop::TakeEvents() {
+  http_->Advance();
+  resolver_->Deliver();
+  for (const HttpCompletion &completion : http_->TakeCompletions())
+    engine_->OnHttp(completion);
+  branches_->Advance();
+  for (const BranchEvent &event : branches_->TakeEvents())
+    engine_->OnBranch(event);
+}
+
+void EventLoop::TakeRequests() {
+  uint64_t wakes = WakesOfThisWorker();
+  requests_due_ = requests_due_ || wakes != wakes_seen_;
+  wakes_seen_ = wakes;
+  if (!requests_due_ || clock_.Now() < store_allowed_at_) return;
+  Result<Intake> intake = store_.ReadRequests();
+  if (!intake.ok()) {
+    ++store_failures_;
+    store_allowed_at_ = clock_.Now() + BackoffDelay(kStoreBackoff, store_failures_, random_);
+    LogMessage(LOG, "agent_branch: could not read requests: " + Describe(intake.status()));
+    PublishError(intake.status().message());
+    return;
+  }
+  requests_due_ = false;
+  engine_->OnRequests(intake.value());
+}
+
+void EventLoop::Turn() {
+  // Each commit may let something move that writes again; a bounded number of times, so that events
+  // are looked at in between.
+  constexpr int kRounds = 10;
+  for (int round = 0; round < kRounds; ++round) {
+    engine_->Advance();
+    if (engine_->HasBatch() && !CommitBatch()) return;
+    if (!engine_->HasWork()) return;
+  }
+  CallPg([] { SetLatch(MyLatch); });
+}
+
+bool EventLoop::CommitBatch() {
+  if (clock_.Now() < store_allowed_at_) return false;
+  Status status = engine_->batch().mutations.empty() ? Status() : store_.Commit(engine_->batch());
+  if (!status.ok()) {
+    // Nothing is lost: the batch stays, and nothing that waits for it is sent.
+    ++store_failures_;
+    store_allowed_at_ = clock_.Now() + BackoffDelay(kStoreBackoff, store_failures_, random_);
+    LogMessage(LOG, "agent_branch: could not record what happened: " + Describe(status));
+    PublishError(status.message());
+    return false;
+  }
+  store_failures_ = 0;
+  store_allowed_at_ = Instant(0);
+  std::set<int64_t> touched = engine_->touched();
+  engine_->Committed();
+  bool of_projects = touched.erase(0) > 0;
+  if (of_projects) {
+    BroadcastAllSessions();
+  } else {
+    for (int64_t id : touched)
+      BroadcastSession(id);
+  }
+  return true;
+}
+
+void EventLoop::Publish() {
+  Engine::Load load = engine_->CurrentLoad();
+  if (std::optional<WorkerSlot> slot = FindWorkerSlot(MyDatabaseId)) numbers_ = slot->numbers;
+  numbers_.sessions = static_cast<int32_t>(load.sessions);
+  numbers_.waiting = static_cast<int32_t>(load.waiting);
+  numbers_.calls_under_way = static_cast<int32_t>(load.calls_under_way);
+  numbers_.calls_total = load.calls_total;
+  numbers_.call_budget = load.call_budget;
+  PublishNumbers(numbers_);
+}
+
+long EventLoop::Timeout() const {
+  std::optional<Instant> next = engine_->NextDeadline();
+  auto consider = [&next](std::optional<Instant> when) {
+    if (when && (!next || *when < *next)) next = when;
+  };
+  if (auto when = http_->NextDeadline()) consider(ToInstant(*when));
+  if (auto when = branches_->NextDeadline()) consider(ToInstant(*when));
+  bool store_waits = engine_->HasBatch() || requests_due_;
+  if (store_waits) consider(store_allowed_at_);
+  if (!next) return -1;
+  int64_t wait = (*next - clock_.Now()).count();
+  constexpr int64_t kLongest = 24 * 3600 * 1000;  // WaitEventSetWait() takes an int's worth
+  return static_cast<long>(std::clamp<int64_t>(wait, 0, kLongest));
+}
+
+void EventLoop::Sleep() {
+  long timeout = Timeout();
+  CallPg([this, timeout] {
+    if (timeout != 0) {
+      pgstat_report_stat(true);
+      pgstat_report_activity(STATE_IDLE, nullptr);
+    }
+    WaitEvent occurred[4];
+    WaitEventSetWait(events_, timeout, occurred, lengthof(occurred), PG_WAIT_EXTENSION);
+    pgstat_report_activity(STATE_RUNNING, "agent_branch");
+  });
+}
+
+}  // namespace agent_branch

@@ -1,0 +1,59 @@
+// The worker's one loop: everything that happens to it is an event here, and nothing in it waits
+// for anything but the next event.
+//
+// A turn: take what is new (requests, answers, branch events), let the engine move, commit what it
+// wrote, let go what waited for that commit. Between turns the process sleeps in one WaitEventSet
+// on its latch, the postmaster's death and the descriptors of http/ and branch/ (each an epoll of
+// its own), with a timeout only if something is due.
+#pragma once
+
+#include <memory>
+
+#include "postgres/shared_state.hpp"
+#include "worker/branch/runner.hpp"
+#include "worker/core/engine.hpp"
+#include "worker/curl_host_resolver.hpp"
+#include "worker/http/client.hpp"
+#include "worker/key_files.hpp"
+#include "worker/postgres_store.hpp"
+#include "worker/system_clock.hpp"
+
+#include "postgres/server.hpp"
+
+namespace agent_branch {
+
+class EventLoop {
+ public:
+  explicit EventLoop(unsigned int extension);
+
+  // Returns only by an exception: ExtensionGone, or what PostgreSQL raises.
+  void Run();
+
+ private:
+  void Open();
+  void TakeEvents();
+  void TakeRequests();
+  void Turn();
+  bool CommitBatch();
+  void Publish();
+  void Sleep();
+  long Timeout() const;
+
+  SystemClock clock_;
+  SystemRandom random_;
+  Settings settings_;
+  KeyFiles keys_;
+  PostgresStore store_;
+  std::unique_ptr<HttpClient> http_;
+  std::unique_ptr<CurlHostResolver> resolver_;
+  std::unique_ptr<LibpqBranchRunner> branches_;
+  std::unique_ptr<Engine> engine_;
+  WaitEventSet *events_ = nullptr;
+  uint64_t wakes_seen_ = 0;
+  bool requests_due_ = true;
+  int store_failures_ = 0;
+  Instant store_allowed_at_{0};
+  WorkerNumbers numbers_{};
+};
+
+}  // namespace agent_branch

@@ -1,0 +1,28 @@
+// API keys, from files that only superuser settings can name.
+//
+// A file is read when it is first needed and again when it changed, so that a key can be replaced
+// while the server runs. It has to be a regular file, of at most 4 kB, that group and others can
+// neither read nor write (a file of root's may be readable by its group, as with ssl_key_file).
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "worker/core/store.hpp"
+
+namespace agent_branch {
+
+class KeyFiles : public KeyRing {
+ public:
+  // file: a name inside agent_branch.api_key_directory; empty: agent_branch.api_key_file.
+  Result<Secret> Key(const std::string &file) override;
+
+ private:
+  struct Entry {
+    std::string version;  // what tells that the file changed
+    Secret key;
+  };
+  std::map<std::string, Entry> entries_;  // by path
+};
+
+}  // namespace agent_branch

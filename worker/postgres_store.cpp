@@ -1,0 +1,237 @@
+#include "worker/postgres_store.hpp"
+
+#include "postgres/spi.hpp"
+#include "worker/store_rows.hpp"
+
+#include "postgres/server.hpp"
+
+namespace agent_branch {
+namespace {
+
+constexpr char kExtension[] = "agent_branch";
+
+// The rows of a query whose text is put together from constants of store_rows.hpp only.
+template <class Value>
+std::vector<Value> ReadAll(Transaction &transaction, const std::string &sql,
+                           Value (*read)(const Row &)) {
+  std::vector<Value> values;
+  for (const Row &row : transaction.QueryOnce(sql))
+    values.push_back(read(row));
+  return values;
+}
+
+MergeRow ReadMerge(const Row &row) {
+  MergeRow merge;
+  merge.id = row.Int(0);
+  merge.session_id = row.Int(1);
+  merge.strategy = row.Text(2);
+  merge.on_drift = row.Text(3);
+  merge.status = row.Text(4);
+  merge.accepted = row.Bool(5);
+  merge.base_fingerprint = row.Text(6);
+  merge.parent_fingerprint = row.Text(7);
+  merge.parent_reset_at = row.Text(8);
+  merge.backup_name = row.Text(9);
+  merge.backup_branch_id = row.Text(10);
+  return merge;
+}
+
+StepRow ReadStep(const Row &row) {
+  StepRow step;
+  step.id = row.Int(0);
+  step.project_id = row.Int(1);
+  step.session_id = row.Int(2);
+  step.kind = ParseStepKind(row.Text(3)).value_or(StepKind::kDeleteBranch);
+  step.target = row.Text(4);
+  return step;
+}
+
+KeptBranchRow ReadKept(const Row &row) {
+  KeptBranchRow kept;
+  kept.project_id = row.Int(0);
+  kept.session_id = row.Int(1);
+  kept.branch_id = row.Text(2);
+  kept.name = row.Text(3);
+  kept.kind = row.Text(4);
+  kept.keep_until = row.Int(5);
+  return kept;
+}
+
+SweepRow ReadSweep(const Row &row) {
+  SweepRow sweep;
+  sweep.id = row.Int(0);
+  sweep.dry_run = row.Bool(1);
+  return sweep;
+}
+
+CredentialRow ReadCredential(const Row &row) {
+  return {row.Int(0), row.Int(1), row.Bool(2), Secret(row.Text(3))};
+}
+
+RequestRow ReadRequest(const Row &row) {
+  RequestRow request;
+  request.id = row.Int(0);
+  request.kind = row.Text(1);
+  request.project_id = row.Int(2);
+  request.session_id = row.Int(3);
+  request.subject_id = row.Int(4);
+  request.strategy = row.Text(5);
+  request.on_drift = row.Text(6);
+  request.expires_at = row.Int(7);
+  return request;
+}
+
+constexpr char kRequests[] = R"(
+SELECT id, kind, project_id, session_id, subject_id, arguments->>'strategy',
+  arguments->>'on_drift', ceil(extract(epoch FROM (arguments->>'expires_at')::timestamptz))::bigint
+FROM agent_branch.request ORDER BY id)";
+
+// Locks the extension against DROP for the length of the transaction, in the order that DROP itself
+// locks (the extension first, its tables after), and sees whether it is still the same one.
+void CheckExtension(Oid expected) {
+  bool same = CallPg([expected] {
+    Oid found = get_extension_oid(kExtension, true);
+    if (found != expected) return false;
+    LockDatabaseObject(ExtensionRelationId, found, 0, AccessShareLock);
+    return get_extension_oid(kExtension, true) == expected;
+  });
+  if (!same) throw ExtensionGone();
+}
+
+}  // namespace
+
+unsigned int FindExtension() {
+  Transaction transaction;
+  Oid found = CallPg([] { return get_extension_oid(kExtension, true); });
+  transaction.Commit();
+  return found;
+}
+
+template <class Body>
+Status PostgresStore::InTransaction(Body &&body) {
+  try {
+    Transaction transaction;
+    CheckExtension(extension_);
+    body(transaction);
+    transaction.Commit();
+    return Status();
+  } catch (const PgException &error) {
+    return StatusOf(error.error());
+  }
+}
+
+Result<StoreSnapshot> PostgresStore::Load() {
+  StoreSnapshot loaded;
+  Status status = InTransaction([&](Transaction &transaction) {
+    Rows identity = transaction.Query("SELECT id FROM agent_branch.installation");
+    if (!identity.empty()) loaded.installation_id = identity[0].Text(0);
+    loaded.last_step_id =
+        transaction.Query("SELECT coalesce(max(id), 0) FROM agent_branch.step")[0].Int(0);
+    loaded.projects = ReadAll(transaction, kProjectColumns, ReadProject);
+    loaded.sessions = ReadAll(
+        transaction, std::string(kSessionColumns) + "WHERE finished_at IS NULL", ReadSession);
+    loaded.migrations = ReadAll(
+        transaction, std::string(kMigrationColumns) + "WHERE status IN ('queued', 'running')",
+        ReadMigration);
+    loaded.merges =
+        ReadAll(transaction,
+                "SELECT id, session_id, strategy, on_drift, status, accepted, base_fingerprint, "
+                "parent_fingerprint, parent_reset_at, backup_name, backup_branch_id "
+                "FROM agent_branch.merge WHERE status IN ('queued', 'running')",
+                ReadMerge);
+    loaded.steps = ReadAll(transaction,
+                           "SELECT id, project_id, session_id, kind, target FROM "
+                           "agent_branch.step WHERE status = 'intended' ORDER BY id",
+                           ReadStep);
+    loaded.kept = ReadAll(transaction,
+                          "SELECT project_id, session_id, branch_id, name, kind, extract(epoch "
+                          "FROM keep_until)::bigint FROM agent_branch.kept_branch WHERE "
+                          "deleted_at IS NULL",
+                          ReadKept);
+    loaded.credentials = ReadAll(
+        transaction, "SELECT project_id, session_id, pooled, uri FROM agent_branch.credential",
+        ReadCredential);
+    // One whose request is still there comes with that.
+    loaded.sweeps = ReadAll(transaction,
+                            "SELECT id, dry_run FROM agent_branch.sweep AS s WHERE finished_at IS "
+                            "NULL AND NOT EXISTS (SELECT FROM agent_branch.request AS r WHERE "
+                            "r.kind = 'reap' AND r.subject_id = s.id) ORDER BY id",
+                            ReadSweep);
+  });
+  if (!status.ok()) return status;
+  return loaded;
+}
+
+Result<Intake> PostgresStore::ReadRequests() {
+  Intake intake;
+  Status status = InTransaction([&](Transaction &transaction) {
+    for (const Row &row : transaction.Query(kRequests))
+      intake.requests.push_back(ReadRequest(row));
+    if (intake.requests.empty()) return;
+    intake.projects = ReadAll(
+        transaction,
+        std::string(kProjectColumns) +
+            "WHERE id IN (SELECT project_id FROM agent_branch.request WHERE kind IN ('register', "
+            "'create'))",
+        ReadProject);
+    intake.sessions = ReadAll(
+        transaction,
+        std::string(kSessionColumns) +
+            "WHERE id IN (SELECT session_id FROM agent_branch.request WHERE kind = 'create')",
+        ReadSession);
+    intake.migrations = ReadAll(
+        transaction,
+        std::string(kMigrationColumns) +
+            "WHERE id IN (SELECT subject_id FROM agent_branch.request WHERE kind = 'migrate')",
+        ReadMigration);
+    intake.sweeps =
+        ReadAll(transaction,
+                "SELECT id, dry_run FROM agent_branch.sweep WHERE id IN (SELECT subject_id FROM "
+                "agent_branch.request WHERE kind = 'reap')",
+                ReadSweep);
+  });
+  if (!status.ok()) return status;
+  return intake;
+}
+
+Result<std::string> PostgresStore::MigrationSql(int64_t migration_id) {
+  std::string sql;
+  Status status = InTransaction([&](Transaction &transaction) {
+    Rows rows =
+        transaction.Query("SELECT sql FROM agent_branch.migration WHERE id = $1", {migration_id});
+    if (!rows.empty()) sql = rows[0].Text(0);
+  });
+  if (!status.ok()) return status;
+  return sql;
+}
+
+Result<std::string> PostgresStore::SnapshotObjects(const std::string &fingerprint) {
+  std::string objects = "{}";
+  Status status = InTransaction([&](Transaction &transaction) {
+    Rows rows = transaction.Query(
+        "SELECT objects FROM agent_branch.schema_snapshot WHERE fingerprint = $1", {fingerprint});
+    if (!rows.empty()) objects = rows[0].Text(0);
+  });
+  if (!status.ok()) return status;
+  return objects;
+}
+
+Result<int64_t> PostgresStore::CreateSweep() {
+  int64_t id = 0;
+  Status status = InTransaction([&](Transaction &transaction) {
+    id =
+        transaction.Query("INSERT INTO agent_branch.sweep (dry_run) VALUES (false) RETURNING id")[0]
+            .Int(0);
+  });
+  if (!status.ok()) return status;
+  return id;
+}
+
+Status PostgresStore::Commit(const Batch &batch) {
+  return InTransaction([&](Transaction &transaction) {
+    for (const Mutation &mutation : batch.mutations)
+      Write(transaction, mutation);
+  });
+}
+
+}  // namespace agent_branch

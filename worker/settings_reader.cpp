@@ -1,0 +1,44 @@
+#include "worker/settings_reader.hpp"
+
+#include <cstdlib>
+
+#include "postgres/guard.hpp"
+
+#include "postgres/server.hpp"
+
+namespace agent_branch {
+namespace {
+
+std::string Text(const char *name) {
+  const char *value = CallPg([name] { return GetConfigOption(name, true, false); });
+  return value == nullptr ? "" : value;
+}
+
+int64_t Number(const char *name) {
+  return std::strtoll(Text(name).c_str(), nullptr, 10);
+}
+
+}  // namespace
+
+Settings ReadSettings() {
+  Settings settings;
+  settings.api_url = Text("agent_branch.api_url");
+  while (!settings.api_url.empty() && settings.api_url.back() == '/')
+    settings.api_url.pop_back();
+  settings.rate_limit_per_minute = static_cast<int>(Number("agent_branch.rate_limit_per_minute"));
+  settings.rate_limit_burst = static_cast<int>(Number("agent_branch.rate_limit_burst"));
+  settings.reap_interval = Number("agent_branch.reap_interval");
+  settings.max_age = Number("agent_branch.max_age");
+  settings.active_computes = static_cast<int>(Number("agent_branch.active_compute_limit"));
+  return settings;
+}
+
+std::string ApiKeyFile() {
+  return Text("agent_branch.api_key_file");
+}
+
+std::string ApiKeyDirectory() {
+  return Text("agent_branch.api_key_directory");
+}
+
+}  // namespace agent_branch

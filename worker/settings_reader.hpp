@@ -1,0 +1,14 @@
+// The settings agent_branch.*, which agent_branch.so defines, as the worker uses them.
+#pragma once
+
+#include <string>
+
+#include "worker/core/store.hpp"
+
+namespace agent_branch {
+
+Settings ReadSettings();
+std::string ApiKeyFile();       // agent_branch.api_key_file
+std::string ApiKeyDirectory();  // agent_branch.api_key_directory
+
+}  // namespace agent_branch

@@ -1,0 +1,92 @@
+#include "worker/store_rows.hpp"
+
+#include <sstream>
+
+#include "postgres/server.hpp"
+
+namespace agent_branch {
+
+const char kProjectColumns[] = R"(
+SELECT id, project, parent, database, role, coalesce(options->>'api_key_file', ''),
+  coalesce((options->>'max_parallel')::integer, 4), coalesce((options->>'min_cu')::float8, 0.25),
+  coalesce((options->>'max_cu')::float8, 1),
+  coalesce(extract(epoch FROM (options->>'undo_window')::interval), 0)::bigint,
+  (options->>'max_pinned')::integer,
+  coalesce(extract(epoch FROM (options->>'statement_timeout')::interval) * 1000, 600000)::bigint,
+  coalesce(extract(epoch FROM (options->>'lock_timeout')::interval) * 1000, 30000)::bigint
+FROM agent_branch.project )";
+
+ProjectRow ReadProject(const Row &row) {
+  ProjectRow project;
+  project.id = row.Int(0);
+  project.neon_id = row.Text(1);
+  project.parent = row.Text(2);
+  project.database = row.Text(3);
+  project.role = row.Text(4);
+  project.api_key_file = row.Text(5);
+  project.max_parallel = static_cast<int>(row.Int(6));
+  project.min_cu = row.Float(7);
+  project.max_cu = row.Float(8);
+  project.undo_window = row.Int(9);
+  if (!row.IsNull(10)) project.max_pinned = static_cast<int>(row.Int(10));
+  project.statement_timeout = milliseconds(row.Int(11));
+  project.lock_timeout = milliseconds(row.Int(12));
+  return project;
+}
+
+const char kSessionColumns[] = R"(
+SELECT id, uuid, project_id, name, branch_name, (options->>'min_cu')::float8,
+  (options->>'max_cu')::float8, state, coalesce(goal, ''), settled, coalesce(error, ''),
+  coalesce(error_hint, ''), extract(epoch FROM created_at)::bigint,
+  ceil(extract(epoch FROM expires_at))::bigint, coalesce(parent_branch_id, ''),
+  coalesce(parent_reset_at, ''), coalesce(branch_id, ''), coalesce(endpoint_id, ''),
+  coalesce(extract(epoch FROM branch_expires_at), 0)::bigint, bare_compute,
+  array_to_string(operations, ' '), coalesce(base_fingerprint, ''), pinned, api_calls
+FROM agent_branch.session )";
+
+SessionRow ReadSession(const Row &row) {
+  SessionRow session;
+  session.id = row.Int(0);
+  session.uuid = row.Text(1);
+  session.project_id = row.Int(2);
+  session.name = row.Text(3);
+  session.branch_name = row.Text(4);
+  if (!row.IsNull(5)) session.min_cu = row.Float(5);
+  if (!row.IsNull(6)) session.max_cu = row.Float(6);
+  session.state = ParseState(row.Text(7)).value_or(SessionState::kFailed);
+  session.goal = ParseGoal(row.Text(8));
+  session.settled = row.Bool(9);
+  session.error = row.Text(10);
+  session.error_hint = row.Text(11);
+  session.created_at = row.Int(12);
+  session.expires_at = row.Int(13);
+  session.parent_branch_id = row.Text(14);
+  session.parent_reset_at = row.Text(15);
+  session.branch_id = row.Text(16);
+  session.endpoint_id = row.Text(17);
+  session.branch_expires_at = row.Int(18);
+  session.bare_compute = row.Bool(19);
+  std::istringstream operations(row.Text(20));
+  for (std::string id; operations >> id;)
+    session.operations.push_back(id);
+  session.base_fingerprint = row.Text(21);
+  session.pinned = row.Bool(22);
+  session.api_calls = static_cast<int>(row.Int(23));
+  return session;
+}
+
+const char kMigrationColumns[] = R"(
+SELECT id, session_id, ordinal, status, coalesce(transaction_id::text, '')
+FROM agent_branch.migration )";
+
+MigrationRow ReadMigration(const Row &row) {
+  MigrationRow migration;
+  migration.id = row.Int(0);
+  migration.session_id = row.Int(1);
+  migration.ordinal = static_cast<int>(row.Int(2));
+  migration.status = ParseMigrationStatus(row.Text(3)).value_or(MigrationStatus::kQueued);
+  migration.transaction_id = row.Text(4);
+  return migration;
+}
+
+}  // namespace agent_branch

@@ -1,0 +1,177 @@
+#include "worker/store_rows.hpp"
+
+#include "postgres/server.hpp"
+
+namespace agent_branch {
+namespace {
+
+constexpr char kSaveSession[] = R"(
+UPDATE agent_branch.session SET
+  state = $2, settled = $3, goal = nullif($4, ''), error = nullif($5, ''),
+  error_hint = nullif($6, ''),
+  state_changed_at = CASE WHEN state <> $2 THEN clock_timestamp() ELSE state_changed_at END,
+  ready_at = CASE WHEN $2 = 'ready' THEN coalesce(ready_at, clock_timestamp()) ELSE ready_at END,
+  expires_at = CASE WHEN ceil(extract(epoch FROM expires_at)) = $7 THEN expires_at
+    ELSE to_timestamp($7) END,
+  finished_at = CASE WHEN $8 THEN coalesce(finished_at, clock_timestamp()) END,
+  parent_branch_id = nullif($9, ''), parent_reset_at = nullif($10, ''),
+  branch_id = nullif($11, ''), endpoint_id = nullif($12, ''),
+  branch_expires_at = CASE WHEN $13 > 0 THEN to_timestamp($13) END,
+  bare_compute = $14, operations = string_to_array($15, ' '),
+  base_fingerprint = nullif($16, ''), pinned = $17, api_calls = $18
+WHERE id = $1)";
+
+constexpr char kSaveMigration[] = R"(
+UPDATE agent_branch.migration SET
+  status = $2, transaction_id = nullif($3, '')::xid8,
+  started_at = CASE WHEN $2 = 'running' AND status <> 'running' THEN clock_timestamp()
+    ELSE started_at END,
+  finished_at = CASE WHEN $2 IN ('applied', 'failed', 'cancelled') THEN clock_timestamp() END,
+  sqlstate = nullif($4, ''), message = nullif($5, ''), detail = nullif($6, ''),
+  hint = nullif($7, ''), context = nullif($8, ''), line = nullif($9, 0)::integer,
+  "column" = nullif($10, 0)::integer
+WHERE id = $1)";
+
+constexpr char kSaveMerge[] = R"(
+INSERT INTO agent_branch.merge AS m (id, session_id, strategy, on_drift, status, accepted,
+  base_fingerprint, parent_fingerprint, parent_reset_at, backup_name, backup_branch_id, reason,
+  started_at, finished_at)
+VALUES ($1, $2, $3, $4, $5, $6, nullif($7, ''), nullif($8, ''), nullif($9, ''), nullif($10, ''),
+  nullif($11, ''), nullif($12, ''),
+  CASE WHEN $5 = 'running' THEN clock_timestamp() END,
+  CASE WHEN $5 NOT IN ('queued', 'running') THEN clock_timestamp() END)
+ON CONFLICT (id) DO UPDATE SET
+  status = excluded.status, accepted = excluded.accepted,
+  base_fingerprint = excluded.base_fingerprint, parent_fingerprint = excluded.parent_fingerprint,
+  parent_reset_at = excluded.parent_reset_at, backup_name = excluded.backup_name,
+  backup_branch_id = excluded.backup_branch_id, reason = excluded.reason,
+  started_at = coalesce(m.started_at, excluded.started_at), finished_at = excluded.finished_at)";
+
+constexpr char kSaveStep[] = R"(
+INSERT INTO agent_branch.step (id, project_id, session_id, kind, target, status, outcome)
+VALUES ($1, $2, nullif($3, 0), $4, $5, $6, nullif($7, ''))
+ON CONFLICT (id) DO UPDATE SET
+  status = excluded.status, outcome = excluded.outcome, recorded_at = clock_timestamp())";
+
+constexpr char kSaveKept[] = R"(
+INSERT INTO agent_branch.kept_branch (project_id, session_id, branch_id, name, kind, keep_until,
+  deleted_at)
+VALUES ($1, $2, $3, $4, $5, CASE WHEN $6 > 0 THEN to_timestamp($6) END,
+  CASE WHEN $7 THEN clock_timestamp() END)
+ON CONFLICT (branch_id) DO UPDATE SET name = excluded.name, deleted_at = excluded.deleted_at)";
+
+constexpr char kSaveSweep[] = R"(
+UPDATE agent_branch.sweep SET
+  started_at = coalesce(started_at, CASE WHEN $2 THEN clock_timestamp() END),
+  finished_at = CASE WHEN $3 THEN clock_timestamp() END, error = nullif($4, '')
+WHERE id = $1)";
+
+constexpr char kSaveSweepBranch[] = R"(
+INSERT INTO agent_branch.sweep_branch (sweep_id, project_id, branch_id, name, parent_id, class,
+  action, session_id, created_at, expires_at)
+VALUES ($1, $2, $3, $4, nullif($5, ''), $6, $7, nullif($8, 0),
+  CASE WHEN $9 > 0 THEN to_timestamp($9) END, CASE WHEN $10 > 0 THEN to_timestamp($10) END)
+ON CONFLICT (sweep_id, project_id, branch_id) DO UPDATE SET class = excluded.class,
+  action = excluded.action)";
+
+std::string Joined(const std::vector<std::string> &words) {
+  std::string joined;
+  for (const std::string &word : words) {
+    if (!joined.empty()) joined += ' ';
+    joined += word;
+  }
+  return joined;
+}
+
+struct Writer {
+  Transaction &transaction;
+
+  void operator()(const SessionRow &row) const {
+    transaction.Execute(
+        kSaveSession,
+        {row.id, StateName(row.state), row.settled, GoalName(row.goal), row.error, row.error_hint,
+         row.expires_at, row.finished, row.parent_branch_id, row.parent_reset_at, row.branch_id,
+         row.endpoint_id, row.branch_expires_at, row.bare_compute, Joined(row.operations),
+         row.base_fingerprint, row.pinned, row.api_calls});
+  }
+
+  void operator()(const MigrationRow &row) const {
+    const ServerError &error = row.error;
+    transaction.Execute(
+        kSaveMigration,
+        {row.id, MigrationStatusName(row.status), row.transaction_id, error.sqlstate, error.message,
+         error.detail, error.hint, error.context, error.line, error.column});
+  }
+
+  void operator()(const MergeRow &row) const {
+    transaction.Execute(
+        kSaveMerge, {row.id, row.session_id, row.strategy, row.on_drift, row.status, row.accepted,
+                     row.base_fingerprint, row.parent_fingerprint, row.parent_reset_at,
+                     row.backup_name, row.backup_branch_id, row.reason});
+  }
+
+  void operator()(const ConflictRow &row) const {
+    transaction.Execute(
+        "INSERT INTO agent_branch.conflict (merge_id, session_id, object, change, base_hash, "
+        "parent_hash) VALUES ($1, $2, $3, $4, nullif($5, ''), nullif($6, ''))",
+        {row.merge_id, row.session_id, row.object, row.change, row.base_hash, row.parent_hash});
+  }
+
+  void operator()(const StepRow &row) const {
+    transaction.Execute(kSaveStep, {row.id, row.project_id, row.session_id, StepKindName(row.kind),
+                                    row.target, row.status, row.outcome});
+  }
+
+  void operator()(const KeptBranchRow &row) const {
+    transaction.Execute(kSaveKept, {row.project_id, row.session_id, row.branch_id, row.name,
+                                    row.kind, row.keep_until, row.deleted});
+  }
+
+  void operator()(const SweepRow &row) const {
+    transaction.Execute(kSaveSweep, {row.id, row.started, row.finished, row.error});
+  }
+
+  void operator()(const SweepBranchRow &row) const {
+    transaction.Execute(kSaveSweepBranch, {row.sweep_id, row.project_id, row.branch_id, row.name,
+                                           row.parent_id, row.class_name, row.action,
+                                           row.session_id, row.created_at, row.expires_at});
+  }
+
+  void operator()(const CredentialRow &row) const {
+    // No ON CONFLICT: the arbiter would differ between branches and parents.
+    transaction.Execute(
+        "DELETE FROM agent_branch.credential WHERE project_id = $1 AND pooled = $3 AND "
+        "session_id IS NOT DISTINCT FROM nullif($2, 0)",
+        {row.project_id, row.session_id, row.pooled});
+    transaction.Execute(
+        "INSERT INTO agent_branch.credential (project_id, session_id, pooled, uri) "
+        "VALUES ($1, nullif($2, 0), $3, $4)",
+        {row.project_id, row.session_id, row.pooled, row.uri.Reveal()});
+  }
+
+  void operator()(const DropCredentials &row) const {
+    transaction.Execute(
+        "DELETE FROM agent_branch.credential WHERE project_id = $1 AND session_id IS NOT DISTINCT "
+        "FROM nullif($2, 0)",
+        {row.project_id, row.session_id});
+  }
+
+  void operator()(const SnapshotRow &row) const {
+    transaction.Execute(
+        "INSERT INTO agent_branch.schema_snapshot (fingerprint, objects) VALUES ($1, $2::jsonb) "
+        "ON CONFLICT (fingerprint) DO NOTHING",
+        {row.fingerprint, row.objects});
+  }
+
+  void operator()(const DropRequest &row) const {
+    transaction.Execute("DELETE FROM agent_branch.request WHERE id = $1", {row.id});
+  }
+};
+
+}  // namespace
+
+void Write(Transaction &transaction, const Mutation &mutation) {
+  std::visit(Writer{transaction}, mutation);
+}
+
+}  // namespace agent_branch

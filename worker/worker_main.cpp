@@ -1,0 +1,73 @@
+// The worker's process: started by the launcher in a database that has the extension, or may have.
+#include "worker/event_loop.hpp"
+
+#include "postgres/server.hpp"
+
+namespace agent_branch {
+namespace {
+
+// What a database or a role may have set otherwise, and what the journal depends on.
+void PinSettings() {
+  CallPg([] {
+    const char *pinned[][2] = {{"search_path", "pg_catalog, pg_temp"},
+                               {"default_transaction_isolation", "read committed"},
+                               {"default_transaction_read_only", "off"},
+                               {"default_transaction_deferrable", "off"},
+                               {"statement_timeout", "0"},
+                               {"idle_in_transaction_session_timeout", "0"},
+                               // A user's open transaction must not hold up everybody else's work.
+                               {"lock_timeout", "1000"},
+                               {"row_security", "off"},
+                               {"session_replication_role", "origin"},
+                               {"synchronous_commit", "on"},
+                               {"DateStyle", "ISO"},
+                               {"extra_float_digits", "1"}};
+    for (const auto &setting : pinned) {
+      SetConfigOption(setting[0], setting[1], PGC_SUSET, PGC_S_OVERRIDE);
+    }
+  });
+}
+
+void WorkerMain(Datum argument) {
+  Oid database = DatumGetObjectId(argument);
+  CallPg([] {
+    pqsignal(SIGHUP, SignalHandlerForConfigReload);
+    // Not bgworker.c's own handler, which raises FATAL wherever the signal arrives: inside
+    // malloc(), or inside libcurl.
+    pqsignal(SIGTERM, die);
+    BackgroundWorkerUnblockSignals();
+  });
+  AttachSharedMemory();
+  // Before connecting, so that whoever waits for this process to leave the database waits for the
+  // connection to end too.
+  if (!AttachWorker(database)) return;
+  CallPg([database] {
+    BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
+    pgstat_report_appname("agent_branch worker");
+  });
+  PinSettings();
+  unsigned int extension = FindExtension();
+  if (extension == InvalidOid) {
+    LeaveDatabase();
+    return;
+  }
+  try {
+    EventLoop loop(extension);
+    loop.Run();
+  } catch (const ExtensionGone &) {
+    // Dropped, or dropped and made again: a new worker looks at what is there now.
+    LogMessage(DEBUG1, "agent_branch: the extension was dropped");
+  }
+}
+
+}  // namespace
+}  // namespace agent_branch
+
+extern "C" {
+PG_MODULE_MAGIC;
+
+PGDLLEXPORT void AgentBranchWorkerMain(Datum argument);
+void AgentBranchWorkerMain(Datum argument) {
+  agent_branch::EnterMain<agent_branch::WorkerMain>(argument);
+}
+}
