@@ -275,6 +275,7 @@ void Engine::Drive(Session &session) {
 }
 
 void Engine::DriveResting(Session &session) {
+  merge_.LeaveTurn(session);  // its branch may have turned out to be gone in the middle of a merge
   if (session.uncertain) {
     // Only an expiry is changed in these states, and changing it again does no harm.
     desk_.CloseStep(session, false, "outcome unknown; it is done again");

@@ -96,7 +96,7 @@ void RestoreMerge::ClearExpiry(Session &session) {
         if (answer.verdict.kind == VerdictKind::kRefused) {
           merges_->Refuse(asked, answer.verdict.why, {});
         } else if (answer.verdict.kind != VerdictKind::kDone) {
-          desk_->TryAgain(asked, answer.verdict.why);
+          desk_->TryAgainIfBranchExists(asked, answer.verdict.why);
         } else {
           asked.row.branch_expires_at = 0;
           asked.expiry_asked = 0;
