@@ -52,6 +52,12 @@ Engine::Engine(Parts parts, const StoreSnapshot &snapshot)
       journal_.Record(step, false, "outcome unknown; looked at again");
       continue;
     }
+    // A restore may be waited for while the branch's expiry is set; only that can be done again.
+    bool restoring = session->step && session->step->kind == StepKind::kRestore;
+    if (restoring && step.kind != StepKind::kRestore) {
+      journal_.Record(step, false, "outcome unknown; it is done again");
+      continue;
+    }
     if (session->step) journal_.Record(*session->step, false, "superseded");
     session->step = step;
     session->uncertain = true;
@@ -177,13 +183,22 @@ void Engine::AskMerge(Session &session, const RequestRow &request) {
   }
   journal_.Add(merge);
   session.merge = merge;
+  session.merge_phase = MergePhase::kCheck;
+  session.merge_fence.clear();
+  session.restore_confirmed = false;
+  session.backup_lookups = 0;
   session.row.goal = Goal::kMerge;
 }
 
 void Engine::GiveUp(Session &session, Goal goal) {
   if (session.row.finished || IsFinal(session.row.state)) return;
-  if (session.row.state == SessionState::kMerging && !merge_.MayInterrupt(session)) return;
   if (session.row.state == SessionState::kDiscarding) return;
+  if (session.row.state == SessionState::kMerging && !merge_.MayInterrupt(session)) {
+    // Too late to stop it; should it not succeed, this is what comes next.
+    session.row.goal = goal;
+    desk_.Save(session);
+    return;
+  }
   if (session.merge && session.row.state != SessionState::kMerging) {
     session.merge->status = "cancelled";
     session.merge->reason = "the session was given up";
