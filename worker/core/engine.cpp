@@ -17,6 +17,10 @@ MergeRow MakeMerge(const RequestRow &request) {
   return merge;
 }
 
+bool IsGivenUp(const Session &session) {
+  return session.row.goal == Goal::kDiscard || session.row.goal == Goal::kExpire;
+}
+
 }  // namespace
 
 Engine::Engine(Parts parts, const StoreSnapshot &snapshot)
@@ -221,7 +225,7 @@ void Engine::AdmitSessions() {
   for (const auto &[id, session] : world_.sessions) {
     if (session->row.state != SessionState::kQueued || session->activity != Activity::kNone)
       continue;
-    if (session->row.goal == Goal::kDiscard || session->row.goal == Goal::kExpire) {
+    if (IsGivenUp(*session)) {
       remove_.Finish(*session);
       continue;
     }
@@ -273,7 +277,10 @@ void Engine::Drive(Session &session) {
       DriveResting(session);
       return;
     case SessionState::kMigrating:
-      migrate_.Drive(session);
+      // A crash of the server takes the URIs away, also from sessions in this state.
+      if (!session.uri.empty() || IsGivenUp(session) || create_.HaveUris(session)) {
+        migrate_.Drive(session);
+      }
       return;
     case SessionState::kMerging:
       merge_.Drive(session);
@@ -298,7 +305,7 @@ void Engine::DriveResting(Session &session) {
     desk_.Save(session);
   }
   bool has_branch = !session.row.branch_id.empty() && !session.branch_gone;
-  if (session.row.goal == Goal::kDiscard || session.row.goal == Goal::kExpire) {
+  if (IsGivenUp(session)) {
     desk_.MoveTo(session, SessionState::kDiscarding);
   } else if (has_branch && !create_.HaveUris(session)) {
     return;
