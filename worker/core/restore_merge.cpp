@@ -46,8 +46,11 @@ void RestoreMerge::Drive(Session &session) {
         session, [this](Session &waited, const auto &failed) { OnOperations(waited, failed); });
   } else if (session.merge->accepted) {
     Complete(session);
-  } else if (session.late_restore && IsGivenUp(session)) {
+  } else if (session.late_restore && (IsGivenUp(session) || session.branch_gone)) {
     LookForLateRestore(session);
+  } else if (session.branch_gone) {
+    merges_->Broken(session, Status::Error("55000", "the branch no longer exists at Neon", {},
+                                           "Discard the session and create it again."));
   } else if (session.merge_phase == MergePhase::kCheck) {
     Check(session);
   } else if (session.row.branch_expires_at != 0 && session.merge_fence.empty()) {
