@@ -96,7 +96,7 @@ void RestoreMerge::ClearExpiry(Session &session) {
         if (answer.verdict.kind == VerdictKind::kRefused) {
           merges_->Refuse(asked, answer.verdict.why, {});
         } else if (answer.verdict.kind != VerdictKind::kDone) {
-          desk_->TryAgain(asked, answer.verdict.why);
+          desk_->TryAgainIfBranchExists(asked, answer.verdict.why);
         } else {
           asked.row.branch_expires_at = 0;
           asked.expiry_asked = 0;
@@ -244,6 +244,7 @@ void RestoreMerge::Reconcile(Session &session) {
     // Clearing the expiry: doing it again does no harm.
     desk_->CloseStep(session, false, "outcome unknown; it is done again");
     desk_->Save(session);
+    desk_->Resume(session);
     return;
   }
   auto on_found = [this](Session &asked, const Result<std::vector<NeonBranch>> &named) {
