@@ -255,7 +255,7 @@ void CreateFlow::TakeBase(Session &session) {
   task.uri = session.uri;
   desk_->Run(session, std::move(task), [this](Session &asked, const BranchEvent &event) {
     if (event.outcome != BranchOutcome::kDone) {
-      desk_->TryAgain(asked, event.error);
+      desk_->TryAgainIfBranchExists(asked, event.error);
       return;
     }
     asked.row.base_fingerprint = event.fingerprint;
