@@ -265,8 +265,11 @@ void Engine::DriveResting(Session &session) {
     desk_.MoveTo(session, SessionState::kMerging);
   } else if (has_branch && ExpiryDiffers(session, parts_.clock->UnixTime())) {
     SetExpiry(session);
-  } else if (!session.row.settled) {
-    desk_.Save(session);
+  } else {
+    // What was in trouble in this state is over.
+    session.failures = 0;
+    desk_.ShowTrouble(session, Status());
+    if (!session.row.settled) desk_.Save(session);
   }
 }
 
