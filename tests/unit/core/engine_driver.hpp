@@ -47,6 +47,7 @@ class EngineDriver {
   FakeClock clock;
   FakeRandom random;
   FakeKeys keys;
+  FakeStatements statements;
   FakeStore store;
   FakeNeon neon{&clock};
   FakeBranches branches{&neon};
