@@ -27,7 +27,7 @@ Engine::Engine(Parts parts, const StoreSnapshot &snapshot)
       desk_({&world_, &journal_, &calls_, &operations_, parts.branches, parts.store, parts.clock,
              parts.random, parts.settings}),
       create_(&desk_),
-      migrate_(&desk_, parts.statements),
+      migrate_(&desk_, &create_, parts.statements),
       merge_(&desk_, &create_),
       remove_(&desk_),
       retire_(&desk_),
@@ -275,7 +275,6 @@ void Engine::Drive(Session &session) {
 }
 
 void Engine::DriveResting(Session &session) {
-  merge_.LeaveTurn(session);  // its branch may have turned out to be gone in the middle of a merge
   if (session.uncertain) {
     // Only an expiry is changed in these states, and changing it again does no harm.
     desk_.CloseStep(session, false, "outcome unknown; it is done again");
@@ -293,8 +292,11 @@ void Engine::DriveResting(Session &session) {
     desk_.MoveTo(session, SessionState::kMerging);
   } else if (has_branch && ExpiryDiffers(session, parts_.clock->UnixTime())) {
     SetExpiry(session);
-  } else if (!session.row.settled) {
-    desk_.Save(session);
+  } else {
+    // What was in trouble in this state is over.
+    session.failures = 0;
+    desk_.ShowTrouble(session, Status());
+    if (!session.row.settled) desk_.Save(session);
   }
 }
 
