@@ -22,6 +22,15 @@ Status Describe(const MigrationRow &migration) {
                          : error.hint);
 }
 
+ServerError AsServerError(const Status &status) {
+  ServerError error;
+  error.sqlstate = status.sqlstate();
+  error.message = status.message();
+  error.detail = status.detail();
+  error.hint = status.hint();
+  return error;
+}
+
 }  // namespace
 
 void MigrateFlow::Drive(Session &session) {
@@ -52,6 +61,11 @@ void MigrateFlow::Run(Session &session) {
     desk_->TryAgain(session, sql.status());
     return;
   }
+  Status allowed = statements_ == nullptr ? Status() : statements_->Check(sql.value());
+  if (!allowed.ok()) {
+    Rejected(session, AsServerError(allowed));
+    return;
+  }
   BranchTask task;
   task.kind = BranchTaskKind::kMigrate;
   task.connection_key = session.connection_key();
@@ -71,7 +85,7 @@ void MigrateFlow::OnEvent(Session &session, const BranchEvent &event) {
       Applied(session, "committed");
       return;
     case BranchOutcome::kRejected:
-      Rejected(session, event);
+      Rejected(session, event.server_error);
       return;
     case BranchOutcome::kNotRun:
       RunAgain(session, "not run: " + event.error.message());
@@ -108,13 +122,13 @@ void MigrateFlow::Applied(Session &session, const std::string &outcome) {
   desk_->Save(session);
 }
 
-void MigrateFlow::Rejected(Session &session, const BranchEvent &event) {
+void MigrateFlow::Rejected(Session &session, const ServerError &error) {
   MigrationRow migration = session.migrations.front();
   session.migrations.pop_front();
   migration.status = MigrationStatus::kFailed;
-  migration.error = event.server_error;
+  migration.error = error;
   desk_->journal().Add(migration);
-  desk_->CloseStep(session, false, "SQLSTATE " + event.server_error.sqlstate);
+  desk_->CloseStep(session, false, "SQLSTATE " + error.sqlstate);
   desk_->Fail(session, Describe(migration));
 }
 

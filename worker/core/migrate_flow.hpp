@@ -6,12 +6,14 @@
 #pragma once
 
 #include "worker/core/desk.hpp"
+#include "worker/core/statement_check.hpp"
 
 namespace agent_branch {
 
 class MigrateFlow {
  public:
-  explicit MigrateFlow(Desk *desk) : desk_(desk) {}
+  // statements: what a migration may hold; null: anything.
+  MigrateFlow(Desk *desk, StatementCheck *statements) : desk_(desk), statements_(statements) {}
 
   // state kMigrating, nothing under way.
   void Drive(Session &session);
@@ -22,12 +24,13 @@ class MigrateFlow {
   void OnEvent(Session &session, const BranchEvent &event);
   void OnReadyToCommit(Session &session, const BranchEvent &event);
   void Applied(Session &session, const std::string &outcome);
-  void Rejected(Session &session, const BranchEvent &event);
+  void Rejected(Session &session, const ServerError &error);
   void RunAgain(Session &session, const std::string &outcome);
   void Reconcile(Session &session);
   void OnFate(Session &session, const BranchEvent &event);
 
   Desk *desk_;
+  StatementCheck *statements_;
 };
 
 }  // namespace agent_branch
