@@ -309,10 +309,10 @@ void Desk::Interrupt(Session &session) {
       tasks_.erase(session.activity_id);
       Resume(session);
       return;
+    case Activity::kNone:
     case Activity::kPause:
       Resume(session);
       return;
-    case Activity::kNone:
     case Activity::kOperations:
     case Activity::kCommit:
       return;
