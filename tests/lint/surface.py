@@ -78,7 +78,8 @@ def _without_bodies(text):
                   flags=re.S)
 
 
-_NAME = r'((?:"[^"]+"|\w+)(?:\.(?:"[^"]+"|\w+))?)'
+_PART = r'(?:"[^"]+"|@\w+@|\w+)'
+_NAME = rf"({_PART}(?:\.{_PART})?)"
 _CREATE = re.compile(
     r"\bCREATE\s+(?:UNLOGGED\s+|MATERIALIZED\s+|RECURSIVE\s+)*"
     rf"(FUNCTION|PROCEDURE|VIEW|TABLE|TYPE|DOMAIN)\s+{_NAME}", re.I)

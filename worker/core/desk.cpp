@@ -138,8 +138,12 @@ void Desk::Ask(Session &session, Priority priority, NeonRequest request, OnAnswe
 
 void Desk::FindBranch(Session &session, Priority priority, const std::string &name, OnFound then) {
   int64_t id = session.row.id;
-  auto on_branches = [this, id, name,
-                      then = std::move(then)](const Result<std::vector<NeonBranch>> &branches) {
+  BranchListing listing;
+  listing.like = MakeCall(session, priority, {});
+  listing.search = name;
+  listing.until = name;
+  listing.then = [this, id, name,
+                  then = std::move(then)](const Result<std::vector<NeonBranch>> &branches) {
     Session *asked = parts_.world->FindSession(id);
     if (asked == nullptr) return;
     Resume(*asked);
@@ -153,12 +157,10 @@ void Desk::FindBranch(Session &session, Priority priority, const std::string &na
     }
     then(*asked, named);
   };
-  auto on_page = [this, id](uint64_t call_id) {
+  listing.on_page = [this, id](uint64_t call_id) {
     if (Session *asked = parts_.world->FindSession(id)) asked->activity_id = call_id;
   };
-  ApiCall like = MakeCall(session, priority, {});
-  Begin(session, Activity::kCall,
-        ListBranches(*parts_.calls, like, name, std::move(on_branches), std::move(on_page)));
+  Begin(session, Activity::kCall, ListBranches(*parts_.calls, std::move(listing)));
 }
 
 void Desk::Change(Session &session, Priority priority, NeonRequest request, StepKind kind,

@@ -20,10 +20,10 @@ std::string BackupName(const Project &project, const Session &session) {
 
 std::string Fence(const Session &session, const NeonBranch &parent) {
   if (parent.id != session.row.parent_branch_id) {
-    return "another branch has the parent's name now (" + parent.id + ")";
+    return "Another branch has the parent's name now: " + parent.id;
   }
   if (parent.last_reset_at != session.row.parent_reset_at) {
-    return "the parent was restored at " + parent.last_reset_at + ", after the session began";
+    return "The parent was restored at " + parent.last_reset_at + ", after the session began";
   }
   return {};
 }
@@ -147,7 +147,10 @@ void RestoreMerge::RefuseDrift(Session &session, const std::string &parent_objec
   Result<std::string> base = desk_->store().SnapshotObjects(session.row.base_fingerprint);
   std::vector<ConflictRow> drift;
   if (base.ok()) drift = FindDrift(base.value(), parent_objects, kMaxConflicts);
+  std::string detail = drift.empty() ? "" : DescribeDrift(drift) + ".";
   if (!session.merge_fence.empty()) {
+    if (!detail.empty()) detail += " ";
+    detail += session.merge_fence + ".";
     ConflictRow restored;
     restored.object = "branch " + project.parent;
     restored.change = "restored";
@@ -155,8 +158,6 @@ void RestoreMerge::RefuseDrift(Session &session, const std::string &parent_objec
     restored.parent_hash = session.merge->parent_reset_at;
     drift.insert(drift.begin(), restored);
   }
-  std::string detail = DescribeDrift(drift) + ".";
-  if (!session.merge_fence.empty()) detail += " It is told by this: " + session.merge_fence + ".";
   std::string what = session.row.base_fingerprint == session.merge->parent_fingerprint
                          ? "parent branch \"" + project.parent + "\" was merged into"
                          : "the schema of parent branch \"" + project.parent + "\" changed";
