@@ -310,9 +310,9 @@ void Desk::Interrupt(Session &session) {
       Resume(session);
       return;
     case Activity::kPause:
+    case Activity::kNone:  // at rest: nothing but this makes it move
       Resume(session);
       return;
-    case Activity::kNone:
     case Activity::kOperations:
     case Activity::kCommit:
       return;

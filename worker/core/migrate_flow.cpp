@@ -150,6 +150,7 @@ void MigrateFlow::Reconcile(Session &session) {
     } else {
       RunAgain(session, "ended before its commit");
     }
+    desk_->Resume(session);
     return;
   }
   BranchTask task;

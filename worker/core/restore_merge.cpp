@@ -244,6 +244,7 @@ void RestoreMerge::Reconcile(Session &session) {
     // Clearing the expiry: doing it again does no harm.
     desk_->CloseStep(session, false, "outcome unknown; it is done again");
     desk_->Save(session);
+    desk_->Resume(session);
     return;
   }
   auto on_found = [this](Session &asked, const Result<std::vector<NeonBranch>> &named) {
