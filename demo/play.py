@@ -40,6 +40,8 @@ class Play:
         processes.adopt_orphans()
         stopped = False
         try:
+            for number in _SIGNALS:
+                signal.signal(number, stop)
             self._acts()
         except Stopped as why:
             stopped = True
@@ -245,7 +247,7 @@ class Play:
             self.verdict.went_wrong(str(why))
         left = processes.end_all()
         screen.end_waits()
-        self.verdict.judge_machine(running, left, self.stage.folders)
+        self.verdict.judge_machine(running, left, *self.stage.remove_folders())
 
     def _branches(self):
         return Branches(self.stage.emulator.state())
