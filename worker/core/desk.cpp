@@ -331,7 +331,6 @@ void Desk::Interrupt(Session &session) {
       tasks_.erase(session.activity_id);
       Resume(session);
       return;
-    case Activity::kNone:
     case Activity::kPause:
     case Activity::kNone:  // at rest: nothing but this makes it move
       Resume(session);
