@@ -74,8 +74,7 @@ class Play:
 
     def _set_up(self):
         screen, stage = self.screen, self.stage
-        screen.line(screen.paint("agent_branch: five agents on one database, and no branch left "
-                                 "behind", "strong"))
+        screen.line(screen.paint("agent_branch: five agents at work on one database", "strong"))
         screen.line()
         screen.waits("platform", "starts a control database and the emulator")
         stage.build()
