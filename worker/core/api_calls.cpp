@@ -30,6 +30,7 @@ struct ApiCalls::Call {
   ApiCall call;
   State state = State::kWaiting;
   std::optional<StepRow> step;
+  std::string key_file;  // of the key it was admitted with; the project may get another one
   Instant not_before{0};
   Instant sent_at{0};
   int attempts = 0;
@@ -45,8 +46,8 @@ ApiCalls::ApiCalls(Parts parts) : parts_(parts), api_url_(parts.settings->api_ur
 
 ApiCalls::~ApiCalls() = default;
 
-ApiCalls::KeyState &ApiCalls::KeyOf(const Project &project) {
-  auto [found, added] = keys_.try_emplace(project.row.api_key_file);
+ApiCalls::KeyState &ApiCalls::KeyOf(const std::string &file) {
+  auto [found, added] = keys_.try_emplace(file);
   if (added) {
     found->second.budget.Configure(parts_.settings->rate_limit_per_minute,
                                    parts_.settings->rate_limit_burst, parts_.clock->Now());
@@ -61,7 +62,7 @@ uint64_t ApiCalls::Enqueue(ApiCall call) {
   calls_.push_back(std::move(waiting));
   ++waiting_;
   Call &queued = *calls_.back();
-  const KeyState &key = KeyOf(*queued.call.project);
+  const KeyState &key = KeyOf(queued.call.project->row.api_key_file);
   if (key.failures > 0) Trouble(queued, key.why);
   return queued.id;
 }
@@ -88,7 +89,7 @@ bool ApiCalls::Cancel(uint64_t id) {
 }
 
 std::optional<Instant> ApiCalls::WhenAllowed(Call &call, Instant now) {
-  KeyState &key = KeyOf(*call.call.project);
+  KeyState &key = KeyOf(call.call.project->row.api_key_file);
   if (key.failures > 0 && key.under_way > 0) return std::nullopt;
   Instant when = std::max(call.not_before, key.closed_until);
   if (call.is_change()) {
@@ -138,7 +139,8 @@ std::optional<Instant> ApiCalls::NextDeadline() const {
 }
 
 void ApiCalls::Admit(Call &call) {
-  KeyState &key = KeyOf(*call.call.project);
+  call.key_file = call.call.project->row.api_key_file;
+  KeyState &key = KeyOf(call.key_file);
   key.budget.Spend(call.call.request.route, parts_.clock->Now());
   ++key.under_way;
   ++under_way_;
@@ -159,7 +161,7 @@ void ApiCalls::Send(uint64_t id) {
   if (at == calls_.end()) return;
   Call &call = **at;
   call.state = Call::State::kSent;
-  Result<Secret> key = parts_.keys->Key(call.call.project->row.api_key_file);
+  Result<Secret> key = parts_.keys->Key(call.key_file);
   if (!key.ok()) {
     Verdict verdict;
     verdict.kind = VerdictKind::kKey;
@@ -184,7 +186,7 @@ void ApiCalls::Send(uint64_t id) {
 }
 
 void ApiCalls::Release(Call &call) {
-  --KeyOf(*call.call.project).under_way;
+  --KeyOf(call.key_file).under_way;
   --under_way_;
   if (call.is_change()) --call.call.project->changes_under_way;
 }
@@ -210,7 +212,7 @@ void ApiCalls::OnCompletion(const HttpCompletion &completion) {
       }
       break;
     default:
-      OpenKey(KeyOf(*call.call.project));
+      OpenKey(KeyOf(call.key_file));
       break;
   }
   Finish(at, verdict, completion.response.body);
@@ -238,7 +240,7 @@ void ApiCalls::Retry(Call &call, const Verdict &verdict) {
   ++waiting_;
   call.state = Call::State::kWaiting;
   ++call.attempts;
-  KeyState &key = KeyOf(*call.call.project);
+  KeyState &key = KeyOf(call.key_file);
   const BackoffPolicy &policy = verdict.kind == VerdictKind::kBusy ? kBusyBackoff : kTroubleBackoff;
   milliseconds delay = BackoffDelay(policy, call.attempts, *parts_.random);
   if (verdict.retry_after) delay = std::max<milliseconds>(delay, *verdict.retry_after);
@@ -256,7 +258,7 @@ void ApiCalls::Retry(Call &call, const Verdict &verdict) {
       return;
     case VerdictKind::kKey:
     case VerdictKind::kUnreachable:
-      FailKey(key, call.call.project->row.api_key_file, verdict);
+      FailKey(key, call.key_file, verdict);
       return;
     default:
       Trouble(call, verdict.why);

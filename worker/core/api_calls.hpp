@@ -94,7 +94,7 @@ class ApiCalls {
   };
   using CallList = std::list<std::unique_ptr<Call>>;
 
-  KeyState &KeyOf(const Project &project);
+  KeyState &KeyOf(const std::string &file);
   std::optional<Instant> WhenAllowed(Call &call, Instant now);
   // Tells of calls that were sent and are not answered for long.
   void NoticeSilence(Instant now);

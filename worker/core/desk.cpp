@@ -62,7 +62,15 @@ void Desk::MoveTo(Session &session, SessionState state) {
 
 void Desk::Fail(Session &session, const Status &why) {
   for (MigrationRow &migration : session.migrations) {
-    migration.status = MigrationStatus::kCancelled;
+    // Its COMMIT may have been sent, and now nobody can be asked.
+    bool unknown =
+        migration.status == MigrationStatus::kRunning && !migration.transaction_id.empty();
+    migration.status = unknown ? MigrationStatus::kFailed : MigrationStatus::kCancelled;
+    if (unknown) {
+      migration.error.sqlstate = "08007";
+      migration.error.message = "it is not known whether the migration was committed";
+      migration.error.detail = CleanText(why.message(), kMaxError);
+    }
     parts_.journal->Add(migration);
   }
   session.migrations.clear();
@@ -70,13 +78,27 @@ void Desk::Fail(Session &session, const Status &why) {
     session.merge->status = "cancelled";
     session.merge->reason = CleanText(why.message(), kMaxError);
     parts_.journal->Add(*session.merge);
-    session.merge.reset();
+    LeaveMerge(session);
   }
   if (session.row.goal == Goal::kMerge) session.row.goal = Goal::kNone;
   session.row.state = SessionState::kFailed;
   session.failures = 0;
   SetReason(session, why);
   Resume(session);
+}
+
+void Desk::LeaveMerge(Session &session) {
+  session.merge.reset();
+  session.merge_phase = MergePhase::kCheck;
+  session.merge_fence.clear();
+  Project &project = ProjectOf(session);
+  if (project.merging_session != session.row.id) return;
+  project.merging_session = 0;
+  for (const auto &[id, other] : parts_.world->sessions) {
+    bool waits = other->row.project_id == project.row.id && other->merge &&
+                 other->row.state == SessionState::kMerging && other->activity == Activity::kNone;
+    if (waits) Resume(*other);
+  }
 }
 
 void Desk::SetReason(Session &session, const Status &why) {
