@@ -78,13 +78,27 @@ void Desk::Fail(Session &session, const Status &why) {
     session.merge->status = "cancelled";
     session.merge->reason = CleanText(why.message(), kMaxError);
     parts_.journal->Add(*session.merge);
-    session.merge.reset();
+    LeaveMerge(session);
   }
   if (session.row.goal == Goal::kMerge) session.row.goal = Goal::kNone;
   session.row.state = SessionState::kFailed;
   session.failures = 0;
   SetReason(session, why);
   Resume(session);
+}
+
+void Desk::LeaveMerge(Session &session) {
+  session.merge.reset();
+  session.merge_phase = MergePhase::kCheck;
+  session.merge_fence.clear();
+  Project &project = ProjectOf(session);
+  if (project.merging_session != session.row.id) return;
+  project.merging_session = 0;
+  for (const auto &[id, other] : parts_.world->sessions) {
+    bool waits = other->row.project_id == project.row.id && other->merge &&
+                 other->row.state == SessionState::kMerging && other->activity == Activity::kNone;
+    if (waits) Resume(*other);
+  }
 }
 
 void Desk::SetReason(Session &session, const Status &why) {

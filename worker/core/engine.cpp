@@ -31,7 +31,7 @@ Engine::Engine(Parts parts, const StoreSnapshot &snapshot)
       desk_({&world_, &journal_, &calls_, &operations_, parts.branches, parts.store, parts.clock,
              parts.random, parts.settings}),
       create_(&desk_),
-      migrate_(&desk_, parts.statements),
+      migrate_(&desk_, &create_, parts.statements),
       merge_(&desk_, &create_),
       remove_(&desk_),
       retire_(&desk_),
@@ -40,6 +40,9 @@ Engine::Engine(Parts parts, const StoreSnapshot &snapshot)
     if (Session *session = world_.FindSession(id)) ++session->row.api_calls;
   };
   world_.installation_id = snapshot.installation_id;
+  world_.installations.insert(snapshot.former_installations.begin(),
+                              snapshot.former_installations.end());
+  world_.installations.insert(snapshot.installation_id);
   for (const ProjectRow &row : snapshot.projects)
     LoadProject(row);
   for (const SessionRow &row : snapshot.sessions)
@@ -129,6 +132,10 @@ void Engine::Apply(const RequestRow &request, const Intake &intake) {
   if (!taken_requests_.insert(request.id).second) return;
   journal_.Add(DropRequest{request.id});
   journal_.AfterCommit([this, id = request.id] { taken_requests_.erase(id); });
+  if (request.kind == "take over") {
+    reload_wanted_ = true;
+    return;
+  }
   if (request.kind == "reap") {
     for (const SweepRow &sweep : intake.sweeps) {
       if (sweep.id == request.subject_id) sweep_.Add(sweep);
@@ -189,7 +196,6 @@ void Engine::AskMerge(Session &session, const RequestRow &request) {
   session.merge = merge;
   session.merge_phase = MergePhase::kCheck;
   session.merge_fence.clear();
-  session.restore_confirmed = false;
   session.backup_lookups = 0;
   session.row.goal = Goal::kMerge;
 }
@@ -297,7 +303,6 @@ void Engine::Drive(Session &session) {
 }
 
 void Engine::DriveResting(Session &session) {
-  merge_.LeaveTurn(session);  // its branch may have turned out to be gone in the middle of a merge
   if (session.uncertain) {
     // Only an expiry is changed in these states, and changing it again does no harm.
     desk_.CloseStep(session, false, "outcome unknown; it is done again");
@@ -315,8 +320,11 @@ void Engine::DriveResting(Session &session) {
     desk_.MoveTo(session, SessionState::kMerging);
   } else if (has_branch && ExpiryDiffers(session, parts_.clock->UnixTime())) {
     SetExpiry(session);
-  } else if (!session.row.settled) {
-    desk_.Save(session);
+  } else {
+    // What was in trouble in this state is over.
+    session.failures = 0;
+    desk_.ShowTrouble(session, Status());
+    if (!session.row.settled) desk_.Save(session);
   }
 }
 

@@ -17,8 +17,6 @@ class MergeFlow : public MergeDesk {
   void Drive(Session &session);
   // Before the restore is accepted or on its way, a merge can still be given up.
   bool MayInterrupt(const Session &session) const;
-  // For a session that is not merging (any more): lets the project's next merge begin.
-  void LeaveTurn(const Session &session);
 
   void Merged(Session &session) override;
   void Refuse(Session &session, const Status &why, std::vector<ConflictRow> conflicts) override;

@@ -36,6 +36,8 @@ ServerError AsServerError(const Status &status) {
 void MigrateFlow::Drive(Session &session) {
   if (session.row.goal == Goal::kDiscard || session.row.goal == Goal::kExpire) {
     desk_->MoveTo(session, SessionState::kDiscarding);
+  } else if (!creator_->HaveUris(session)) {
+    return;  // a crash of the server took them
   } else if (session.uncertain) {
     Reconcile(session);
   } else if (session.migrations.empty()) {
@@ -55,6 +57,8 @@ void MigrateFlow::Start(Session &session) {
 }
 
 void MigrateFlow::Run(Session &session) {
+  // Given up while its step was committed: it is driven on, and nothing is sent.
+  if (session.row.goal == Goal::kDiscard || session.row.goal == Goal::kExpire) return;
   Result<std::string> sql = desk_->store().MigrationSql(session.migrations.front().id);
   if (!sql.ok()) {
     session.uncertain = true;

@@ -5,7 +5,7 @@
 // migration is applied, and none is run twice.
 #pragma once
 
-#include "worker/core/desk.hpp"
+#include "worker/core/create_flow.hpp"
 #include "worker/core/statement_check.hpp"
 
 namespace agent_branch {
@@ -13,7 +13,8 @@ namespace agent_branch {
 class MigrateFlow {
  public:
   // statements: what a migration may hold; null: anything.
-  MigrateFlow(Desk *desk, StatementCheck *statements) : desk_(desk), statements_(statements) {}
+  MigrateFlow(Desk *desk, CreateFlow *creator, StatementCheck *statements)
+      : desk_(desk), creator_(creator), statements_(statements) {}
 
   // state kMigrating, nothing under way.
   void Drive(Session &session);
@@ -30,6 +31,7 @@ class MigrateFlow {
   void OnFate(Session &session, const BranchEvent &event);
 
   Desk *desk_;
+  CreateFlow *creator_;
   StatementCheck *statements_;
 };
 

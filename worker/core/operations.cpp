@@ -90,6 +90,8 @@ std::optional<Instant> Operations::NextDeadline() const {
 
 void Operations::Ask(Project *project, Poller &poller) {
   poller.asking = true;
+  for (Waiting &waiting : poller.waiting)
+    waiting.asked = true;
   ApiCall call;
   call.priority = Priority::kPoll;
   call.project = project;
@@ -119,11 +121,12 @@ void Operations::OnList(Project *project, const ApiAnswer &answer) {
   }
   std::set<std::string> missing;
   for (Waiting &waiting : poller.waiting) {
+    if (!waiting.asked) continue;  // the list may be older than what it waits for
     if (!waiting.branch_id.empty() && busy_branches.count(waiting.branch_id) == 0) {
       waiting.branch_id.clear();
     }
     for (const std::string &id : waiting.ids) {
-      if (seen.count(id) == 0) missing.insert(id);
+      if (seen.count(id) == 0 && poller.asked_alone.count(id) == 0) missing.insert(id);
     }
   }
   // Newer operations pushed them off the page, or the list lags behind the answer that named them.
@@ -133,11 +136,13 @@ void Operations::OnList(Project *project, const ApiAnswer &answer) {
 }
 
 void Operations::AskOne(Project *project, const std::string &id) {
+  pollers_[project].asked_alone.insert(id);
   ApiCall call;
   call.priority = Priority::kPoll;
   call.project = project;
   call.request = GetOperationRequest(project->row.neon_id, id);
   call.done = [this, project, id](const ApiAnswer &answer, const StepRow &) {
+    pollers_[project].asked_alone.erase(id);
     NeonOperation operation;
     if (answer.verdict.kind == VerdictKind::kDone) {
       Result<NeonOperation> parsed = ParseOperation(answer.body);

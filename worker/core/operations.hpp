@@ -43,11 +43,13 @@ class Operations {
     std::string kind;  // the last operation's action: what the time it takes goes by
     Instant since{0};
     Instant next{0};
+    bool asked = false;  // a list was asked for since
   };
   struct Poller {
     std::vector<Waiting> waiting;
     std::map<std::string, milliseconds> expected;  // by kind
     bool asking = false;
+    std::set<std::string> asked_alone;  // operations that are asked for one by one now
 
     std::optional<Instant> Next() const;
   };

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "worker/core/annotation.hpp"
+
 namespace agent_branch {
 namespace {
 
@@ -82,10 +84,37 @@ void RetireFlow::Next(const PassPointer &pass) {
     bool may_go = kept != pass->project->kept.end() && kept->second.keep_until <= now &&
                   !HasChildren(pass->branches, id);
     if (!may_go) continue;
-    Delete(pass, kept->second);
+    // What we made and recorded is known by its id; an orphan is known by its annotation only.
+    if (kept->second.kind == "orphan") {
+      CheckOrphan(pass, kept->second);
+    } else {
+      Delete(pass, kept->second);
+    }
     return;
   }
   End(pass, false);
+}
+
+void RetireFlow::CheckOrphan(const PassPointer &pass, const KeptBranchRow &kept) {
+  ApiCall call = MakeCall(pass->project);
+  call.request = GetBranchRequest(pass->project->row.neon_id, kept.branch_id);
+  call.done = [this, pass, kept](const ApiAnswer &answer, const StepRow &) {
+    Result<NeonBranch> branch = ParseBranch(answer.body);
+    if (answer.verdict.kind != VerdictKind::kDone || !branch.ok()) {
+      End(pass, true);  // the next list tells whether it is gone
+      return;
+    }
+    bool ours =
+        desk_->world().installations.count(AnnotatedWith(branch.value(), kInstallationKey)) > 0;
+    bool untouchable = branch->is_default || branch->is_protected || branch->parent_id.empty();
+    if (ours && !untouchable) {
+      Delete(pass, kept);
+      return;
+    }
+    Gone(pass, kept.branch_id);  // somebody made it his own: it is not ours to delete any more
+    Next(pass);
+  };
+  desk_->calls().Enqueue(std::move(call));
 }
 
 void RetireFlow::Delete(const PassPointer &pass, const KeptBranchRow &kept) {

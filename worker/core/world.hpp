@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "worker/core/model.hpp"
@@ -27,8 +28,9 @@ enum class Activity {
   kPause,       // wake_at
 };
 
-// Where a merge by restore is; begun anew after a crash, unless Neon had accepted the restore.
-enum class MergePhase { kCheck, kCompare, kRestore };
+// Where a merge by restore is; begun anew after a crash, unless Neon had accepted the restore. At
+// kEnded the restore is known to have come to its end.
+enum class MergePhase { kCheck, kCompare, kRestore, kEnded };
 
 struct Session {
   SessionRow row;
@@ -50,7 +52,6 @@ struct Session {
   // A restore that had no effect when it was looked for, and may still have one until then.
   std::optional<StepRow> late_restore;
   Instant late_until{0};
-  bool restore_confirmed = false;  // its operations succeeded, or the parent shows it
   int backup_lookups = 0;
   int64_t expiry_asked = 0;  // the expiry Neon was last asked for
   Secret uri;
@@ -81,7 +82,8 @@ struct Project {
 };
 
 struct World {
-  std::string installation_id;
+  std::string installation_id;          // what new branches are annotated with
+  std::set<std::string> installations;  // whose branches are ours: this one and those taken over
   std::map<int64_t, std::unique_ptr<Project>> projects;
   std::map<int64_t, std::unique_ptr<Session>> sessions;
 
