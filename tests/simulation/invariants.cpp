@@ -130,9 +130,12 @@ void JudgeLeftover(const Evidence &evidence, const ModelProject &project,
   std::string name = "branch " + branch.id + " (" + branch.name + ") of project " + project.id;
   auto kept = evidence.store->kept().find(branch.id);
   bool known = kept != evidence.store->kept().end() && !kept->second.deleted;
+  bool has_children = project.HasChildren(branch.id);
   if (!known) {
-    witness.Violation(name + " is forgotten");
-  } else if (!project.HasChildren(branch.id) && kept->second.keep_until <= evidence.now) {
+    // What a sweep cannot delete yet it has at least told of.
+    bool told = has_children && evidence.store->ClassOf(branch.id) == "orphan";
+    if (!told) witness.Violation(name + " is forgotten");
+  } else if (!has_children && kept->second.keep_until <= evidence.now) {
     witness.Violation(name + " is left though it could be deleted");
   }
 }

@@ -104,7 +104,7 @@ struct ModelStore::Applier {
     known.deleted = row.deleted;
   }
   void operator()(const SweepRow &row) const { store->sweeps_[row.id] = row; }
-  void operator()(const SweepBranchRow &) const {}
+  void operator()(const SweepBranchRow &row) const { store->swept_[row.branch_id] = row; }
   void operator()(const CredentialRow &row) const {
     store->credentials_.erase(
         std::remove_if(store->credentials_.begin(), store->credentials_.end(),
@@ -258,6 +258,11 @@ void ModelStore::AddSweep(bool dry_run) {
   request.subject_id = sweep.id;
   request.dry_run = dry_run;
   AddRequest(request);
+}
+
+std::string ModelStore::ClassOf(const std::string &branch_id) const {
+  auto found = swept_.find(branch_id);
+  return found == swept_.end() ? std::string() : found->second.class_name;
 }
 
 bool ModelStore::HasRequest(int64_t session_id, const char *kind) const {

@@ -44,6 +44,8 @@ class ModelStore : public Store {
   const std::map<std::string, KeptBranchRow> &kept() const { return kept_; }
   const std::map<int64_t, SweepRow> &sweeps() const { return sweeps_; }
   const std::map<int64_t, RequestRow> &requests() const { return requests_; }
+  // What the last sweep to speak of it said that the branch is; "" for none.
+  std::string ClassOf(const std::string &branch_id) const;
   bool HasRequest(int64_t session_id, const char *kind) const;
 
  private:
@@ -68,6 +70,7 @@ class ModelStore : public Store {
   std::map<int64_t, SweepRow> sweeps_;
   std::map<int64_t, RequestRow> requests_;
   std::map<std::string, std::string> snapshots_;
+  std::map<std::string, SweepBranchRow> swept_;
   std::vector<CredentialRow> credentials_;
   int64_t next_id_ = 1;
 };
