@@ -6,11 +6,6 @@
 
 #include "postgres/server.hpp"
 
-extern "C" {
-#include "nodes/parsenodes.h"
-#include "parser/parser.h"
-}
-
 namespace agent_branch {
 namespace {
 

@@ -62,7 +62,15 @@ void Desk::MoveTo(Session &session, SessionState state) {
 
 void Desk::Fail(Session &session, const Status &why) {
   for (MigrationRow &migration : session.migrations) {
-    migration.status = MigrationStatus::kCancelled;
+    // Its COMMIT may have been sent, and now nobody can be asked.
+    bool unknown =
+        migration.status == MigrationStatus::kRunning && !migration.transaction_id.empty();
+    migration.status = unknown ? MigrationStatus::kFailed : MigrationStatus::kCancelled;
+    if (unknown) {
+      migration.error.sqlstate = "08007";
+      migration.error.message = "it is not known whether the migration was committed";
+      migration.error.detail = CleanText(why.message(), kMaxError);
+    }
     parts_.journal->Add(migration);
   }
   session.migrations.clear();
@@ -323,8 +331,8 @@ void Desk::Interrupt(Session &session) {
       tasks_.erase(session.activity_id);
       Resume(session);
       return;
-    case Activity::kNone:
     case Activity::kPause:
+    case Activity::kNone:  // at rest: nothing but this makes it move
       Resume(session);
       return;
     case Activity::kOperations:

@@ -4,14 +4,6 @@
 
 namespace agent_branch {
 
-void RemoveFlow::CancelMigrations(Session &session) {
-  for (MigrationRow &migration : session.migrations) {
-    migration.status = MigrationStatus::kCancelled;
-    desk_->journal().Add(migration);
-  }
-  session.migrations.clear();
-}
-
 void RemoveFlow::Drive(Session &session) {
   CancelMigrations(session);
   // Whatever was open on the branch goes with it, and deleting again does no harm.
@@ -26,6 +18,14 @@ void RemoveFlow::Drive(Session &session) {
   } else {
     Delete(session);
   }
+}
+
+void RemoveFlow::CancelMigrations(Session &session) {
+  for (MigrationRow &migration : session.migrations) {
+    migration.status = MigrationStatus::kCancelled;
+    desk_->journal().Add(migration);
+  }
+  session.migrations.clear();
 }
 
 void RemoveFlow::Delete(Session &session) {

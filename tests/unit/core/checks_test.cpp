@@ -1,123 +1,162 @@
+// What only text can show; that the SQL functions use these checks is pgTAP's.
 #include "worker/core/checks.hpp"
+
+#include <string>
+#include <utility>
 
 #include <gtest/gtest.h>
 
 namespace agent_branch {
 namespace {
 
-using namespace std::string_literals;
-
-constexpr int64_t kSecond = kMicrosecondsPerSecond;
-
-std::string StateOf(const Status &status) {
-  return status.sqlstate();
-}
-
-TEST(Checks, ProjectTextsAreShortAndPrintable) {
-  EXPECT_TRUE(CheckProjectText("parent", "dev/alex \u00e9").ok());
-  EXPECT_EQ(StateOf(CheckProjectText("parent", "")), "22023");
-  EXPECT_EQ(CheckProjectText("parent", "").message(), "parent must not be empty");
-  for (const std::string &text : {"a\nb"s, "a\0b"s, "a\x7f"s, "a\xc2\x85"s})
-    EXPECT_EQ(StateOf(CheckProjectText("parent", text)), "42602");
-  // 256 characters, however many bytes they have.
-  std::string longest;
-  for (int n = 0; n < 256; ++n)
-    longest += "\u20ac";
-  EXPECT_TRUE(CheckProjectText("role", longest).ok());
-  EXPECT_EQ(StateOf(CheckProjectText("role", longest + "x")), "42622");
-}
-
-TEST(Checks, SessionNameFitsABranchNameTogetherWithThePrefix) {
-  EXPECT_TRUE(CheckSessionName("rev-42", "agent/").ok());
-  EXPECT_TRUE(CheckSessionName(std::string(250, 'x'), "agent/").ok());
-  EXPECT_EQ(StateOf(CheckSessionName(std::string(251, 'x'), "agent/")), "42622");
-  for (const std::string &name : {""s, " a"s, "a "s, "a\tb"s, "\x1b[31m"s})
-    EXPECT_EQ(StateOf(CheckSessionName(name, "")), "42602") << name;
-}
-
-TEST(Checks, MigrationHasTextAndALimit) {
-  EXPECT_TRUE(CheckMigration("SELECT 1", std::nullopt).ok());
-  EXPECT_TRUE(CheckMigration("SELECT 1", "add column").ok());
-  EXPECT_EQ(StateOf(CheckMigration("", std::nullopt)), "22023");
-  EXPECT_EQ(StateOf(CheckMigration(" \t\r\n", std::nullopt)), "22023");
-  EXPECT_TRUE(CheckMigration(std::string(1'048'576, 'x'), std::nullopt).ok());
-  EXPECT_EQ(StateOf(CheckMigration(std::string(1'048'577, 'x'), std::nullopt)), "54000");
-  EXPECT_EQ(StateOf(CheckMigration("SELECT 1", std::string(257, 'x'))), "42622");
-}
-
-TEST(Checks, DurationsAreWrittenForPeople) {
-  EXPECT_EQ(DurationText(0), "0 s");
-  EXPECT_EQ(DurationText(120 * kSecond), "2 min");
-  EXPECT_EQ(DurationText(5'400 * kSecond), "1 h 30 min");
-  EXPECT_EQ(DurationText(500'000), "500 ms");
-  EXPECT_EQ(DurationText(90'061 * kSecond + 1'001), "1 d 1 h 1 min 1 s 1 ms 1 us");
-  EXPECT_EQ(DurationText(-kSecond), "-1 s");
-  EXPECT_EQ(DurationText(INT64_MIN), "-106751991 d 4 h 54 s 775 ms 808 us");
-}
-
-TEST(Checks, DurationsHaveTheirRanges) {
-  EXPECT_TRUE(CheckDuration("ttl", kMaxTtl, DurationRange::kTtl).ok());
-  EXPECT_EQ(StateOf(CheckDuration("ttl", kMaxTtl + 1, DurationRange::kTtl)), "22023");
-  EXPECT_EQ(StateOf(CheckDuration("ttl", 0, DurationRange::kTtl)), "22023");
-  EXPECT_TRUE(CheckDuration("undo", 0, DurationRange::kZeroOrMore).ok());
-  EXPECT_EQ(StateOf(CheckDuration("undo", -1, DurationRange::kZeroOrMore)), "22023");
-  EXPECT_TRUE(CheckDuration("t", 1, DurationRange::kPositive).ok());
-  EXPECT_EQ(CheckDuration("t", -kSecond, DurationRange::kPositive).detail(), "It is -1 s.");
-}
-
-TEST(Checks, KeysGoOverPlainHttpToLoopbackOnly) {
-  for (const char *url : {"https://console.neon.tech/api/v2", "HTTPS://x", "https://x:443/",
-                          "https://[2001:db8::1]/x", "http://localhost:4010/api/v2",
-                          "http://127.0.0.1", "http://127.9.8.7:1/", "http://[::1]:9"})
+TEST(CheckApiUrl, TakesHttpsAndLoopbackHttp) {
+  for (const char *url :
+       {"https://console.neon.tech/api/v2", "HTTPS://example.org", "https://example.org:8443/",
+        "https://[2001:db8::1]:443/api", "http://localhost:4010/api/v2", "http://127.0.0.1/api",
+        "http://127.255.0.9:1", "http://[::1]:65535/api"})
     EXPECT_TRUE(CheckApiUrl(url).ok()) << url;
-  for (const char *url : {"",
-                          "ftp://x",
-                          "https://",
-                          "https:///x",
-                          "https://user@x",
-                          "https://u:p@x/y",
-                          "https://x?y",
-                          "https://x#y",
-                          "https://x:0",
-                          "https://x:65536",
-                          "https://x:",
-                          "https://x:a",
-                          "https://[::1",
-                          "https://[::1]x",
-                          "https://a b",
-                          "https://a\\b",
-                          "https://a\"b",
-                          "https://a\nb",
-                          "http://console.neon.tech",
-                          "http://127.0.0.1.evil.org",
-                          "http://127.1",
-                          "http://127.0.0.x",
-                          "http://localhost.evil.org",
-                          "http://[::2]",
-                          "http://0x7f000001",
-                          "http://127.0.0.1@evil"})
-    EXPECT_EQ(StateOf(CheckApiUrl(url)), "22023") << url;
 }
 
-TEST(Checks, PrefixPathAndTargetAreWhatTheyAreUsedFor) {
+TEST(CheckApiUrl, TakesNoHttpToAnotherHostHoweverItIsSpelt) {
+  for (const char *url : {"http://console.neon.tech/api/v2", "http://localhost.evil.example/",
+                          "http://127.0.0.1.evil/", "http://127.1/", "http://127.0.0.1.5/",
+                          "http://127.0.0.0001/", "http://127.0.0./", "http://127..0.1/",
+                          "http://[::2]/", "http://[::1].evil/", "http://[::1", "http://10.0.0.1/",
+                          "http://0x7f.0.0.1/", "http://LOCALHOST.example/", "http://"})
+    EXPECT_EQ(CheckApiUrl(url).sqlstate(), "22023") << url;
+}
+
+TEST(CheckApiUrl, TakesNeitherUserNorQueryNorWhatSplitsAHeader) {
+  for (const char *url :
+       {"", "ftp://example.org", "file:///etc/passwd", "example.org", "https://", "https:///path",
+        "https://user@example.org/", "http://localhost@evil.example/", "http://localhost:1@evil/",
+        "https://example.org/?a=b", "https://example.org/#f", "https://example.org/a b",
+        "https://example.org/\r\nX: y", "https://example.org\\@evil", "https://example.org:0/",
+        "https://example.org:65536/", "https://example.org:/", "https://example.org:443x/"})
+    EXPECT_EQ(CheckApiUrl(url).sqlstate(), "22023") << url;
+}
+
+TEST(CheckProjectText, IsShortAndPrintable) {
+  EXPECT_TRUE(CheckProjectText("parent", "dev/alex \u00e9").ok());
+  EXPECT_EQ(CheckProjectText("parent", "").sqlstate(), "22023");
+  EXPECT_EQ(CheckProjectText("parent", "").message(), "parent must not be empty");
+  for (const char *text : {"a\nb", "\x01", "a\x7f", "a\xc2\x85"})
+    EXPECT_EQ(CheckProjectText("parent", text).sqlstate(), "42602");
+  EXPECT_EQ(CheckProjectText("parent", std::string("a\0b", 3)).sqlstate(), "42602");
+  EXPECT_TRUE(CheckProjectText("role", std::string(256, 'x')).ok());
+  EXPECT_EQ(CheckProjectText("role", std::string(257, 'x')).sqlstate(), "42622");
+}
+
+TEST(CheckMigration, HasTextAndALimit) {
+  EXPECT_TRUE(CheckMigration("SELECT 1", "add column").ok());
+  for (const char *sql : {"", " \t\r\n\f\v"})
+    EXPECT_EQ(CheckMigration(sql, std::nullopt).sqlstate(), "22023");
+  EXPECT_TRUE(CheckMigration(std::string(1'048'576, 'x'), std::nullopt).ok());
+  EXPECT_EQ(CheckMigration(std::string(1'048'577, 'x'), std::nullopt).sqlstate(), "54000");
+  EXPECT_EQ(CheckMigration("SELECT 1", std::string(257, 'x')).sqlstate(), "42622");
+}
+
+TEST(CheckSessionName, HasNoBlankAtItsEnds) {
+  EXPECT_TRUE(CheckSessionName("a b", "").ok());
+  for (const char *name : {"", " a", "a ", " "})
+    EXPECT_EQ(CheckSessionName(name, "").sqlstate(), "42602") << name;
+}
+
+TEST(CheckBranchPrefix, IsShortAndPrintable) {
   EXPECT_TRUE(CheckBranchPrefix("").ok());
-  EXPECT_TRUE(CheckBranchPrefix("agent/").ok());
-  EXPECT_FALSE(CheckBranchPrefix(" agent").ok());
-  EXPECT_FALSE(CheckBranchPrefix("a\nb").ok());
-  EXPECT_FALSE(CheckBranchPrefix(std::string(129, 'x')).ok());
-  EXPECT_TRUE(CheckPath("").ok());
-  EXPECT_TRUE(CheckPath("/etc/key").ok());
-  EXPECT_FALSE(CheckPath("etc/key").ok());
+  EXPECT_TRUE(CheckBranchPrefix(std::string(128, 'x')).ok());
+  for (const std::string &prefix : {std::string(129, 'x'), std::string(" a"), std::string("a\n")})
+    EXPECT_EQ(CheckBranchPrefix(prefix).sqlstate(), "22023");
+}
+
+TEST(CheckTarget, IsBranchOrParent) {
   EXPECT_TRUE(CheckTarget("branch").ok());
   EXPECT_TRUE(CheckTarget("parent").ok());
-  EXPECT_FALSE(CheckTarget("Branch").ok());
+  EXPECT_EQ(CheckTarget("Branch").sqlstate(), "22023");
 }
 
-TEST(Checks, LongTextsAreShownCutAtACharacter) {
-  EXPECT_EQ(Shortened(std::string(80, 'x')), std::string(80, 'x'));
-  EXPECT_EQ(Shortened(std::string(81, 'x')), std::string(80, 'x') + "...");
-  EXPECT_EQ(Shortened(std::string(79, 'x') + "\u20ac\u20ac"), std::string(79, 'x') + "...");
-  EXPECT_EQ(Quoted("a"), "\"a\"");
+TEST(CheckSessionName, CountsCharactersTogetherWithThePrefix) {
+  std::string robots;
+  for (int n = 0; n < 250; ++n)
+    robots += "\xF0\x9F\xA4\x96";
+  EXPECT_TRUE(CheckSessionName(robots, "prefix").ok());
+  EXPECT_EQ(CheckSessionName(robots, "prefix-").sqlstate(), "42622");
+}
+
+TEST(CheckSessionName, TakesNoControlCharacters) {
+  for (const char *name : {"a\nb", "a\x7F", "\x01", "a\xC2\x85z"})
+    EXPECT_EQ(CheckSessionName(name, "").sqlstate(), "42602") << name;
+  EXPECT_TRUE(CheckSessionName("a\xC2\xA0z", "").ok());  // a no-break space is none
+}
+
+TEST(Quoted, IsCutAtACharacter) {
+  std::string text(79, 'x');
+  text += "\xC3\xA9";
+  EXPECT_EQ(Quoted(text), "\"" + std::string(79, 'x') + "...\"");
+  EXPECT_EQ(Quoted(std::string(80, 'x')), "\"" + std::string(80, 'x') + "\"");
+}
+
+TEST(DurationText, NamesWhatIsNotZero) {
+  const std::pair<int64_t, const char *> kCases[] = {
+      {0, "0 s"},
+      {120'000'000, "2 min"},
+      {5'400'000'000, "1 h 30 min"},
+      {1'500'000, "1 s 500 ms"},
+      {-1'000'000, "-1 s"},
+      {90'000'000'001, "1 d 1 h 1 us"},
+      {INT64_MIN, "-106751991 d 4 h 54 s 775 ms 808 us"},
+  };
+  for (const auto &[microseconds, text] : kCases)
+    EXPECT_EQ(DurationText(microseconds), text);
+}
+
+TEST(CheckDuration, KnowsThreeRanges) {
+  EXPECT_TRUE(CheckDuration("x", kMaxTtl, DurationRange::kTtl).ok());
+  EXPECT_FALSE(CheckDuration("x", kMaxTtl + 1, DurationRange::kTtl).ok());
+  EXPECT_TRUE(CheckDuration("x", kMaxTtl + 1, DurationRange::kPositive).ok());
+  EXPECT_FALSE(CheckDuration("x", 0, DurationRange::kPositive).ok());
+  EXPECT_TRUE(CheckDuration("x", 0, DurationRange::kZeroOrMore).ok());
+  EXPECT_FALSE(CheckDuration("x", -1, DurationRange::kZeroOrMore).ok());
+}
+
+TEST(CheckProjectOptions, SurvivesTextThatIsDeepLargeOrCut) {
+  const std::string deep =
+      "{\"ttl\":" + std::string(1'000'000, '[') + std::string(1'000'000, ']') + "}";
+  EXPECT_EQ(CheckProjectOptions(deep).status().sqlstate(), "42804");
+  EXPECT_EQ(CheckProjectOptions(std::string(1'000'000, '[')).status().sqlstate(), "22023");
+  for (const char *text : {"", "{", "{\"a\"", "{\"min_cu\": 1e999}", "nul", "{} x", "\xFF"})
+    EXPECT_EQ(CheckProjectOptions(text).status().sqlstate(), "22023") << text;
+}
+
+TEST(CheckProjectOptions, GivesBackWhatOthersHaveToRead) {
+  const auto options = CheckProjectOptions(
+      R"({"ttl": "1 h", "undo_window": "0", "lock_timeout": "1 s", "api_key_file": "key"})");
+  ASSERT_TRUE(options.ok());
+  ASSERT_EQ(options->durations.size(), 3u);
+  EXPECT_EQ(options->durations[0].range, DurationRange::kTtl);
+  EXPECT_EQ(options->durations[1].range, DurationRange::kZeroOrMore);
+  EXPECT_EQ(options->durations[2].range, DurationRange::kPositive);
+  EXPECT_EQ(options->api_key_file, "key");
+}
+
+TEST(CheckSessionOptions, StandInForTheProjects) {
+  EXPECT_TRUE(CheckSessionOptions(R"({"max_cu": 4})", R"({"min_cu": 2, "max_cu": 2})").ok());
+  EXPECT_FALSE(CheckSessionOptions(R"({"max_cu": 1})", R"({"min_cu": 2, "max_cu": 2})").ok());
+  EXPECT_TRUE(CheckSessionOptions("{}", R"({"min_cu": 2, "max_cu": 2})").ok());
+}
+
+TEST(ChooseMerge, PrefersTheArgumentThenTheProject) {
+  const char *project = R"({"merge_strategy": "restore"})";
+  EXPECT_EQ(ChooseMerge(std::nullopt, std::nullopt, "{}")->strategy, "auto");
+  EXPECT_EQ(ChooseMerge(std::nullopt, std::nullopt, project)->strategy, "restore");
+  EXPECT_EQ(ChooseMerge("auto", std::nullopt, project)->strategy, "auto");
+  EXPECT_EQ(ChooseMerge("auto", std::nullopt, project)->on_drift, "fail");
+}
+
+TEST(CheckPath, IsEmptyOrAbsolute) {
+  EXPECT_TRUE(CheckPath("").ok());
+  EXPECT_TRUE(CheckPath("/etc/agent_branch/key").ok());
+  EXPECT_FALSE(CheckPath("key").ok());
 }
 
 }  // namespace
