@@ -190,6 +190,24 @@ void RestoreMerge::Restore(Session &session) {
                 [this](Session &asked, const ApiAnswer &answer) { OnRestored(asked, answer); });
 }
 
+void RestoreMerge::Accepted(Session &session) {
+  session.merge->accepted = true;
+  desk_->journal().Add(*session.merge);
+  // Neon's last_reset_at counts whole seconds: whoever began within the second of one merge could
+  // not tell another one that came within it too, and would undo that.
+  for (const auto &[id, other] : desk_->world().sessions) {
+    bool began = id != session.row.id && other->row.project_id == session.row.project_id &&
+                 !other->row.parent_branch_id.empty();
+    if (!began) continue;
+    other->row.parent_reset_at = "before merge " + std::to_string(session.merge->id);
+    desk_->Save(*other);
+    if (!other->row.branch_id.empty()) continue;
+    // Its branch is made of the parent as it is now, so the parent is looked at once more.
+    other->parent_checked = false;
+    desk_->Interrupt(*other);
+  }
+}
+
 void RestoreMerge::OnRestored(Session &session, const ApiAnswer &answer) {
   switch (answer.verdict.kind) {
     case VerdictKind::kDone:
@@ -207,8 +225,7 @@ void RestoreMerge::OnRestored(Session &session, const ApiAnswer &answer) {
       merges_->Refuse(session, answer.verdict.why, {});
       return;
   }
-  session.merge->accepted = true;
-  desk_->journal().Add(*session.merge);
+  Accepted(session);
   Result<NeonChange> restored = ParseChange(answer.body);
   if (!restored.ok()) {
     desk_->Save(session);
@@ -288,8 +305,7 @@ void RestoreMerge::Reconcile(Session &session) {
     }
     desk_->CloseStep(asked, true, "the backup exists");
     asked.failures = 0;
-    asked.merge->accepted = true;
-    desk_->journal().Add(*asked.merge);
+    Accepted(asked);
     desk_->Save(asked);
   };
   desk_->FindBranch(session, Priority::kMerge, session.merge->backup_name, std::move(on_found));

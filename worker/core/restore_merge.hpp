@@ -31,6 +31,8 @@ class RestoreMerge : public MergeStrategy {
   void OnCompared(Session &session, const BranchEvent &event);
   void RefuseDrift(Session &session, const std::string &parent_objects);
   void Restore(Session &session);
+  // Neon took the restore: sessions that began before it have another parent.
+  void Accepted(Session &session);
   void OnRestored(Session &session, const ApiAnswer &answer);
   void OnOperations(Session &session, const std::vector<NeonOperation> &failed);
   void AwaitParent(Session &session);
