@@ -111,7 +111,7 @@ class Agent(threading.Thread):
         """The story's one rule of time: nobody changes anything for good before the branches of
         all have been seen."""
         self.has_worked.set()
-        self.cast.wait_for(self, self.cast.all_seen, "looks around on its branch")
+        self.cast.wait_for(self, self.cast.all_seen, "looks around")
 
 
 class Cast:

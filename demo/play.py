@@ -40,6 +40,8 @@ class Play:
         processes.adopt_orphans()
         stopped = False
         try:
+            for number in _SIGNALS:
+                signal.signal(number, stop)
             self._acts()
         except Stopped as why:
             stopped = True
@@ -72,8 +74,7 @@ class Play:
 
     def _set_up(self):
         screen, stage = self.screen, self.stage
-        screen.line(screen.paint("agent_branch: five agents on one database, and no branch left "
-                                 "behind", "strong"))
+        screen.line(screen.paint("agent_branch: five agents at work on one database", "strong"))
         screen.line()
         screen.waits("platform", "starts a control database and the emulator")
         stage.build()
@@ -245,7 +246,7 @@ class Play:
             self.verdict.went_wrong(str(why))
         left = processes.end_all()
         screen.end_waits()
-        self.verdict.judge_machine(running, left, self.stage.folders)
+        self.verdict.judge_machine(running, left, *self.stage.remove_folders())
 
     def _branches(self):
         return Branches(self.stage.emulator.state())

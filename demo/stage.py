@@ -46,7 +46,6 @@ class Stage:
         self.topology = topology
         self.emulator = None
         self.cluster = None
-        self.folders = []
         self.ending = threading.Event()
         self._psqls = set()
         self._lock = threading.Lock()
@@ -61,9 +60,6 @@ class Stage:
             raise Trouble("The emulator is not built yet: run `make`, or let `make demo` do it.")
         self.emulator = Emulator(engine="postgres", topology=self.topology, durations=DURATIONS,
                                  project=PROJECT, start=False)
-        self.folders.append(self.emulator.directory)
-        if not self.emulator.binary.startswith(host.BUILD + os.sep):  # a copy, see host.py
-            self.folders.append(os.path.dirname(self.emulator.binary))
         self.emulator.start()
         try:
             # No TCP: a database that trusts everybody is reached through its own folder only.
@@ -74,7 +70,6 @@ class Stage:
                 "agent_branch.api_key_file": self.emulator.key_file,
                 "agent_branch.max_age": f"{MAX_AGE_SECONDS}s",
             }, name="demo", start=False)
-            self.folders.append(self.cluster.directory)
             self.cluster.start()
         except AssertionError as error:
             if 'could not access file "agent_branch' in str(error):
@@ -154,7 +149,7 @@ class Stage:
                 pass
 
     def close(self):
-        """Stops the servers and removes their folders. Safe to call again."""
+        """Stops the servers."""
         try:
             if self.cluster:
                 self.cluster.stop()
@@ -162,8 +157,14 @@ class Stage:
         finally:
             if self.emulator:
                 self.emulator.close()
-            for folder in self.folders:
-                shutil.rmtree(folder, ignore_errors=True)
+
+    @staticmethod
+    def remove_folders():
+        """Also those of a server whose start was interrupted. Returns how many there were, and
+        which could not be removed."""
+        for folder in host.made_folders:
+            shutil.rmtree(folder, ignore_errors=True)
+        return len(host.made_folders), list(filter(os.path.exists, host.made_folders))
 
     def complaints(self):
         """What the servers' logs say about trouble, for when a step went wrong."""

@@ -1,7 +1,5 @@
 """Was anything left behind? Asked of those who would know: the emulator, the control database, and
 the operating system."""
-import os
-
 from branches import Branches
 from stage import PARENT, PROJECT
 
@@ -91,16 +89,15 @@ class Verdict:
             "SELECT branch_id FROM agent_branch.kept_branch WHERE deleted_at IS NULL")}
         return kept == {branch["id"] for branch in Branches(stage.emulator.state()).held()}
 
-    def judge_machine(self, running, left, folders):
+    def judge_machine(self, running, left, folders, folders_left):
         """After everything was stopped: processes that would not end, folders that are there."""
         if not folders:
-            return
+            return  # it had not begun
         names = [f"{pid} {command[:60]}" for pid, command in sorted(left.items())[:_LIMIT]]
         self._judge(not left, f"All {running} processes have ended.",
                     f"These processes did not end by themselves: {'; '.join(names)}.")
-        there = [folder for folder in folders if os.path.exists(folder)]
-        self._judge(not there, "The temporary folders are removed.",
-                    f"These folders are left: {', '.join(there)}.")
+        self._judge(not folders_left, f"All {folders} temporary folders are removed.",
+                    f"These folders are left: {', '.join(folders_left)}.")
 
     def conclude(self):
         self.screen.line()
