@@ -312,6 +312,8 @@ void Desk::TryAgainIfBranchExists(Session &session, const Status &why) {
       }
       CloseStep(confirmed, false, "the branch is gone");
       confirmed.branch_gone = true;
+      // What became of the parent comes first.
+      if (confirmed.late_restore) return;
       Fail(confirmed, Status::Error("55000", "the branch no longer exists at Neon", why.message(),
                                     "Discard the session and create it again."));
     };

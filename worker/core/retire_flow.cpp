@@ -51,6 +51,8 @@ void RetireFlow::Start(Project *project) {
   project->retiring = true;
   auto pass = std::make_shared<Pass>();
   pass->project = project;
+  for (const auto &[id, kept] : project->kept)
+    pass->candidates.insert(id);
   BranchListing listing;
   listing.like = MakeCall(project);
   listing.then = [this, pass](const Result<std::vector<NeonBranch>> &branches) {
@@ -59,27 +61,34 @@ void RetireFlow::Start(Project *project) {
       return;
     }
     pass->branches = branches.value();
-    Next(pass);
+    OnBranches(pass);
   };
   ListBranches(desk_->calls(), std::move(listing));
 }
 
-void RetireFlow::Next(const PassPointer &pass) {
-  int64_t now = desk_->unix_time();
+void RetireFlow::OnBranches(const PassPointer &pass) {
   std::vector<std::string> gone;
-  for (const auto &[id, kept] : pass->project->kept) {
+  for (const std::string &id : pass->candidates) {
     // The list was whole and came from the project itself, so what is not in it does not exist.
     if (!Exists(pass->branches, id)) gone.push_back(id);
   }
   for (const std::string &id : gone)
     Gone(pass, id);
-  for (const auto &[id, kept] : pass->project->kept) {
-    if (kept.keep_until > now || HasChildren(pass->branches, id)) continue;
+  Next(pass);
+}
+
+void RetireFlow::Next(const PassPointer &pass) {
+  int64_t now = desk_->unix_time();
+  for (const std::string &id : pass->candidates) {
+    auto kept = pass->project->kept.find(id);
+    bool may_go = kept != pass->project->kept.end() && kept->second.keep_until <= now &&
+                  !HasChildren(pass->branches, id);
+    if (!may_go) continue;
     // What we made and recorded is known by its id; an orphan is known by its annotation only.
-    if (kept.kind == "orphan") {
-      CheckOrphan(pass, kept);
+    if (kept->second.kind == "orphan") {
+      CheckOrphan(pass, kept->second);
     } else {
-      Delete(pass, kept);
+      Delete(pass, kept->second);
     }
     return;
   }
@@ -119,11 +128,16 @@ void RetireFlow::Delete(const PassPointer &pass, const KeptBranchRow &kept) {
       End(pass, true);
       return;
     }
+    if (answer.verdict.kind == VerdictKind::kRefused) {
+      // Somebody protected it, or it has got a child: no reason to leave the others.
+      pass->candidates.erase(id);
+      Next(pass);
+      return;
+    }
     bool deleted = answer.verdict.kind == VerdictKind::kDone;
     Result<NeonChange> change = ParseChange(answer.body);
     if (!deleted || !change.ok()) {
-      // Refused or not found: the next list tells.
-      End(pass, answer.verdict.kind != VerdictKind::kRefused);
+      End(pass, true);  // the next list tells
       return;
     }
     desk_->operations().Watch(pass->project, change->operations,
@@ -140,6 +154,7 @@ void RetireFlow::Delete(const PassPointer &pass, const KeptBranchRow &kept) {
 }
 
 void RetireFlow::Gone(const PassPointer &pass, const std::string &branch_id) {
+  pass->candidates.erase(branch_id);
   auto &branches = pass->branches;
   branches.erase(std::remove_if(branches.begin(), branches.end(),
                                 [&](const NeonBranch &branch) { return branch.id == branch_id; }),

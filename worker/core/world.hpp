@@ -49,6 +49,10 @@ struct Session {
   bool branch_gone = false;
   MergePhase merge_phase = MergePhase::kCheck;
   std::string merge_fence;   // why the parent is another one than the session began with, if it is
+  // A restore that had no effect when it was looked for, and may still have one until then.
+  std::optional<StepRow> late_restore;
+  Instant late_until{0};
+  int backup_lookups = 0;
   int64_t expiry_asked = 0;  // the expiry Neon was last asked for
   Secret uri;
   Secret pooled_uri;
