@@ -196,7 +196,6 @@ void Engine::AskMerge(Session &session, const RequestRow &request) {
   session.merge = merge;
   session.merge_phase = MergePhase::kCheck;
   session.merge_fence.clear();
-  session.restore_confirmed = false;
   session.backup_lookups = 0;
   session.row.goal = Goal::kMerge;
 }

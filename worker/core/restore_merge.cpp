@@ -36,6 +36,14 @@ std::string Fence(const Session &session, const NeonBranch &parent) {
   return {};
 }
 
+// Whether the parent is another one than it was before the merge's restore, which is only ever sent
+// while it is the one that the session began with. Its last_reset_at counts whole seconds; that it
+// hangs under the session's branch tells as well.
+bool IsRestored(const Session &session, const NeonBranch &parent) {
+  return parent.last_reset_at != session.row.parent_reset_at ||
+         parent.parent_id == session.row.branch_id;
+}
+
 }  // namespace
 
 void RestoreMerge::Drive(Session &session) {
@@ -84,13 +92,12 @@ void RestoreMerge::OnParent(Session &session, const NeonBranch &parent) {
   for (const auto &[id, kept] : project.kept)
     pinned += kept.kind == "pinned" ? 1 : 0;
   if (project.row.max_pinned && pinned >= static_cast<size_t>(*project.row.max_pinned)) {
-    Refuse(
-        session,
-        Status::Error("53400", "the project has its max_pinned of pinned branches",
-                      std::to_string(pinned) + " branches of earlier merges cannot be "
-                                               "deleted at Neon yet.",
-                      "Raise the project's max_pinned, or merge when they are retired."),
-        {});
+    Refuse(session,
+           Status::Error("53400", "the project has its max_pinned of pinned branches",
+                         std::to_string(pinned) + " branches of earlier merges cannot be "
+                                                  "deleted at Neon yet.",
+                         "Raise the project's max_pinned, or merge when they are retired."),
+           {});
     return;
   }
   session.merge_fence = Fence(session, parent);
@@ -175,10 +182,10 @@ void RestoreMerge::RefuseDrift(Session &session, const std::string &parent_objec
                          ? "parent branch \"" + project.parent + "\" was merged into"
                          : "the schema of parent branch \"" + project.parent + "\" changed";
   Refuse(session,
-                  Status::Error("40001", what + " since the session began", detail,
-                                "Nothing was touched. Discard the session and apply its migrations "
-                                "in a new one, which begins with the parent as it is now."),
-                  std::move(drift));
+         Status::Error("40001", what + " since the session began", detail,
+                       "Nothing was touched. Discard the session and apply its migrations "
+                       "in a new one, which begins with the parent as it is now."),
+         std::move(drift));
 }
 
 void RestoreMerge::Restore(Session &session) {
@@ -225,11 +232,30 @@ void RestoreMerge::Accept(Session &session) {
   session.merge->accepted = true;
   desk_->journal().Add(*session.merge);
   desk_->Save(session);
+  FenceOthers(session);
+}
+
+void RestoreMerge::FenceOthers(const Session &session) {
+  // Neon's last_reset_at counts whole seconds: whoever began within the second of one merge could
+  // not tell another one that came within it too, and would undo that.
+  for (const auto &[id, other] : desk_->world().sessions) {
+    bool began = id != session.row.id && other->row.project_id == session.row.project_id &&
+                 !other->row.parent_branch_id.empty();
+    if (!began) continue;
+    other->row.parent_reset_at = "before merge " + std::to_string(session.merge->id);
+    desk_->Save(*other);
+    if (!other->row.branch_id.empty()) continue;
+    // Its branch is made of the parent as it is now, so the parent is looked at once more.
+    other->parent_checked = false;
+    desk_->Interrupt(*other);
+  }
 }
 
 void RestoreMerge::OnOperations(Session &session, const std::vector<NeonOperation> &failed) {
-  session.restore_confirmed = failed.empty();
-  if (failed.empty()) return;
+  if (failed.empty()) {
+    session.merge_phase = MergePhase::kEnded;
+    return;
+  }
   session.merge->reason = "Operation " + failed.front().action + " " + failed.front().status;
   if (!failed.front().error.empty()) session.merge->reason += ": " + failed.front().error;
   session.merge->reason += ".";
@@ -238,7 +264,7 @@ void RestoreMerge::OnOperations(Session &session, const std::vector<NeonOperatio
 void RestoreMerge::Complete(Session &session) {
   if (session.merge->backup_branch_id.empty() && session.backup_lookups < kBackupTries) {
     FindBackup(session);
-  } else if (!session.restore_confirmed) {
+  } else if (session.merge_phase != MergePhase::kEnded) {
     Confirm(session);
   } else {
     merges_->Merged(session);
@@ -273,8 +299,8 @@ void RestoreMerge::FindBackup(Session &session) {
 }
 
 void RestoreMerge::Confirm(Session &session) {
-  // The answer was lost, or an operation failed. What an operation says of itself is not what became
-  // of the parent: that is read there, once nothing runs on it any more.
+  // The answer was lost, or an operation failed. What an operation says of itself is not what
+  // became of the parent: that is read there, once nothing runs on it any more.
   desk_->AwaitBranch(session, session.row.parent_branch_id,
                      [this](Session &waited, const auto &) { ReadParent(waited); });
 }
@@ -288,15 +314,14 @@ void RestoreMerge::ReadParent(Session &session) {
 void RestoreMerge::OnParentRead(Session &session, const ApiAnswer &answer) {
   Result<NeonBranch> parent = ParseBranch(answer.body);
   if (answer.verdict.kind != VerdictKind::kDone || !parent.ok()) {
-    desk_->TryAgain(session, answer.verdict.kind == VerdictKind::kDone ? parent.status()
-                                                                       : answer.verdict.why);
+    desk_->TryAgain(
+        session, answer.verdict.kind == VerdictKind::kDone ? parent.status() : answer.verdict.why);
     return;
   }
-  // A restore is only ever sent while the parent is the one that the session began with.
-  if (parent->last_reset_at == session.row.parent_reset_at) {
-    merges_->Broken(session, Status::Error("58000", "Neon could not restore the parent",
-                                           session.merge->reason,
-                                           "The parent is as it was, and the branch is kept."));
+  if (!IsRestored(session, parent.value())) {
+    merges_->Broken(
+        session, Status::Error("58000", "Neon could not restore the parent", session.merge->reason,
+                               "The parent is as it was, and the branch is kept."));
     return;
   }
   if (parent->current_state != "ready") {
@@ -307,7 +332,8 @@ void RestoreMerge::OnParentRead(Session &session, const ApiAnswer &answer) {
                                                session.merge->backup_name + "\"."));
     return;
   }
-  session.restore_confirmed = true;
+  session.row.pinned = parent->parent_id == session.row.branch_id;
+  session.merge_phase = MergePhase::kEnded;
 }
 
 void RestoreMerge::Reconcile(Session &session) {

@@ -33,6 +33,8 @@ class RestoreMerge : public MergeStrategy {
   void OnCompared(Session &session, const BranchEvent &event);
   void RefuseDrift(Session &session, const std::string &parent_objects);
   void Restore(Session &session);
+  // Sessions that began before this merge have another parent from now on.
+  void FenceOthers(const Session &session);
   void OnRestored(Session &session, const ApiAnswer &answer);
   void OnOperations(Session &session, const std::vector<NeonOperation> &failed);
   void Accept(Session &session);

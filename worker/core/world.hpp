@@ -52,7 +52,6 @@ struct Session {
   // A restore that had no effect when it was looked for, and may still have one until then.
   std::optional<StepRow> late_restore;
   Instant late_until{0};
-  bool restore_confirmed = false;  // its operations succeeded, or the parent shows it
   int backup_lookups = 0;
   int64_t expiry_asked = 0;  // the expiry Neon was last asked for
   Secret uri;
