@@ -12,6 +12,14 @@ constexpr BackoffPolicy kBusyBackoff{milliseconds(250), milliseconds(5'000)};
 constexpr BackoffPolicy kTroubleBackoff{milliseconds(500), milliseconds(10'000)};
 // A busy project is nothing to tell anybody about, until it stays busy.
 constexpr int kBusyWorthTelling = 5;
+// Longer than any answer of Neon's that is on its way; far below the time limit of an exchange.
+constexpr milliseconds kSilenceWorthTelling{5'000};
+
+Status Silent(const NeonRequest &request) {
+  return Status::Error("08006", "the Neon API has not answered yet",
+                       request.method + " " + request.path + " was sent some seconds ago.",
+                       "If it stays so, check agent_branch.api_url, the network and the firewall.");
+}
 
 }  // namespace
 
@@ -24,12 +32,17 @@ struct ApiCalls::Call {
   std::optional<StepRow> step;
   std::string key_file;  // of the key it was admitted with; the project may get another one
   Instant not_before{0};
+  Instant sent_at{0};
   int attempts = 0;
   bool troubled = false;
   bool is_change() const { return call.request.is_change(); }
+  Instant silence_noticed_at() const {
+    bool waits = state == State::kSent && !troubled;
+    return waits ? sent_at + kSilenceWorthTelling : Instant::max();
+  }
 };
 
-ApiCalls::ApiCalls(Parts parts) : parts_(parts) {}
+ApiCalls::ApiCalls(Parts parts) : parts_(parts), api_url_(parts.settings->api_url) {}
 
 ApiCalls::~ApiCalls() = default;
 
@@ -107,6 +120,22 @@ void ApiCalls::Dispatch() {
       next_deadline_ = when;
     }
   }
+  NoticeSilence(now);
+}
+
+void ApiCalls::NoticeSilence(Instant now) {
+  for (const auto &call : calls_) {
+    if (call->silence_noticed_at() <= now) Trouble(*call, Silent(call->call.request));
+  }
+}
+
+std::optional<Instant> ApiCalls::NextDeadline() const {
+  std::optional<Instant> next = next_deadline_;
+  for (const auto &call : calls_) {
+    Instant when = call->silence_noticed_at();
+    if (when < Instant::max() && (!next || when < *next)) next = when;
+  }
+  return next;
 }
 
 void ApiCalls::Admit(Call &call) {
@@ -150,6 +179,7 @@ void ApiCalls::Send(uint64_t id) {
   if (!request.body.empty()) {
     request.headers.emplace_back("Content-Type", Secret("application/json"));
   }
+  call.sent_at = parts_.clock->Now();
   ++sent_total_;
   if (on_sent && call.call.session_id != 0) on_sent(call.call.session_id);
   parts_.http->Send(id, std::move(request));
@@ -259,13 +289,22 @@ void ApiCalls::Trouble(Call &call, const Status &why) {
 }
 
 void ApiCalls::Reconfigure() {
+  bool moved = api_url_ != parts_.settings->api_url;
+  api_url_ = parts_.settings->api_url;
   for (auto &[file, key] : keys_) {
     key.budget.Configure(parts_.settings->rate_limit_per_minute, parts_.settings->rate_limit_burst,
                          parts_.clock->Now());
     key.closed_until = Instant(0);
   }
-  for (const auto &call : calls_)
+  for (const auto &call : calls_) {
     call->not_before = Instant(0);
+    // What only reads need not wait for the end of a host that is no longer meant.
+    if (!moved || call->state != Call::State::kSent || call->is_change()) continue;
+    parts_.http->Cancel(call->id);
+    Release(*call);
+    ++waiting_;
+    call->state = Call::State::kWaiting;
+  }
 }
 
 int ApiCalls::budget_left() const {

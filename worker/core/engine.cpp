@@ -36,6 +36,9 @@ Engine::Engine(Parts parts, const StoreSnapshot &snapshot)
     if (Session *session = world_.FindSession(id)) ++session->row.api_calls;
   };
   world_.installation_id = snapshot.installation_id;
+  world_.installations.insert(snapshot.former_installations.begin(),
+                              snapshot.former_installations.end());
+  world_.installations.insert(snapshot.installation_id);
   for (const ProjectRow &row : snapshot.projects)
     LoadProject(row);
   for (const SessionRow &row : snapshot.sessions)
@@ -119,6 +122,10 @@ void Engine::Apply(const RequestRow &request, const Intake &intake) {
   if (!taken_requests_.insert(request.id).second) return;
   journal_.Add(DropRequest{request.id});
   journal_.AfterCommit([this, id = request.id] { taken_requests_.erase(id); });
+  if (request.kind == "take over") {
+    reload_wanted_ = true;
+    return;
+  }
   if (request.kind == "reap") {
     for (const SweepRow &sweep : intake.sweeps) {
       if (sweep.id == request.subject_id) sweep_.Add(sweep);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "worker/core/annotation.hpp"
+
 namespace agent_branch {
 namespace {
 
@@ -73,10 +75,37 @@ void RetireFlow::Next(const PassPointer &pass) {
     Gone(pass, id);
   for (const auto &[id, kept] : pass->project->kept) {
     if (kept.keep_until > now || HasChildren(pass->branches, id)) continue;
-    Delete(pass, kept);
+    // What we made and recorded is known by its id; an orphan is known by its annotation only.
+    if (kept.kind == "orphan") {
+      CheckOrphan(pass, kept);
+    } else {
+      Delete(pass, kept);
+    }
     return;
   }
   End(pass, false);
+}
+
+void RetireFlow::CheckOrphan(const PassPointer &pass, const KeptBranchRow &kept) {
+  ApiCall call = MakeCall(pass->project);
+  call.request = GetBranchRequest(pass->project->row.neon_id, kept.branch_id);
+  call.done = [this, pass, kept](const ApiAnswer &answer, const StepRow &) {
+    Result<NeonBranch> branch = ParseBranch(answer.body);
+    if (answer.verdict.kind != VerdictKind::kDone || !branch.ok()) {
+      End(pass, true);  // the next list tells whether it is gone
+      return;
+    }
+    bool ours =
+        desk_->world().installations.count(AnnotatedWith(branch.value(), kInstallationKey)) > 0;
+    bool untouchable = branch->is_default || branch->is_protected || branch->parent_id.empty();
+    if (ours && !untouchable) {
+      Delete(pass, kept);
+      return;
+    }
+    Gone(pass, kept.branch_id);  // somebody made it his own: it is not ours to delete any more
+    Next(pass);
+  };
+  desk_->calls().Enqueue(std::move(call));
 }
 
 void RetireFlow::Delete(const PassPointer &pass, const KeptBranchRow &kept) {

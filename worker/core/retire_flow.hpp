@@ -28,6 +28,8 @@ class RetireFlow {
 
   void Start(Project *project);
   void Next(const PassPointer &pass);
+  // Reads an orphan once more before it is deleted.
+  void CheckOrphan(const PassPointer &pass, const KeptBranchRow &kept);
   void Delete(const PassPointer &pass, const KeptBranchRow &kept);
   void Gone(const PassPointer &pass, const std::string &branch_id);
   void End(const PassPointer &pass, bool again);

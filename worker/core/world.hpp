@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "worker/core/model.hpp"
@@ -77,7 +78,8 @@ struct Project {
 };
 
 struct World {
-  std::string installation_id;
+  std::string installation_id;          // what new branches are annotated with
+  std::set<std::string> installations;  // whose branches are ours: this one and those taken over
   std::map<int64_t, std::unique_ptr<Project>> projects;
   std::map<int64_t, std::unique_ptr<Session>> sessions;
 
