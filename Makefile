@@ -8,6 +8,7 @@
 # Variables: PG_MAJOR (15) or PG_CONFIG: the PostgreSQL to build for; CXX, CXXFLAGS; WERROR= for a
 # compiler that warns of more than ours; DESTDIR; SUITE="unit pgtap": what make check runs;
 # SANITIZE=address,undefined: unit and simulation tests under sanitizers;
+# DEMO="--topology flat --keep": options of the demo, see demo/run --help;
 # SINCE=main: clang-tidy looks only at what changed since that commit.
 
 PG_MAJOR ?= 15
@@ -134,9 +135,11 @@ check: deps
 	$(submake) $(jobs) tests
 	@tests/run --build $(build) $(SUITE)
 
-demo: deps
+demo:
+	@demo/rights
+	@tools/deps
 	$(submake) $(jobs) install $(needs_emulator)
-	@demo/run
+	@demo/run $(DEMO)
 
 # --- Housekeeping ---------------------------------------------------------------------------
 

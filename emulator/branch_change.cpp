@@ -83,8 +83,7 @@ Response SetDefaultBranch(Service &service, Call &call) {
   }
   service.RequireUnlocked(project, {branch.id});
   service.RequireReady(branch);
-  project.DefaultBranch().is_default = false;
-  branch.is_default = true;
+  project.SetDefaultBranch(branch);
   branch.updated_at = Now();
   return BranchAnswer(project, branch);
 }

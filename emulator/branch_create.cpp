@@ -186,7 +186,7 @@ Response CreateBranch(Service &service, Call &call) {
     if (starts) {
       steps.push_back(service.StartStep(project, endpoint));
     } else {
-      endpoint.current_state = "idle";
+      project.SetState(endpoint, "idle", "");
     }
   }
   service.NotePeaks(project);

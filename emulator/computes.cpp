@@ -5,7 +5,7 @@
 
 namespace agent_branch::emulator {
 Step Service::StartStep(Project &project, Endpoint &endpoint) {
-  endpoint.pending_state = "active";
+  project.SetState(endpoint, endpoint.current_state, "active");
   peaks.active_computes = std::max(peaks.active_computes, project.CountActiveComputes());
   Step step;
   step.operation = NewOperation(project, "start_compute", endpoint.branch_id, endpoint.id);
@@ -22,8 +22,7 @@ Step Service::StartStep(Project &project, Endpoint &endpoint) {
     if (found == projects.end()) return;
     Endpoint *target = found->second.FindEndpoint(endpoint_id);
     if (target == nullptr) return;
-    target->current_state = started ? "active" : "idle";
-    target->pending_state.clear();
+    found->second.SetState(*target, started ? "active" : "idle", "");
     target->updated_at = Now();
     if (started) target->started_at = target->updated_at;
     if (started) {
@@ -44,7 +43,7 @@ Step Service::StartStep(Project &project, Endpoint &endpoint) {
 }
 
 Step Service::SuspendStep(Project &project, Endpoint &endpoint, const std::string &timeline) {
-  endpoint.pending_state = "idle";
+  project.SetState(endpoint, endpoint.current_state, "idle");
   Step step;
   step.operation = NewOperation(project, "suspend_compute", endpoint.branch_id, endpoint.id);
   std::string project_id = project.id, endpoint_id = endpoint.id;
@@ -57,10 +56,9 @@ Step Service::SuspendStep(Project &project, Endpoint &endpoint, const std::strin
     if (found == projects.end()) return;
     Endpoint *target = found->second.FindEndpoint(endpoint_id);
     if (target == nullptr) return;
-    target->pending_state.clear();
+    found->second.SetState(*target, suspended ? "idle" : target->current_state, "");
     target->updated_at = Now();
     if (!suspended) return;
-    target->current_state = "idle";
     target->suspended_at = target->updated_at;
     if (!target->disabled) engine.HoldEndpoint(endpoint_id);
   };

@@ -93,7 +93,7 @@ Response CreateEndpoint(Service &service, Call &call) {
   if (starts) {
     steps.push_back(service.StartStep(project, endpoint));
   } else {
-    endpoint.current_state = "idle";
+    project.SetState(endpoint, "idle", "");
     if (!wish.disabled) service.engine.HoldEndpoint(endpoint.id);
   }
   return EndpointAnswer(service, project, endpoint.id, std::move(steps), call.fate, 201);

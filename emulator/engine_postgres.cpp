@@ -257,6 +257,8 @@ void PostgresEngine::Shutdown() {
   BeginShutdown();
   loop_.JoinThreads();
   EndProcesses();
+  // A waiting turn holds the timeline in whose queue it waits.
+  for (auto &[name, timeline] : timelines_) timeline->waiting.clear();
   data_.RemoveEverything();
 }
 

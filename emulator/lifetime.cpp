@@ -32,7 +32,7 @@ void Service::BootNext(size_t at, std::function<void(const std::string &)> ready
     branch->current_state = "ready";
     branch->pending_state.clear();
     Endpoint *endpoint = projects[id].FindReadWriteEndpoint(*branch);
-    endpoint->current_state = "active";
+    projects[id].SetState(*endpoint, "active", "");
     endpoint->started_at = Now();
     engine.ServeEndpoint(endpoint->id, branch->timeline);
   };
@@ -115,8 +115,7 @@ void Service::Lose(const std::string &timeline) {
     for (auto &[endpoint_id, endpoint] : project.endpoints()) {
       Branch *branch = project.FindAnyBranch(endpoint.branch_id);
       if (branch == nullptr || branch->timeline != timeline) continue;
-      endpoint.current_state = "idle";
-      endpoint.pending_state.clear();
+      project.SetState(endpoint, "idle", "");
       engine.RefuseEndpoint(endpoint_id);
       engine.HoldEndpoint(endpoint_id);
     }

@@ -1,6 +1,6 @@
+#include <sys/resource.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <csignal>
@@ -31,48 +31,63 @@ std::unique_ptr<Engine> MakeEngine(const Options &options, Loop &loop) {
                                           random.Password());
 }
 
-int Run(Options options) {
-  std::vector<ApiKey> keys = ReadApiKeys(options.api_key_file);
-  uint64_t seed = options.seed.value_or(std::random_device()());
-  Loop loop(kThreads);
-  std::unique_ptr<Engine> engine = MakeEngine(options, loop);
-  Service service(options, loop, *engine, seed);
-  Api api(service, std::move(keys));
-  Admin admin(service, api);
-  Server server(loop, api, admin);
-  // The port is bound first, so that a port in use is told at once, but nobody is told of it, and
-  // nothing is accepted, before the projects exist.
+// Two listening sockets an endpoint and two a connection: the usual 1,024 do not last.
+void RaiseDescriptorLimit() {
+  rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+void PrintReady(const Options &options, uint16_t port) {
+  std::string host = options.listen_address;
+  if (host.find(':') != std::string::npos) host = "[" + host + "]";
+  std::printf("neon-emulator: ready on http://%s:%d%s\n", host.c_str(), port, Api::kPrefix);
+  std::fflush(stdout);
+}
+
+// Serves until a signal comes; the exit status.
+int Serve(Options &options, Loop &loop, Engine &engine, std::vector<ApiKey> keys) {
   boost::asio::signal_set signals(loop.context(), SIGINT, SIGTERM);
   signals.async_wait([&](const boost::system::error_code &error, int) {
     if (!error) loop.Stop();
   });
+  Service service(options, loop, engine, options.seed.value_or(std::random_device()()));
+  Api api(service, std::move(keys));
+  Admin admin(service, api);
+  Server server(loop, api, admin);
+  // A port in use is told before clusters are made.
+  uint16_t port = server.Bind(options.listen_address, options.listen_port);
   int status = 0;
   service.Boot([&](const std::string &error) {
-    if (!error.empty()) {
-      std::fprintf(stderr, "neon-emulator: %s\n", error.c_str());
-      status = 1;
-      return loop.Stop();
+    if (error.empty()) {
+      server.Listen();
+      return PrintReady(options, port);
     }
-    try {
-      uint16_t port = server.Listen(options.listen_address, options.listen_port);
-      std::string host = options.listen_address;
-      if (host.find(':') != std::string::npos) host = "[" + host + "]";
-      std::printf("neon-emulator: ready on http://%s:%d%s\n", host.c_str(), port, Api::kPrefix);
-      std::fflush(stdout);
-    } catch (const std::runtime_error &failure) {
-      std::fprintf(stderr, "neon-emulator: %s\n", failure.what());
-      status = 1;
-      loop.Stop();
-    }
+    std::fprintf(stderr, "neon-emulator: %s\n", error.c_str());
+    status = 1;
+    loop.Stop();
   });
   if (status == 0) loop.Run();
-  server.Close();
   signals.cancel();
   signals.clear();
   for (int signal : {SIGINT, SIGTERM})
     std::signal(signal, [](int) { Hurry(); });
+  return status;
+}
+
+int Run(Options options) {
+  std::vector<ApiKey> keys = ReadApiKeys(options.api_key_file);
+  RaiseDescriptorLimit();
+  Loop loop(kThreads);
+  std::unique_ptr<Engine> engine = MakeEngine(options, loop);
+  int status = 1;
+  try {
+    status = Serve(options, loop, *engine, std::move(keys));
+  } catch (const std::exception &error) {
+    std::fprintf(stderr, "neon-emulator: %s\n", error.what());
+  }
   engine->Shutdown();
-  loop.JoinThreads();
   return status;
 }
 

@@ -8,6 +8,10 @@ namespace {
 // Neon forgets operations after six months; a load test makes as many in an hour.
 constexpr size_t kOperationsKept = 100'000;
 
+bool IsUp(const Endpoint &endpoint) {
+  return endpoint.current_state == "active" || endpoint.pending_state == "active";
+}
+
 }  // namespace
 
 Role *Branch::FindRole(const std::string &role_name) {
@@ -71,9 +75,13 @@ Branch *Project::FindAnyBranch(const std::string &branch_id) {
 }
 
 Branch &Project::DefaultBranch() {
-  auto found = std::find_if(branches_.begin(), branches_.end(),
-                            [](const auto &entry) { return entry.second.is_default; });
-  return found->second;  // the default branch cannot be deleted: there always is one
+  return branches_.at(default_id_);
+}
+
+void Project::SetDefaultBranch(Branch &branch) {
+  if (Branch *before = FindAnyBranch(default_id_)) before->is_default = false;
+  branch.is_default = true;
+  default_id_ = branch.id;
 }
 
 size_t Project::CountProtected() const {
@@ -92,6 +100,7 @@ Endpoint &Project::AddEndpoint(Endpoint endpoint) {
 void Project::EraseEndpoint(const std::string &endpoint_id) {
   auto found = endpoints_.find(endpoint_id);
   if (found == endpoints_.end()) return;
+  if (IsUp(found->second)) --computes_up_;
   if (Branch *branch = FindAnyBranch(found->second.branch_id)) {
     auto &ids = branch->endpoint_ids;
     ids.erase(std::remove(ids.begin(), ids.end(), endpoint_id), ids.end());
@@ -112,13 +121,19 @@ Endpoint *Project::FindReadWriteEndpoint(const Branch &branch) {
   return nullptr;
 }
 
+void Project::SetState(Endpoint &endpoint, const std::string &current, const std::string &pending) {
+  if (IsUp(endpoint)) --computes_up_;
+  endpoint.current_state = current;
+  endpoint.pending_state = pending;
+  if (IsUp(endpoint)) ++computes_up_;
+}
+
 size_t Project::CountActiveComputes() {
-  return std::count_if(endpoints_.begin(), endpoints_.end(), [this](const auto &entry) {
-    const Endpoint &endpoint = entry.second;
-    bool up = endpoint.current_state == "active" || endpoint.pending_state == "active";
-    Branch *branch = FindAnyBranch(endpoint.branch_id);
-    return up && branch != nullptr && !branch->is_default;
-  });
+  size_t count = computes_up_;
+  for (const std::string &endpoint_id : DefaultBranch().endpoint_ids) {
+    if (IsUp(*FindEndpoint(endpoint_id))) --count;
+  }
+  return count;
 }
 
 void Project::AddOperation(OperationPtr operation) {

@@ -122,7 +122,8 @@ class Project {
   void SetParent(Branch &branch, const std::string &parent_id);
   Branch *FindBranch(const std::string &branch_id);     // visible to clients
   Branch *FindAnyBranch(const std::string &branch_id);  // those being deleted too
-  Branch &DefaultBranch();
+  Branch &DefaultBranch();                              // there always is one: it cannot be deleted
+  void SetDefaultBranch(Branch &branch);
   bool NameTaken(const std::string &branch_name) const { return names_.count(branch_name) > 0; }
   std::unordered_map<std::string, Branch> &branches() { return branches_; }
   size_t CountRoots() const { return roots_; }
@@ -133,6 +134,8 @@ class Project {
   Endpoint *FindEndpoint(const std::string &endpoint_id);
   Endpoint *FindReadWriteEndpoint(const Branch &branch);
   std::unordered_map<std::string, Endpoint> &endpoints() { return endpoints_; }
+  // An empty pending state: none. Only this changes an endpoint's states.
+  void SetState(Endpoint &endpoint, const std::string &current, const std::string &pending);
   // Computes that count to the limit of concurrently active ones: the default branch's does not.
   size_t CountActiveComputes();
 
@@ -147,6 +150,8 @@ class Project {
   std::unordered_map<std::string, Endpoint> endpoints_;
   std::set<std::string> names_;
   size_t roots_ = 0;
+  std::string default_id_;
+  size_t computes_up_ = 0;
   std::deque<OperationPtr> operations_;
   std::unordered_map<std::string, OperationPtr> operations_by_id_;
   std::set<OperationPtr> running_;

@@ -26,6 +26,7 @@ using std::chrono::steady_clock;
 // between the test and the bind.
 constexpr int kFirstPort = 20000;
 constexpr int kLastPort = 32000;
+constexpr std::chrono::milliseconds kAcceptPause{50};
 constexpr const char *kHosts[] = {"127.0.0.1", "127.0.0.2"};
 
 }  // namespace
@@ -144,7 +145,12 @@ class Proxy::Listener : public std::enable_shared_from_this<Proxy::Listener> {
     acceptor.async_accept(
         [self = shared_from_this(), &acceptor](error_code error, tcp::socket socket) {
           if (!acceptor.is_open()) return;
-          if (!error) self->Take(std::move(socket));
+          if (error) {
+            return self->proxy_.loop_.After(kAcceptPause, [self, &acceptor] {
+              if (acceptor.is_open()) self->Accept(acceptor);
+            });
+          }
+          self->Take(std::move(socket));
           self->Accept(acceptor);
         });
   }

@@ -19,6 +19,7 @@ using tcp = asio::ip::tcp;
 using boost::system::error_code;
 
 constexpr uint64_t kLongestBody = 1024 * 1024;
+constexpr std::chrono::milliseconds kAcceptPause{50};
 
 std::string Text(boost::string_view view) {
   return std::string(view.data(), view.size());
@@ -129,21 +130,24 @@ class Session : public std::enable_shared_from_this<Session> {
 class Server::Implementation {
  public:
   Implementation(Loop &loop, Api &api, Admin &admin)
-      : acceptor_(loop.context()), api_(api), admin_(admin) {}
+      : loop_(loop), acceptor_(loop.context()), api_(api), admin_(admin) {}
 
-  uint16_t Listen(const std::string &address, uint16_t port) {
+  uint16_t Bind(const std::string &address, uint16_t port) {
     error_code error;
     tcp::endpoint endpoint(asio::ip::make_address(address, error), port);
     if (!error) acceptor_.open(endpoint.protocol(), error);
     if (!error) acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
     if (!error) acceptor_.bind(endpoint, error);
-    if (!error) acceptor_.listen(1024, error);
     if (error) {
       throw std::runtime_error("cannot listen on " + address + ":" + std::to_string(port) + ": " +
                                error.message());
     }
-    Accept();
     return acceptor_.local_endpoint().port();
+  }
+
+  void Listen() {
+    acceptor_.listen(1024);
+    Accept();
   }
 
   void Close() {
@@ -155,15 +159,16 @@ class Server::Implementation {
   void Accept() {
     acceptor_.async_accept([this](error_code error, tcp::socket socket) {
       if (!acceptor_.is_open()) return;
-      if (!error) {
-        error_code ignored;
-        socket.set_option(tcp::no_delay(true), ignored);
-        std::make_shared<Session>(std::move(socket), api_, admin_)->Read();
-      }
+      // Out of descriptors, most likely: trying again at once would only burn time.
+      if (error) return loop_.After(kAcceptPause, [this] { Accept(); });
+      error_code ignored;
+      socket.set_option(tcp::no_delay(true), ignored);
+      std::make_shared<Session>(std::move(socket), api_, admin_)->Read();
       Accept();
     });
   }
 
+  Loop &loop_;
   tcp::acceptor acceptor_;
   Api &api_;
   Admin &admin_;
@@ -174,8 +179,12 @@ Server::Server(Loop &loop, Api &api, Admin &admin)
 
 Server::~Server() = default;
 
-uint16_t Server::Listen(const std::string &address, uint16_t port) {
-  return implementation_->Listen(address, port);
+uint16_t Server::Bind(const std::string &address, uint16_t port) {
+  return implementation_->Bind(address, port);
+}
+
+void Server::Listen() {
+  implementation_->Listen();
 }
 
 void Server::Close() {

@@ -16,8 +16,9 @@ class Server {
   Server(Loop &loop, Api &api, Admin &admin);
   ~Server();
 
-  // Binds and listens; throws std::runtime_error. Returns the port.
-  uint16_t Listen(const std::string &address, uint16_t port);
+  // Takes the port and returns it; throws std::runtime_error. Clients are refused until Listen().
+  uint16_t Bind(const std::string &address, uint16_t port);
+  void Listen();
   void Close();
 
  private:

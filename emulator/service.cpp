@@ -152,11 +152,12 @@ Project &Service::AddProject(const std::string &id, const std::string &name,
   project.pg_version = engine.PostgresVersion();
   project.created_at = project.updated_at = Now();
   Branch root = MakeBranch(project, nullptr, branch_name);
-  root.is_default = true;
   root.is_pinned = true;
   root.roles.push_back({role, ids.Password(), root.created_at, root.created_at});
   root.databases.push_back({NextDatabaseId(), database, role, root.created_at, root.created_at});
-  AddEndpoint(project, project.AddBranch(std::move(root)), {});
+  Branch &added = project.AddBranch(std::move(root));
+  project.SetDefaultBranch(added);
+  AddEndpoint(project, added, {});
   return project;
 }
 

@@ -81,8 +81,7 @@ void OnUtility(PlannedStmt *planned, const char *text, bool read_only_tree,
   const char *name = DatabaseToBeFree(tree);
   if (name != nullptr) {
     Oid database = get_database_oid(name, true);
-    if (OidIsValid(database) && FindWorkerSlot(database) && MayStopWorkerOf(tree, database))
-      PauseForThisTransaction(database);
+    if (OidIsValid(database) && MayStopWorkerOf(tree, database)) PauseForThisTransaction(database);
   }
   auto *run = previous_utility_hook != nullptr ? previous_utility_hook : standard_ProcessUtility;
   run(planned, text, read_only_tree, context, params, environment, receiver, completion);

@@ -96,15 +96,15 @@ std::string NamesIn(const Rows &rows, size_t column) {
 }
 
 int64_t FindSessionId(Oid caller, const std::string &name,
-                      const std::optional<std::string> &project, Reach reach) {
+                      const std::optional<std::string> &project, Reach reach, Snapshot snapshot) {
   const Params params = {name, project, Param::Of(OIDOID, ObjectIdGetDatum(caller)),
                          reach == Reach::kOwnOrAdmin};
-  Rows rows = RunQuery(kFindUnfinished, params, Snapshot::kLatest);
+  Rows rows = RunQuery(kFindUnfinished, params, snapshot);
   if (rows.size() > 1)
     Raise("42P08", "session " + Quoted(name) + " is ambiguous",
           "Projects with a session of this name: " + NamesIn(rows, 1) + ".",
           "Name the project in the argument \"project\".");
-  if (rows.empty()) rows = RunQuery(kFindFinished, params, Snapshot::kLatest);
+  if (rows.empty()) rows = RunQuery(kFindFinished, params, snapshot);
   if (!rows.empty()) return rows[0].Int(0);
   Raise("42704",
         "session " + Quoted(name) + (project ? " of project " + Quoted(*project) : "") +
@@ -130,7 +130,7 @@ void LockObject(const char *table, uint32 key) {
 }  // namespace
 
 Project FindProject(const std::optional<std::string> &name) {
-  const Rows rows = RunQuery(kFindProject, {name}, Snapshot::kLatest);
+  const Rows rows = RunQuery(kFindProject, {name}, Snapshot::kFresh);
   if (rows.size() == 1) return {rows[0].Int(0), rows[0].Text(1), rows[0].Text(2)};
   if (name)
     Raise("42704", "project " + Quoted(*name) + " is not registered", {},
@@ -150,14 +150,14 @@ std::optional<Session> ReadSession(int64_t id) {
 
 Session FindSession(Oid caller, const std::string &name, const std::optional<std::string> &project,
                     Reach reach) {
-  auto session = ReadSession(FindSessionId(caller, name, project, reach));
+  auto session = ReadSession(FindSessionId(caller, name, project, reach, Snapshot::kLatest));
   if (!session) RaiseGone(name);
   return *session;
 }
 
 Session FindAndLockSession(Oid caller, const std::string &name,
                            const std::optional<std::string> &project) {
-  const int64_t id = FindSessionId(caller, name, project, Reach::kOwnOrAdmin);
+  const int64_t id = FindSessionId(caller, name, project, Reach::kOwnOrAdmin, Snapshot::kFresh);
   LockSession(id);
   auto session = ReadSession(id);
   if (!session) RaiseGone(name);

@@ -24,7 +24,8 @@ struct Project {
   std::string options;  // JSON
 };
 
-// By name, or the one project that is registered.
+// By name, or the one project that is registered. Like FindAndLockSession() it sees what statements
+// of the transaction's isolation level see, so that a row that refers to it can be written.
 Project FindProject(const std::optional<std::string> &name);
 
 struct Session {

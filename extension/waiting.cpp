@@ -16,19 +16,22 @@ struct Look {
   bool settled = false;
   std::string state;
   std::string error;
+  std::string hint;
 };
 
 Look LookAt(int64_t id) {
   const Rows rows = RunQuery(
-      "SELECT s.state, s.error, s.settled AND NOT EXISTS (SELECT FROM agent_branch.request AS r "
+      "SELECT s.state, s.error, s.error_hint, s.settled AND NOT EXISTS (SELECT FROM "
+      "agent_branch.request AS r "
       "WHERE r.session_id = s.id) FROM agent_branch.session AS s WHERE s.id = $1",
       {id}, Snapshot::kLatest);
   if (rows.empty()) return {};
-  return {true, rows[0].Bool(2), rows[0].Text(0), rows[0].Text(1)};
+  return {true, rows[0].Bool(3), rows[0].Text(0), rows[0].Text(1), rows[0].Text(2)};
 }
 
-std::string TimeoutHint() {
+std::string TimeoutHint(const Look &look) {
   const auto slot = FindWorkerSlot(MyDatabaseId);
+  if (slot && slot->pid != 0 && !look.hint.empty()) return look.hint;
   if (slot && slot->pid != 0)
     return "The worker goes on with it: wait again. agent_sessions and agent_worker show how far "
            "it is.";
@@ -40,7 +43,7 @@ std::string TimeoutHint() {
   if (!look.error.empty()) detail += " Its last error: " + look.error;
   Raise("AB001",
         "session " + Quoted(session.name) + " did not settle within " + DurationText(timeout),
-        detail, TimeoutHint());
+        detail, TimeoutHint(look));
 }
 
 int64_t MillisecondsUntil(TimestampTz deadline) {

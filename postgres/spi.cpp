@@ -137,6 +137,8 @@ Rows TakeRows() {
 }
 
 Oid ExtensionOwner() {
+  // Its invalidation may be still under way: a commit sends it after it has called those who wait.
+  InvalidateCatalogSnapshot();
   Relation extensions = table_open(ExtensionRelationId, AccessShareLock);
   ScanKeyData key;
   ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ,

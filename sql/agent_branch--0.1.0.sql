@@ -81,7 +81,7 @@ COMMENT ON COLUMN agent_branch.session.branch_expires_at IS 'expires_at as Neon 
 COMMENT ON COLUMN agent_branch.session.bare_compute IS 'the plan refused the compute settings (412), so the branch is made without them';
 COMMENT ON COLUMN agent_branch.session.operations IS 'operations of the last change at Neon that are not known to have ended';
 COMMENT ON COLUMN agent_branch.session.finished_at IS 'the branch is gone or pinned and the name is free again';
-CREATE UNIQUE INDEX session_unfinished_name ON agent_branch.session (project_id, name) WHERE finished_at IS NULL;
+CREATE UNIQUE INDEX session_unfinished_name ON agent_branch.session (name, project_id) WHERE finished_at IS NULL;
 CREATE INDEX session_name ON agent_branch.session (name, id);
 
 CREATE TABLE agent_branch.migration (
@@ -271,9 +271,9 @@ END
 $$;
 COMMENT ON FUNCTION agent_branch.record_state_change() IS 'writes an event and sends NOTIFY agent_branch for every change of a session''s state';
 
-/* Only new sessions: rows that a restored dump brings have their events with them. */
+/* Only new sessions: rows that a restored dump brings, queued ones too, have their events with them. */
 CREATE TRIGGER record_insert AFTER INSERT ON agent_branch.session
-	FOR EACH ROW WHEN (NEW.state = 'queued') EXECUTE FUNCTION agent_branch.record_state_change();
+	FOR EACH ROW WHEN (NEW.state = 'queued' AND NEW.created_at = now()) EXECUTE FUNCTION agent_branch.record_state_change();
 CREATE TRIGGER record_update AFTER UPDATE ON agent_branch.session
 	FOR EACH ROW WHEN (OLD.state IS DISTINCT FROM NEW.state) EXECUTE FUNCTION agent_branch.record_state_change();
 

@@ -16,6 +16,7 @@
 #include "worker/http/client.hpp"
 #include "worker/key_files.hpp"
 #include "worker/postgres_store.hpp"
+#include "worker/statement_parser.hpp"
 #include "worker/system_clock.hpp"
 
 #include "postgres/server.hpp"
@@ -43,6 +44,7 @@ class EventLoop {
   SystemRandom random_;
   Settings settings_;
   KeyFiles keys_;
+  StatementParser statements_;
   PostgresStore store_;
   std::unique_ptr<HttpClient> http_;
   std::unique_ptr<CurlHostResolver> resolver_;

@@ -74,6 +74,14 @@ VALUES ($1, $2, $3, $4, nullif($5, ''), $6, $7, nullif($8, 0),
 ON CONFLICT (sweep_id, project_id, branch_id) DO UPDATE SET class = excluded.class,
   action = excluded.action)";
 
+// An expiry is asked for to the microsecond, and the core counts in seconds: what was asked for is
+// kept as it is, and the session's row, saved after this, agrees with it when rounded up.
+constexpr char kDropRequest[] = R"(
+WITH taken AS (DELETE FROM agent_branch.request WHERE id = $1
+  RETURNING kind, session_id, arguments)
+UPDATE agent_branch.session AS s SET expires_at = (t.arguments->>'expires_at')::timestamptz
+FROM taken AS t WHERE t.kind = 'extend' AND s.id = t.session_id)";
+
 std::string Joined(const std::vector<std::string> &words) {
   std::string joined;
   for (const std::string &word : words) {
@@ -163,9 +171,7 @@ struct Writer {
         {row.fingerprint, row.objects});
   }
 
-  void operator()(const DropRequest &row) const {
-    transaction.Execute("DELETE FROM agent_branch.request WHERE id = $1", {row.id});
-  }
+  void operator()(const DropRequest &row) const { transaction.Execute(kDropRequest, {row.id}); }
 };
 
 }  // namespace

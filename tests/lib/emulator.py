@@ -58,8 +58,10 @@ class Emulator:
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True, cwd="/")
         timer = threading.Timer(deadline, self.process.kill)
         timer.start()
-        line = self.process.stdout.readline()
-        timer.cancel()
+        try:
+            line = self.process.stdout.readline()
+        finally:
+            timer.cancel()
         if not line.startswith(_READY):
             self.process.kill()
             self.process.wait()

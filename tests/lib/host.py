@@ -23,6 +23,7 @@ _SERVER_USER = "postgres"
 # A copy of a small cluster takes about 40 MB; tests hold tens of them at a time.
 _MEMORY_DISK_BYTES = 2 << 30
 
+made_folders = []  # all of this process; who made one removes it
 _open_resources = weakref.WeakSet()
 _copies = {}
 
@@ -44,6 +45,7 @@ def runnable_by_server_user(program):
     if program not in _copies:
         # Not in /dev/shm, from which containers often may not run anything.
         folder = tempfile.mkdtemp(prefix="agent_branch-program-")
+        made_folders.append(folder)
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         os.chmod(folder, 0o755)
         _copies[program] = shutil.copy(program, folder)
@@ -66,6 +68,7 @@ def scratch_directory(purpose):
     except OSError:
         parent = None
     path = tempfile.mkdtemp(prefix=f"agent_branch-{purpose}-", dir=parent)
+    made_folders.append(path)
     give_to_server_user(path)
     return path
 

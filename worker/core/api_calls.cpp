@@ -12,6 +12,14 @@ constexpr BackoffPolicy kBusyBackoff{milliseconds(250), milliseconds(5'000)};
 constexpr BackoffPolicy kTroubleBackoff{milliseconds(500), milliseconds(10'000)};
 // A busy project is nothing to tell anybody about, until it stays busy.
 constexpr int kBusyWorthTelling = 5;
+// Longer than any answer of Neon's that is on its way; far below the time limit of an exchange.
+constexpr milliseconds kSilenceWorthTelling{5'000};
+
+Status Silent(const NeonRequest &request) {
+  return Status::Error("08006", "the Neon API has not answered yet",
+                       request.method + " " + request.path + " was sent some seconds ago.",
+                       "If it stays so, check agent_branch.api_url, the network and the firewall.");
+}
 
 }  // namespace
 
@@ -22,18 +30,24 @@ struct ApiCalls::Call {
   ApiCall call;
   State state = State::kWaiting;
   std::optional<StepRow> step;
+  std::string key_file;  // of the key it was admitted with; the project may get another one
   Instant not_before{0};
+  Instant sent_at{0};
   int attempts = 0;
   bool troubled = false;
   bool is_change() const { return call.request.is_change(); }
+  Instant silence_noticed_at() const {
+    bool waits = state == State::kSent && !troubled;
+    return waits ? sent_at + kSilenceWorthTelling : Instant::max();
+  }
 };
 
-ApiCalls::ApiCalls(Parts parts) : parts_(parts) {}
+ApiCalls::ApiCalls(Parts parts) : parts_(parts), api_url_(parts.settings->api_url) {}
 
 ApiCalls::~ApiCalls() = default;
 
-ApiCalls::KeyState &ApiCalls::KeyOf(const Project &project) {
-  auto [found, added] = keys_.try_emplace(project.row.api_key_file);
+ApiCalls::KeyState &ApiCalls::KeyOf(const std::string &file) {
+  auto [found, added] = keys_.try_emplace(file);
   if (added) {
     found->second.budget.Configure(parts_.settings->rate_limit_per_minute,
                                    parts_.settings->rate_limit_burst, parts_.clock->Now());
@@ -48,7 +62,7 @@ uint64_t ApiCalls::Enqueue(ApiCall call) {
   calls_.push_back(std::move(waiting));
   ++waiting_;
   Call &queued = *calls_.back();
-  const KeyState &key = KeyOf(*queued.call.project);
+  const KeyState &key = KeyOf(queued.call.project->row.api_key_file);
   if (key.failures > 0) Trouble(queued, key.why);
   return queued.id;
 }
@@ -75,7 +89,7 @@ bool ApiCalls::Cancel(uint64_t id) {
 }
 
 std::optional<Instant> ApiCalls::WhenAllowed(Call &call, Instant now) {
-  KeyState &key = KeyOf(*call.call.project);
+  KeyState &key = KeyOf(call.call.project->row.api_key_file);
   if (key.failures > 0 && key.under_way > 0) return std::nullopt;
   Instant when = std::max(call.not_before, key.closed_until);
   if (call.is_change()) {
@@ -106,10 +120,27 @@ void ApiCalls::Dispatch() {
       next_deadline_ = when;
     }
   }
+  NoticeSilence(now);
+}
+
+void ApiCalls::NoticeSilence(Instant now) {
+  for (const auto &call : calls_) {
+    if (call->silence_noticed_at() <= now) Trouble(*call, Silent(call->call.request));
+  }
+}
+
+std::optional<Instant> ApiCalls::NextDeadline() const {
+  std::optional<Instant> next = next_deadline_;
+  for (const auto &call : calls_) {
+    Instant when = call->silence_noticed_at();
+    if (when < Instant::max() && (!next || when < *next)) next = when;
+  }
+  return next;
 }
 
 void ApiCalls::Admit(Call &call) {
-  KeyState &key = KeyOf(*call.call.project);
+  call.key_file = call.call.project->row.api_key_file;
+  KeyState &key = KeyOf(call.key_file);
   key.budget.Spend(call.call.request.route, parts_.clock->Now());
   ++key.under_way;
   ++under_way_;
@@ -130,7 +161,7 @@ void ApiCalls::Send(uint64_t id) {
   if (at == calls_.end()) return;
   Call &call = **at;
   call.state = Call::State::kSent;
-  Result<Secret> key = parts_.keys->Key(call.call.project->row.api_key_file);
+  Result<Secret> key = parts_.keys->Key(call.key_file);
   if (!key.ok()) {
     Verdict verdict;
     verdict.kind = VerdictKind::kKey;
@@ -148,13 +179,14 @@ void ApiCalls::Send(uint64_t id) {
   if (!request.body.empty()) {
     request.headers.emplace_back("Content-Type", Secret("application/json"));
   }
+  call.sent_at = parts_.clock->Now();
   ++sent_total_;
   if (on_sent && call.call.session_id != 0) on_sent(call.call.session_id);
   parts_.http->Send(id, std::move(request));
 }
 
 void ApiCalls::Release(Call &call) {
-  --KeyOf(*call.call.project).under_way;
+  --KeyOf(call.key_file).under_way;
   --under_way_;
   if (call.is_change()) --call.call.project->changes_under_way;
 }
@@ -180,7 +212,7 @@ void ApiCalls::OnCompletion(const HttpCompletion &completion) {
       }
       break;
     default:
-      OpenKey(KeyOf(*call.call.project));
+      OpenKey(KeyOf(call.key_file));
       break;
   }
   Finish(at, verdict, completion.response.body);
@@ -208,7 +240,7 @@ void ApiCalls::Retry(Call &call, const Verdict &verdict) {
   ++waiting_;
   call.state = Call::State::kWaiting;
   ++call.attempts;
-  KeyState &key = KeyOf(*call.call.project);
+  KeyState &key = KeyOf(call.key_file);
   const BackoffPolicy &policy = verdict.kind == VerdictKind::kBusy ? kBusyBackoff : kTroubleBackoff;
   milliseconds delay = BackoffDelay(policy, call.attempts, *parts_.random);
   if (verdict.retry_after) delay = std::max<milliseconds>(delay, *verdict.retry_after);
@@ -226,7 +258,7 @@ void ApiCalls::Retry(Call &call, const Verdict &verdict) {
       return;
     case VerdictKind::kKey:
     case VerdictKind::kUnreachable:
-      FailKey(key, call.call.project->row.api_key_file, verdict);
+      FailKey(key, call.key_file, verdict);
       return;
     default:
       Trouble(call, verdict.why);
@@ -257,13 +289,22 @@ void ApiCalls::Trouble(Call &call, const Status &why) {
 }
 
 void ApiCalls::Reconfigure() {
+  bool moved = api_url_ != parts_.settings->api_url;
+  api_url_ = parts_.settings->api_url;
   for (auto &[file, key] : keys_) {
     key.budget.Configure(parts_.settings->rate_limit_per_minute, parts_.settings->rate_limit_burst,
                          parts_.clock->Now());
     key.closed_until = Instant(0);
   }
-  for (const auto &call : calls_)
+  for (const auto &call : calls_) {
     call->not_before = Instant(0);
+    // What only reads need not wait for the end of a host that is no longer meant.
+    if (!moved || call->state != Call::State::kSent || call->is_change()) continue;
+    parts_.http->Cancel(call->id);
+    Release(*call);
+    ++waiting_;
+    call->state = Call::State::kWaiting;
+  }
 }
 
 int ApiCalls::budget_left() const {

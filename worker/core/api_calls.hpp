@@ -70,7 +70,7 @@ class ApiCalls {
   // Lets every call go that may go now; changes go with the journal's next commit.
   void Dispatch();
   // When Dispatch() could let another one go; nothing if only an event can tell.
-  std::optional<Instant> NextDeadline() const { return next_deadline_; }
+  std::optional<Instant> NextDeadline() const;
   // The settings or the keys' files may have changed: what waits for a key is tried at once.
   void Reconfigure();
 
@@ -94,8 +94,10 @@ class ApiCalls {
   };
   using CallList = std::list<std::unique_ptr<Call>>;
 
-  KeyState &KeyOf(const Project &project);
+  KeyState &KeyOf(const std::string &file);
   std::optional<Instant> WhenAllowed(Call &call, Instant now);
+  // Tells of calls that were sent and are not answered for long.
+  void NoticeSilence(Instant now);
   void Admit(Call &call);
   void Send(uint64_t id);
   void Finish(CallList::iterator at, const Verdict &verdict, std::string body);
@@ -107,6 +109,7 @@ class ApiCalls {
   CallList::iterator Find(uint64_t id);
 
   Parts parts_;
+  std::string api_url_;
   CallList calls_;  // in the order they came
   std::map<std::string, KeyState> keys_;
   std::optional<Instant> next_deadline_;

@@ -1,5 +1,6 @@
 #include "worker/core/branch_list.hpp"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -8,62 +9,62 @@ namespace {
 
 constexpr int kPageSize = 100;
 
-struct Listing {
+struct Pages {
   ApiCalls *calls;
-  ApiCall like;
-  std::string search;
+  BranchListing listing;
   std::string cursor;
   std::vector<NeonBranch> branches;
-  OnBranches then;
-  std::function<void(uint64_t)> on_page;
 };
 
-uint64_t AskPage(const std::shared_ptr<Listing> &listing);
+uint64_t AskPage(const std::shared_ptr<Pages> &pages);
 
-void OnPage(const std::shared_ptr<Listing> &listing, const ApiAnswer &answer) {
+// The cursor may be set on the last page too; the list ends without one, with an empty page, or
+// when it repeats (reference/api, "List").
+bool IsLast(const Pages &pages, const NeonBranchPage &page) {
+  if (page.next.empty() || page.branches.empty() || page.next == pages.cursor) return true;
+  const std::string &until = pages.listing.until;
+  return !until.empty() &&
+         std::any_of(page.branches.begin(), page.branches.end(),
+                     [&](const NeonBranch &branch) { return branch.name == until; });
+}
+
+void OnPage(const std::shared_ptr<Pages> &pages, const ApiAnswer &answer) {
   if (answer.verdict.kind != VerdictKind::kDone) {
-    listing->then(answer.verdict.why);
+    pages->listing.then(answer.verdict.why);
     return;
   }
   Result<NeonBranchPage> page = ParseBranchPage(answer.body);
   if (!page.ok()) {
-    listing->then(page.status());
+    pages->listing.then(page.status());
     return;
   }
-  bool empty = page->branches.empty();
+  bool last = IsLast(*pages, page.value());
   for (NeonBranch &branch : page.value().branches)
-    listing->branches.push_back(std::move(branch));
-  // The cursor may be set on the last page too; the list ends without one, with an empty page, or
-  // when it repeats (reference/api, "List").
-  bool last = page->next.empty() || empty || page->next == listing->cursor;
+    pages->branches.push_back(std::move(branch));
   if (last) {
-    listing->then(std::move(listing->branches));
+    pages->listing.then(std::move(pages->branches));
     return;
   }
-  listing->cursor = page->next;
-  uint64_t call_id = AskPage(listing);
-  if (listing->on_page) listing->on_page(call_id);
+  pages->cursor = page->next;
+  uint64_t call_id = AskPage(pages);
+  if (pages->listing.on_page) pages->listing.on_page(call_id);
 }
 
-uint64_t AskPage(const std::shared_ptr<Listing> &listing) {
-  ApiCall call = listing->like;
-  call.request =
-      ListBranchesRequest(call.project->row.neon_id, listing->search, listing->cursor, kPageSize);
-  call.done = [listing](const ApiAnswer &answer, const StepRow &) { OnPage(listing, answer); };
-  return listing->calls->Enqueue(std::move(call));
+uint64_t AskPage(const std::shared_ptr<Pages> &pages) {
+  ApiCall call = pages->listing.like;
+  call.request = ListBranchesRequest(call.project->row.neon_id, pages->listing.search,
+                                     pages->cursor, kPageSize);
+  call.done = [pages](const ApiAnswer &answer, const StepRow &) { OnPage(pages, answer); };
+  return pages->calls->Enqueue(std::move(call));
 }
 
 }  // namespace
 
-uint64_t ListBranches(ApiCalls &calls, const ApiCall &like, const std::string &search,
-                      OnBranches then, std::function<void(uint64_t)> on_page) {
-  auto listing = std::make_shared<Listing>();
-  listing->calls = &calls;
-  listing->like = like;
-  listing->search = search;
-  listing->then = std::move(then);
-  listing->on_page = std::move(on_page);
-  return AskPage(listing);
+uint64_t ListBranches(ApiCalls &calls, BranchListing listing) {
+  auto pages = std::make_shared<Pages>();
+  pages->calls = &calls;
+  pages->listing = std::move(listing);
+  return AskPage(pages);
 }
 
 }  // namespace agent_branch

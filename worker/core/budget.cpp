@@ -26,7 +26,7 @@ Instant RequestBudget::WhenAllowed(const std::string &route, Instant now) {
   Instant when = std::max(now, closed_until_);
   if (tokens_ < 1) {
     auto wait = static_cast<int64_t>(std::ceil((1 - tokens_) / per_millisecond_));
-    when = std::max(when, now + milliseconds(wait));
+    when = std::max(when, std::max(now, refilled_at_) + milliseconds(wait));
   }
   const std::deque<Instant> &sends = sent_[route];
   if (sends.size() >= static_cast<size_t>(burst_)) {
@@ -47,6 +47,7 @@ void RequestBudget::Spend(const std::string &route, Instant now) {
 void RequestBudget::Throttle(Instant until) {
   closed_until_ = std::max(closed_until_, until);
   tokens_ = 0;
+  refilled_at_ = std::max(refilled_at_, closed_until_);
 }
 
 int RequestBudget::left(Instant now) {

@@ -58,7 +58,8 @@ void CreateFlow::Drive(Session &session) {
                [this](Session &asked, const ApiAnswer &answer) {
                  Result<std::string> endpoint = ParseReadWriteEndpoint(answer.body);
                  if (!endpoint.ok() || endpoint.value().empty()) {
-                   desk_->TryAgain(asked, Status::Error("55000", "the branch has no compute"));
+                   desk_->TryAgainIfBranchExists(
+                       asked, Status::Error("55000", "the branch has no compute"));
                    return;
                  }
                  asked.row.endpoint_id = endpoint.value();
@@ -255,7 +256,7 @@ void CreateFlow::TakeBase(Session &session) {
   task.uri = session.uri;
   desk_->Run(session, std::move(task), [this](Session &asked, const BranchEvent &event) {
     if (event.outcome != BranchOutcome::kDone) {
-      desk_->TryAgain(asked, event.error);
+      desk_->TryAgainIfBranchExists(asked, event.error);
       return;
     }
     asked.row.base_fingerprint = event.fingerprint;

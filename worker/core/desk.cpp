@@ -62,7 +62,15 @@ void Desk::MoveTo(Session &session, SessionState state) {
 
 void Desk::Fail(Session &session, const Status &why) {
   for (MigrationRow &migration : session.migrations) {
-    migration.status = MigrationStatus::kCancelled;
+    // Its COMMIT may have been sent, and now nobody can be asked.
+    bool unknown =
+        migration.status == MigrationStatus::kRunning && !migration.transaction_id.empty();
+    migration.status = unknown ? MigrationStatus::kFailed : MigrationStatus::kCancelled;
+    if (unknown) {
+      migration.error.sqlstate = "08007";
+      migration.error.message = "it is not known whether the migration was committed";
+      migration.error.detail = CleanText(why.message(), kMaxError);
+    }
     parts_.journal->Add(migration);
   }
   session.migrations.clear();
@@ -70,13 +78,27 @@ void Desk::Fail(Session &session, const Status &why) {
     session.merge->status = "cancelled";
     session.merge->reason = CleanText(why.message(), kMaxError);
     parts_.journal->Add(*session.merge);
-    session.merge.reset();
+    LeaveMerge(session);
   }
   if (session.row.goal == Goal::kMerge) session.row.goal = Goal::kNone;
   session.row.state = SessionState::kFailed;
   session.failures = 0;
   SetReason(session, why);
   Resume(session);
+}
+
+void Desk::LeaveMerge(Session &session) {
+  session.merge.reset();
+  session.merge_phase = MergePhase::kCheck;
+  session.merge_fence.clear();
+  Project &project = ProjectOf(session);
+  if (project.merging_session != session.row.id) return;
+  project.merging_session = 0;
+  for (const auto &[id, other] : parts_.world->sessions) {
+    bool waits = other->row.project_id == project.row.id && other->merge &&
+                 other->row.state == SessionState::kMerging && other->activity == Activity::kNone;
+    if (waits) Resume(*other);
+  }
 }
 
 void Desk::SetReason(Session &session, const Status &why) {
@@ -138,8 +160,12 @@ void Desk::Ask(Session &session, Priority priority, NeonRequest request, OnAnswe
 
 void Desk::FindBranch(Session &session, Priority priority, const std::string &name, OnFound then) {
   int64_t id = session.row.id;
-  auto on_branches = [this, id, name,
-                      then = std::move(then)](const Result<std::vector<NeonBranch>> &branches) {
+  BranchListing listing;
+  listing.like = MakeCall(session, priority, {});
+  listing.search = name;
+  listing.until = name;
+  listing.then = [this, id, name,
+                  then = std::move(then)](const Result<std::vector<NeonBranch>> &branches) {
     Session *asked = parts_.world->FindSession(id);
     if (asked == nullptr) return;
     Resume(*asked);
@@ -153,12 +179,10 @@ void Desk::FindBranch(Session &session, Priority priority, const std::string &na
     }
     then(*asked, named);
   };
-  auto on_page = [this, id](uint64_t call_id) {
+  listing.on_page = [this, id](uint64_t call_id) {
     if (Session *asked = parts_.world->FindSession(id)) asked->activity_id = call_id;
   };
-  ApiCall like = MakeCall(session, priority, {});
-  Begin(session, Activity::kCall,
-        ListBranches(*parts_.calls, like, name, std::move(on_branches), std::move(on_page)));
+  Begin(session, Activity::kCall, ListBranches(*parts_.calls, std::move(listing)));
 }
 
 void Desk::Change(Session &session, Priority priority, NeonRequest request, StepKind kind,
@@ -308,9 +332,9 @@ void Desk::Interrupt(Session &session) {
       Resume(session);
       return;
     case Activity::kPause:
+    case Activity::kNone:  // at rest: nothing but this makes it move
       Resume(session);
       return;
-    case Activity::kNone:
     case Activity::kOperations:
     case Activity::kCommit:
       return;

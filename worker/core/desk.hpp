@@ -55,6 +55,8 @@ class Desk {
   void MoveTo(Session &session, SessionState state);
   // The state kFailed with the reason; what was queued behind is cancelled.
   void Fail(Session &session, const Status &why);
+  // Forgets the session's merge, whose row is written, and gives its turn to the next one.
+  void LeaveMerge(Session &session);
   // The reason that a conflict or a failure is about.
   void SetReason(Session &session, const Status &why);
   // Shows the reason and tries again after a while.

@@ -6,6 +6,18 @@
 #include "worker/core/timestamp.hpp"
 
 namespace agent_branch {
+namespace {
+
+MergeRow MakeMerge(const RequestRow &request) {
+  MergeRow merge;
+  merge.id = request.id;
+  merge.session_id = request.session_id;
+  merge.strategy = request.strategy;
+  merge.on_drift = request.on_drift;
+  return merge;
+}
+
+}  // namespace
 
 Engine::Engine(Parts parts, const StoreSnapshot &snapshot)
     : parts_(parts),
@@ -15,7 +27,7 @@ Engine::Engine(Parts parts, const StoreSnapshot &snapshot)
       desk_({&world_, &journal_, &calls_, &operations_, parts.branches, parts.store, parts.clock,
              parts.random, parts.settings}),
       create_(&desk_),
-      migrate_(&desk_),
+      migrate_(&desk_, &create_, parts.statements),
       merge_(&desk_, &create_),
       remove_(&desk_),
       retire_(&desk_),
@@ -114,7 +126,10 @@ void Engine::Apply(const RequestRow &request, const Intake &intake) {
     return;
   }
   Session *session = world_.FindSession(request.session_id);
-  if (session == nullptr) return;
+  if (session == nullptr || session->row.finished) {
+    TurnAway(request, intake);
+    return;
+  }
   if (request.kind == "migrate") {
     for (const MigrationRow &row : intake.migrations) {
       if (row.id == request.subject_id) LoadMigration(row);
@@ -131,12 +146,24 @@ void Engine::Apply(const RequestRow &request, const Intake &intake) {
   if (session->activity == Activity::kNone) desk_.Resume(*session);
 }
 
+void Engine::TurnAway(const RequestRow &request, const Intake &intake) {
+  // The session ended between the caller's check and now; what was asked for ends with it.
+  if (request.kind == "migrate") {
+    for (MigrationRow row : intake.migrations) {
+      if (row.id != request.subject_id) continue;
+      row.status = MigrationStatus::kCancelled;
+      journal_.Add(row);
+    }
+  } else if (request.kind == "merge") {
+    MergeRow merge = MakeMerge(request);
+    merge.status = "cancelled";
+    merge.reason = "the session had ended when the request was taken";
+    journal_.Add(merge);
+  }
+}
+
 void Engine::AskMerge(Session &session, const RequestRow &request) {
-  MergeRow merge;
-  merge.id = request.id;
-  merge.session_id = session.row.id;
-  merge.strategy = request.strategy;
-  merge.on_drift = request.on_drift;
+  MergeRow merge = MakeMerge(request);
   // The caller checked, but the session may have moved since.
   bool possible = !session.merge && session.row.goal == Goal::kNone &&
                   !IsFinal(session.row.state) && session.row.state != SessionState::kDiscarding &&
@@ -265,8 +292,11 @@ void Engine::DriveResting(Session &session) {
     desk_.MoveTo(session, SessionState::kMerging);
   } else if (has_branch && ExpiryDiffers(session, parts_.clock->UnixTime())) {
     SetExpiry(session);
-  } else if (!session.row.settled) {
-    desk_.Save(session);
+  } else {
+    // What was in trouble in this state is over.
+    session.failures = 0;
+    desk_.ShowTrouble(session, Status());
+    if (!session.row.settled) desk_.Save(session);
   }
 }
 

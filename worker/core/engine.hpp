@@ -24,6 +24,7 @@ class Engine {
     BranchRunner *branches = nullptr;
     Store *store = nullptr;
     KeyRing *keys = nullptr;
+    StatementCheck *statements = nullptr;
     const Clock *clock = nullptr;
     Random *random = nullptr;
     const Settings *settings = nullptr;  // may change between turns; then Reconfigure()
@@ -63,6 +64,7 @@ class Engine {
   void LoadSession(const SessionRow &row);
   void LoadMigration(const MigrationRow &row);
   void Apply(const RequestRow &request, const Intake &intake);
+  void TurnAway(const RequestRow &request, const Intake &intake);
   void AskMerge(Session &session, const RequestRow &request);
   void GiveUp(Session &session, Goal goal);
   void AdmitSessions();

@@ -32,7 +32,7 @@ void MergeFlow::Drive(Session &session) {
 bool MergeFlow::HasTurn(Session &session) {
   Project &project = desk_->ProjectOf(session);
   if (project.merging_session == session.row.id) return true;
-  if (project.merging_session != 0) return false;  // End() resumes the next one
+  if (project.merging_session != 0) return false;  // LeaveMerge() resumes the next one
   Session *first = &session;
   for (const auto &[id, other] : desk_->world().sessions) {
     if (other->row.project_id != project.row.id || !other->merge) continue;
@@ -54,18 +54,8 @@ void MergeFlow::End(Session &session, const std::string &status, const std::stri
   session.merge->status = status;
   session.merge->reason = reason;
   desk_->journal().Add(*session.merge);
-  session.merge.reset();
-  session.merge_phase = MergePhase::kCheck;
-  session.merge_fence.clear();
   if (session.row.goal == Goal::kMerge) session.row.goal = Goal::kNone;
-  Project &project = desk_->ProjectOf(session);
-  if (project.merging_session != session.row.id) return;
-  project.merging_session = 0;
-  for (const auto &[id, other] : desk_->world().sessions) {
-    bool waits = other->row.project_id == project.row.id && other->merge &&
-                 other->row.state == SessionState::kMerging && other->activity == Activity::kNone;
-    if (waits) desk_->Resume(*other);
-  }
+  desk_->LeaveMerge(session);
 }
 
 void MergeFlow::Merged(Session &session) {

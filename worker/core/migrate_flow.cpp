@@ -22,11 +22,22 @@ Status Describe(const MigrationRow &migration) {
                          : error.hint);
 }
 
+ServerError AsServerError(const Status &status) {
+  ServerError error;
+  error.sqlstate = status.sqlstate();
+  error.message = status.message();
+  error.detail = status.detail();
+  error.hint = status.hint();
+  return error;
+}
+
 }  // namespace
 
 void MigrateFlow::Drive(Session &session) {
   if (session.row.goal == Goal::kDiscard || session.row.goal == Goal::kExpire) {
     desk_->MoveTo(session, SessionState::kDiscarding);
+  } else if (!creator_->HaveUris(session)) {
+    return;  // a crash of the server took them
   } else if (session.uncertain) {
     Reconcile(session);
   } else if (session.migrations.empty()) {
@@ -46,10 +57,17 @@ void MigrateFlow::Start(Session &session) {
 }
 
 void MigrateFlow::Run(Session &session) {
+  // Given up while its step was committed: it is driven on, and nothing is sent.
+  if (session.row.goal == Goal::kDiscard || session.row.goal == Goal::kExpire) return;
   Result<std::string> sql = desk_->store().MigrationSql(session.migrations.front().id);
   if (!sql.ok()) {
     session.uncertain = true;
     desk_->TryAgain(session, sql.status());
+    return;
+  }
+  Status allowed = statements_ == nullptr ? Status() : statements_->Check(sql.value());
+  if (!allowed.ok()) {
+    Rejected(session, AsServerError(allowed));
     return;
   }
   BranchTask task;
@@ -71,7 +89,7 @@ void MigrateFlow::OnEvent(Session &session, const BranchEvent &event) {
       Applied(session, "committed");
       return;
     case BranchOutcome::kRejected:
-      Rejected(session, event);
+      Rejected(session, event.server_error);
       return;
     case BranchOutcome::kNotRun:
       RunAgain(session, "not run: " + event.error.message());
@@ -108,13 +126,13 @@ void MigrateFlow::Applied(Session &session, const std::string &outcome) {
   desk_->Save(session);
 }
 
-void MigrateFlow::Rejected(Session &session, const BranchEvent &event) {
+void MigrateFlow::Rejected(Session &session, const ServerError &error) {
   MigrationRow migration = session.migrations.front();
   session.migrations.pop_front();
   migration.status = MigrationStatus::kFailed;
-  migration.error = event.server_error;
+  migration.error = error;
   desk_->journal().Add(migration);
-  desk_->CloseStep(session, false, "SQLSTATE " + event.server_error.sqlstate);
+  desk_->CloseStep(session, false, "SQLSTATE " + error.sqlstate);
   desk_->Fail(session, Describe(migration));
 }
 
@@ -136,6 +154,7 @@ void MigrateFlow::Reconcile(Session &session) {
     } else {
       RunAgain(session, "ended before its commit");
     }
+    desk_->Resume(session);
     return;
   }
   BranchTask task;

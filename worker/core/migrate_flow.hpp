@@ -5,13 +5,16 @@
 // migration is applied, and none is run twice.
 #pragma once
 
-#include "worker/core/desk.hpp"
+#include "worker/core/create_flow.hpp"
+#include "worker/core/statement_check.hpp"
 
 namespace agent_branch {
 
 class MigrateFlow {
  public:
-  explicit MigrateFlow(Desk *desk) : desk_(desk) {}
+  // statements: what a migration may hold; null: anything.
+  MigrateFlow(Desk *desk, CreateFlow *creator, StatementCheck *statements)
+      : desk_(desk), creator_(creator), statements_(statements) {}
 
   // state kMigrating, nothing under way.
   void Drive(Session &session);
@@ -22,12 +25,14 @@ class MigrateFlow {
   void OnEvent(Session &session, const BranchEvent &event);
   void OnReadyToCommit(Session &session, const BranchEvent &event);
   void Applied(Session &session, const std::string &outcome);
-  void Rejected(Session &session, const BranchEvent &event);
+  void Rejected(Session &session, const ServerError &error);
   void RunAgain(Session &session, const std::string &outcome);
   void Reconcile(Session &session);
   void OnFate(Session &session, const BranchEvent &event);
 
   Desk *desk_;
+  CreateFlow *creator_;
+  StatementCheck *statements_;
 };
 
 }  // namespace agent_branch

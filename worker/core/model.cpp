@@ -69,8 +69,9 @@ constexpr std::pair<SessionState, SessionState> kTransitions[] = {
     {S::kMerging, S::kConflict},     {S::kMerging, S::kFailed},
     {S::kMerging, S::kDiscarding},   {S::kConflict, S::kMigrating},
     {S::kConflict, S::kMerging},     {S::kConflict, S::kDiscarding},
-    {S::kFailed, S::kMigrating},     {S::kFailed, S::kDiscarding},
-    {S::kDiscarding, S::kDiscarded}, {S::kDiscarding, S::kExpired},
+    {S::kConflict, S::kFailed},      {S::kFailed, S::kMigrating},
+    {S::kFailed, S::kDiscarding},    {S::kDiscarding, S::kDiscarded},
+    {S::kDiscarding, S::kExpired},
 };
 
 }  // namespace

@@ -17,6 +17,7 @@ constexpr milliseconds kLongest{2'000};
 void Operations::Watch(Project *project, const std::vector<NeonOperation> &operations, Done done) {
   Waiting waiting;
   waiting.done = std::move(done);
+  if (!operations.empty()) waiting.kind = operations.back().action;
   for (const NeonOperation &operation : operations) {
     if (!operation.ended()) {
       waiting.ids.insert(operation.id);
@@ -40,7 +41,7 @@ void Operations::WatchBranch(Project *project, const std::string &branch_id, Don
   waiting.done = std::move(done);
   Add(project, std::move(waiting));
   // What is under way already is not worth a guess: look now.
-  pollers_[project].next = clock_->Now();
+  pollers_[project].waiting.back().next = clock_->Now();
 }
 
 void Operations::Add(Project *project, Waiting waiting) {
@@ -49,32 +50,48 @@ void Operations::Add(Project *project, Waiting waiting) {
     return;
   }
   Poller &poller = pollers_[project];
+  waiting.since = clock_->Now();
+  milliseconds guess = Expected(poller, waiting);
+  waiting.next = waiting.since + (guess.count() > 0 ? guess : kFirstGuess);
   poller.waiting.push_back(std::move(waiting));
   ++project->operations_under_way;
-  Instant now = clock_->Now();
-  poller.since = now;
-  milliseconds guess = poller.expected.count() > 0 ? poller.expected : kFirstGuess;
-  if (poller.waiting.size() == 1 || poller.next > now + guess) poller.next = now + guess;
+}
+
+milliseconds Operations::Expected(const Poller &poller, const Waiting &waiting) const {
+  auto known = poller.expected.find(waiting.kind);
+  return known == poller.expected.end() ? milliseconds(0) : known->second;
+}
+
+std::optional<Instant> Operations::Poller::Next() const {
+  std::optional<Instant> next;
+  if (asking) return next;
+  for (const Waiting &one : waiting) {
+    if (!next || one.next < *next) next = one.next;
+  }
+  return next;
 }
 
 void Operations::Advance() {
   Instant now = clock_->Now();
   for (auto &[project, poller] : pollers_) {
-    if (!poller.waiting.empty() && !poller.asking && poller.next <= now) Ask(project, poller);
+    std::optional<Instant> next = poller.Next();
+    if (next && *next <= now) Ask(project, poller);
   }
 }
 
 std::optional<Instant> Operations::NextDeadline() const {
-  std::optional<Instant> next;
+  std::optional<Instant> earliest;
   for (const auto &[project, poller] : pollers_) {
-    if (poller.waiting.empty() || poller.asking) continue;
-    if (!next || poller.next < *next) next = poller.next;
+    std::optional<Instant> next = poller.Next();
+    if (next && (!earliest || *next < *earliest)) earliest = next;
   }
-  return next;
+  return earliest;
 }
 
 void Operations::Ask(Project *project, Poller &poller) {
   poller.asking = true;
+  for (Waiting &waiting : poller.waiting)
+    waiting.asked = true;
   ApiCall call;
   call.priority = Priority::kPoll;
   call.project = project;
@@ -104,11 +121,12 @@ void Operations::OnList(Project *project, const ApiAnswer &answer) {
   }
   std::set<std::string> missing;
   for (Waiting &waiting : poller.waiting) {
+    if (!waiting.asked) continue;  // the list may be older than what it waits for
     if (!waiting.branch_id.empty() && busy_branches.count(waiting.branch_id) == 0) {
       waiting.branch_id.clear();
     }
     for (const std::string &id : waiting.ids) {
-      if (seen.count(id) == 0) missing.insert(id);
+      if (seen.count(id) == 0 && poller.asked_alone.count(id) == 0) missing.insert(id);
     }
   }
   // Newer operations pushed them off the page, or the list lags behind the answer that named them.
@@ -118,11 +136,13 @@ void Operations::OnList(Project *project, const ApiAnswer &answer) {
 }
 
 void Operations::AskOne(Project *project, const std::string &id) {
+  pollers_[project].asked_alone.insert(id);
   ApiCall call;
   call.priority = Priority::kPoll;
   call.project = project;
   call.request = GetOperationRequest(project->row.neon_id, id);
   call.done = [this, project, id](const ApiAnswer &answer, const StepRow &) {
+    pollers_[project].asked_alone.erase(id);
     NeonOperation operation;
     if (answer.verdict.kind == VerdictKind::kDone) {
       Result<NeonOperation> parsed = ParseOperation(answer.body);
@@ -149,11 +169,16 @@ void Operations::Ended(Project *project, const NeonOperation &operation) {
 }
 
 void Operations::Schedule(Poller &poller) {
-  // A little more at a time while it is about due; when it takes longer than ever, a third more.
-  milliseconds elapsed = clock_->Now() - poller.since;
-  bool about_due = elapsed < poller.expected * 3 / 2;
-  milliseconds interval = about_due ? poller.expected / 10 : elapsed / 3;
-  poller.next = clock_->Now() + std::clamp(interval, kShortest, kLongest);
+  Instant now = clock_->Now();
+  for (Waiting &waiting : poller.waiting) {
+    if (waiting.next > now) continue;
+    // A little more at a time while it is about due; when it takes longer than ever, a third more.
+    milliseconds expected = Expected(poller, waiting);
+    milliseconds elapsed = now - waiting.since;
+    bool about_due = elapsed < expected * 3 / 2;
+    milliseconds interval = about_due ? expected / 10 : elapsed / 3;
+    waiting.next = now + std::clamp(interval, kShortest, kLongest);
+  }
 }
 
 void Operations::Settle(Project *project, Poller &poller) {
@@ -167,9 +192,11 @@ void Operations::Settle(Project *project, Poller &poller) {
     waiting = poller.waiting.erase(waiting);
   }
   if (ended.empty()) return;
-  milliseconds took = clock_->Now() - poller.since;
-  poller.expected = poller.expected.count() == 0 ? took : (poller.expected * 3 + took) / 4;
-  poller.expected = std::clamp(poller.expected, kShortest, kLongest);
+  for (const Waiting &waiting : ended) {
+    milliseconds took = std::clamp(clock_->Now() - waiting.since, kShortest, kLongest);
+    auto [known, added] = poller.expected.try_emplace(waiting.kind, took);
+    if (!added) known->second = (known->second * 3 + took) / 4;
+  }
   for (Waiting &waiting : ended) {
     --project->operations_under_way;
     waiting.done(waiting.failed);

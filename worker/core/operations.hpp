@@ -1,8 +1,8 @@
 // Waiting for operations at Neon: one list call a project, however many wait.
 //
 // A 2xx answer to a change is a receipt, not the end of it: the change is over when every operation
-// of the answer has ended (reference/api, "Operations"). The interval follows what operations of
-// the project took before, so that an answer is neither late nor asked for in vain.
+// of the answer has ended (reference/api, "Operations"). When to look follows what operations
+// of that kind took in the project before, so that an answer is neither late nor asked for in vain.
 #pragma once
 
 #include <functional>
@@ -40,13 +40,18 @@ class Operations {
     std::string branch_id;  // set: all operations of this branch
     std::vector<NeonOperation> failed;
     Done done;
+    std::string kind;  // the last operation's action: what the time it takes goes by
+    Instant since{0};
+    Instant next{0};
+    bool asked = false;  // a list was asked for since
   };
   struct Poller {
     std::vector<Waiting> waiting;
-    Instant since{0};
-    Instant next{0};
-    milliseconds expected{0};  // what the last ones took; 0: not known
+    std::map<std::string, milliseconds> expected;  // by kind
     bool asking = false;
+    std::set<std::string> asked_alone;  // operations that are asked for one by one now
+
+    std::optional<Instant> Next() const;
   };
 
   void Add(Project *project, Waiting waiting);
@@ -55,6 +60,7 @@ class Operations {
   void AskOne(Project *project, const std::string &id);
   void Ended(Project *project, const NeonOperation &operation);
   void Schedule(Poller &poller);
+  milliseconds Expected(const Poller &poller, const Waiting &waiting) const;
   void Settle(Project *project, Poller &poller);
 
   ApiCalls *calls_;

@@ -5,11 +5,7 @@
 namespace agent_branch {
 
 void RemoveFlow::Drive(Session &session) {
-  for (MigrationRow &migration : session.migrations) {
-    migration.status = MigrationStatus::kCancelled;
-    desk_->journal().Add(migration);
-  }
-  session.migrations.clear();
+  CancelMigrations(session);
   // Whatever was open on the branch goes with it, and deleting again does no harm.
   if (session.step) desk_->CloseStep(session, false, "overtaken by the deletion");
   session.uncertain = false;
@@ -22,6 +18,14 @@ void RemoveFlow::Drive(Session &session) {
   } else {
     Delete(session);
   }
+}
+
+void RemoveFlow::CancelMigrations(Session &session) {
+  for (MigrationRow &migration : session.migrations) {
+    migration.status = MigrationStatus::kCancelled;
+    desk_->journal().Add(migration);
+  }
+  session.migrations.clear();
 }
 
 void RemoveFlow::Delete(Session &session) {
@@ -87,6 +91,7 @@ void RemoveFlow::Pin(Session &session) {
 }
 
 void RemoveFlow::Finish(Session &session) {
+  CancelMigrations(session);
   if (!IsFinal(session.row.state)) {
     session.row.state =
         session.row.goal == Goal::kExpire ? SessionState::kExpired : SessionState::kDiscarded;

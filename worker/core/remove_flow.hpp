@@ -15,6 +15,7 @@ class RemoveFlow {
   void Finish(Session &session);
 
  private:
+  void CancelMigrations(Session &session);
   void Delete(Session &session);
   void OnDeleted(Session &session, const ApiAnswer &answer);
   void ConfirmGone(Session &session);

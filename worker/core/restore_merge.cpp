@@ -20,12 +20,23 @@ std::string BackupName(const Project &project, const Session &session) {
 
 std::string Fence(const Session &session, const NeonBranch &parent) {
   if (parent.id != session.row.parent_branch_id) {
-    return "another branch has the parent's name now (" + parent.id + ")";
+    return "Another branch has the parent's name now: " + parent.id;
   }
   if (parent.last_reset_at != session.row.parent_reset_at) {
-    return "the parent was restored at " + parent.last_reset_at + ", after the session began";
+    return "The parent was restored at " + parent.last_reset_at + ", after the session began";
   }
   return {};
+}
+
+// Whether the parent is another one than it was before the merge's restore. Its last_reset_at
+// counts whole seconds; that it hangs under the session's branch tells as well.
+bool IsRestored(const Session &session, const NeonBranch &parent) {
+  return parent.last_reset_at != session.merge->parent_reset_at ||
+         parent.parent_id == session.row.branch_id;
+}
+
+Status BackupNotSeen() {
+  return Status::Error("58000", "the parent's backup is not to be seen yet");
 }
 
 }  // namespace
@@ -36,8 +47,10 @@ void RestoreMerge::Drive(Session &session) {
   } else if (!session.row.operations.empty()) {
     desk_->ResumeOperations(
         session, [this](Session &waited, const auto &failed) { OnOperations(waited, failed); });
-  } else if (session.merge->accepted) {
+  } else if (session.merge_phase == MergePhase::kEnded) {
     FindBackup(session);
+  } else if (session.merge->accepted) {
+    AwaitParent(session);
   } else if (session.merge_phase == MergePhase::kCheck) {
     Check(session);
   } else if (session.row.branch_expires_at != 0 && session.merge_fence.empty()) {
@@ -96,7 +109,7 @@ void RestoreMerge::ClearExpiry(Session &session) {
         if (answer.verdict.kind == VerdictKind::kRefused) {
           merges_->Refuse(asked, answer.verdict.why, {});
         } else if (answer.verdict.kind != VerdictKind::kDone) {
-          desk_->TryAgain(asked, answer.verdict.why);
+          desk_->TryAgainIfBranchExists(asked, answer.verdict.why);
         } else {
           asked.row.branch_expires_at = 0;
           asked.expiry_asked = 0;
@@ -147,7 +160,10 @@ void RestoreMerge::RefuseDrift(Session &session, const std::string &parent_objec
   Result<std::string> base = desk_->store().SnapshotObjects(session.row.base_fingerprint);
   std::vector<ConflictRow> drift;
   if (base.ok()) drift = FindDrift(base.value(), parent_objects, kMaxConflicts);
+  std::string detail = drift.empty() ? "" : DescribeDrift(drift) + ".";
   if (!session.merge_fence.empty()) {
+    if (!detail.empty()) detail += " ";
+    detail += session.merge_fence + ".";
     ConflictRow restored;
     restored.object = "branch " + project.parent;
     restored.change = "restored";
@@ -155,8 +171,6 @@ void RestoreMerge::RefuseDrift(Session &session, const std::string &parent_objec
     restored.parent_hash = session.merge->parent_reset_at;
     drift.insert(drift.begin(), restored);
   }
-  std::string detail = DescribeDrift(drift) + ".";
-  if (!session.merge_fence.empty()) detail += " It is told by this: " + session.merge_fence + ".";
   std::string what = session.row.base_fingerprint == session.merge->parent_fingerprint
                          ? "parent branch \"" + project.parent + "\" was merged into"
                          : "the schema of parent branch \"" + project.parent + "\" changed";
@@ -197,9 +211,7 @@ void RestoreMerge::OnRestored(Session &session, const ApiAnswer &answer) {
   desk_->journal().Add(*session.merge);
   Result<NeonChange> restored = ParseChange(answer.body);
   if (!restored.ok()) {
-    desk_->AwaitBranch(
-        session, session.row.parent_branch_id,
-        [this](Session &waited, const auto &failed) { OnOperations(waited, failed); });
+    desk_->Save(session);
     return;
   }
   // The restored parent hangs under our branch, which therefore cannot be deleted yet.
@@ -210,32 +222,51 @@ void RestoreMerge::OnRestored(Session &session, const ApiAnswer &answer) {
 }
 
 void RestoreMerge::OnOperations(Session &session, const std::vector<NeonOperation> &failed) {
-  if (failed.empty()) return;
+  if (failed.empty()) {
+    session.merge_phase = MergePhase::kEnded;
+    return;
+  }
   std::string why = "Operation " + failed.front().action + " " + failed.front().status;
   if (!failed.front().error.empty()) why += ": " + failed.front().error;
-  OnFailedOperations(session, why + ".");
+  CheckRestored(session, why + ".");
 }
 
-void RestoreMerge::OnFailedOperations(Session &session, const std::string &why) {
-  const Project &project = desk_->ProjectOf(session);
+void RestoreMerge::AwaitParent(Session &session) {
+  // Which operations the restore has is not known: its answer was lost, or a restart came between.
+  desk_->AwaitBranch(session, session.row.parent_branch_id,
+                     [this](Session &waited, const auto &) { CheckRestored(waited, {}); });
+}
+
+void RestoreMerge::CheckRestored(Session &session, const std::string &failure) {
   // What an operation says of itself is not what became of the parent: that is read there.
+  AskParent(session, [this, failure](Session &asked, const ApiAnswer &answer) {
+    Result<NeonBranch> parent = ParseBranch(answer.body);
+    if (answer.verdict.kind != VerdictKind::kDone || !parent.ok()) {
+      merges_->Broken(asked, Status::Error("58000", "Neon could not restore the parent", failure,
+                                           "Look at the parent branch at Neon."));
+      return;
+    }
+    bool ready = parent->current_state == "ready";
+    if (IsRestored(asked, parent.value()) && ready) {
+      asked.row.pinned = parent->parent_id == asked.row.branch_id;
+      asked.merge_phase = MergePhase::kEnded;
+      return;
+    }
+    if (failure.empty() && !ready) {
+      desk_->TryAgain(asked, Status::Error("55000", "the parent is still being restored"));
+      return;
+    }
+    merges_->Broken(asked, Status::Error("58000", "Neon could not restore the parent", failure,
+                                         "The branch is kept; the parent's old state, if it was "
+                                         "replaced, is preserved as \"" +
+                                             asked.merge->backup_name + "\"."));
+  });
+}
+
+void RestoreMerge::AskParent(Session &session, Desk::OnAnswer then) {
+  const Project &project = desk_->ProjectOf(session);
   desk_->Ask(session, Priority::kMerge,
-             GetBranchRequest(project.row.neon_id, session.row.parent_branch_id),
-             [this, why](Session &asked, const ApiAnswer &answer) {
-               Result<NeonBranch> parent = ParseBranch(answer.body);
-               if (answer.verdict.kind != VerdictKind::kDone || !parent.ok()) {
-                 merges_->Broken(asked, Status::Error("58000", "Neon could not restore the parent",
-                                                      why, "Look at the parent branch at Neon."));
-                 return;
-               }
-               bool restored = parent->last_reset_at != asked.merge->parent_reset_at;
-               if (restored && parent->current_state == "ready") return;
-               merges_->Broken(
-                   asked, Status::Error("58000", "Neon could not restore the parent", why,
-                                        "The branch is kept; the parent's old state, if it was "
-                                        "replaced, is preserved as \"" +
-                                            asked.merge->backup_name + "\"."));
-             });
+             GetBranchRequest(project.row.neon_id, session.row.parent_branch_id), std::move(then));
 }
 
 void RestoreMerge::Reconcile(Session &session) {
@@ -243,6 +274,7 @@ void RestoreMerge::Reconcile(Session &session) {
     // Clearing the expiry: doing it again does no harm.
     desk_->CloseStep(session, false, "outcome unknown; it is done again");
     desk_->Save(session);
+    desk_->Resume(session);
     return;
   }
   auto on_found = [this](Session &asked, const Result<std::vector<NeonBranch>> &named) {
@@ -251,21 +283,35 @@ void RestoreMerge::Reconcile(Session &session) {
       return;
     }
     if (named->empty()) {
-      // Should the lost request still arrive, its name makes the next one fail with 409.
-      desk_->CloseStep(asked, false, "no backup of that name exists");
-      asked.merge_phase = MergePhase::kCheck;
-      desk_->Save(asked);
+      ConfirmNotDone(asked);
       return;
     }
     desk_->CloseStep(asked, true, "the backup exists");
+    asked.failures = 0;
     asked.merge->accepted = true;
     desk_->journal().Add(*asked.merge);
     desk_->Save(asked);
-    desk_->AwaitBranch(
-        asked, asked.row.parent_branch_id,
-        [this](Session &waited, const auto &failed) { OnOperations(waited, failed); });
   };
   desk_->FindBranch(session, Priority::kMerge, session.merge->backup_name, std::move(on_found));
+}
+
+void RestoreMerge::ConfirmNotDone(Session &session) {
+  // A new backup is not always listed at once, but the parent itself tells that it was restored.
+  AskParent(session, [this](Session &asked, const ApiAnswer &answer) {
+    Result<NeonBranch> parent = ParseBranch(answer.body);
+    if (answer.verdict.kind != VerdictKind::kDone || !parent.ok()) {
+      desk_->TryAgain(asked, parent.ok() ? answer.verdict.why : parent.status());
+      return;
+    }
+    if (IsRestored(asked, parent.value()) && asked.failures < kBackupTries) {
+      desk_->TryAgain(asked, BackupNotSeen());
+      return;
+    }
+    // Should the lost request still arrive, its name makes the next one fail with 409.
+    desk_->CloseStep(asked, false, "no backup of that name exists");
+    asked.merge_phase = MergePhase::kCheck;
+    desk_->Save(asked);
+  });
 }
 
 void RestoreMerge::FindBackup(Session &session) {
@@ -275,7 +321,7 @@ void RestoreMerge::FindBackup(Session &session) {
       return;
     }
     if (named->empty() && asked.failures < kBackupTries) {
-      desk_->TryAgain(asked, Status::Error("58000", "the parent's backup is not to be seen yet"));
+      desk_->TryAgain(asked, BackupNotSeen());
       return;
     }
     if (!named->empty()) {

@@ -33,8 +33,12 @@ class RestoreMerge : public MergeStrategy {
   void Restore(Session &session);
   void OnRestored(Session &session, const ApiAnswer &answer);
   void OnOperations(Session &session, const std::vector<NeonOperation> &failed);
-  void OnFailedOperations(Session &session, const std::string &why);
+  void AwaitParent(Session &session);
+  // failure: what is known to have failed; empty: nothing.
+  void CheckRestored(Session &session, const std::string &failure);
+  void AskParent(Session &session, Desk::OnAnswer then);
   void Reconcile(Session &session);
+  void ConfirmNotDone(Session &session);
   void FindBackup(Session &session);
 
   Desk *desk_;

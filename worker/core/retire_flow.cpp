@@ -49,15 +49,17 @@ void RetireFlow::Start(Project *project) {
   project->retiring = true;
   auto pass = std::make_shared<Pass>();
   pass->project = project;
-  ListBranches(desk_->calls(), MakeCall(project), {},
-               [this, pass](const Result<std::vector<NeonBranch>> &branches) {
-                 if (!branches.ok()) {
-                   End(pass, true);
-                   return;
-                 }
-                 pass->branches = branches.value();
-                 Next(pass);
-               });
+  BranchListing listing;
+  listing.like = MakeCall(project);
+  listing.then = [this, pass](const Result<std::vector<NeonBranch>> &branches) {
+    if (!branches.ok()) {
+      End(pass, true);
+      return;
+    }
+    pass->branches = branches.value();
+    Next(pass);
+  };
+  ListBranches(desk_->calls(), std::move(listing));
 }
 
 void RetireFlow::Next(const PassPointer &pass) {

@@ -73,17 +73,18 @@ void SweepFlow::NextProject() {
     if (project == nullptr) continue;
     current_->asking = true;
     ExpireQueued(*project);
-    ApiCall like;
-    like.priority = Priority::kCleanup;
-    like.project = project;
-    like.trouble = [this](const Status &why) {
+    BranchListing listing;
+    listing.like.priority = Priority::kCleanup;
+    listing.like.project = project;
+    listing.like.trouble = [this](const Status &why) {
       if (!current_ || why.ok() || current_->row.error == why.message()) return;
       current_->row.error = CleanText(why.message(), 500);
       desk_->journal().Add(current_->row);
     };
-    ListBranches(
-        desk_->calls(), like, {},
-        [this, id](const Result<std::vector<NeonBranch>> &branches) { OnBranches(id, branches); });
+    listing.then = [this, id](const Result<std::vector<NeonBranch>> &branches) {
+      OnBranches(id, branches);
+    };
+    ListBranches(desk_->calls(), std::move(listing));
     return;
   }
   FinishIfDone();

@@ -27,8 +27,9 @@ enum class Activity {
   kPause,       // wake_at
 };
 
-// Where a merge by restore is; begun anew after a crash, unless Neon had accepted the restore.
-enum class MergePhase { kCheck, kCompare, kRestore };
+// Where a merge by restore is; begun anew after a crash, unless Neon had accepted the restore. At
+// kEnded the restore is known to have come to its end.
+enum class MergePhase { kCheck, kCompare, kRestore, kEnded };
 
 struct Session {
   SessionRow row;

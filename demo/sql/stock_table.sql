@@ -1,0 +1,4 @@
+CREATE TABLE stock (
+    article text PRIMARY KEY,
+    pieces integer NOT NULL CHECK (pieces >= 0)
+);

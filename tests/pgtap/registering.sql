@@ -1,0 +1,70 @@
+-- agent_project_register(): what it accepts, refuses and writes.
+BEGIN;
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS pgtap;
+CREATE EXTENSION IF NOT EXISTS agent_branch;
+SELECT plan(48);
+
+SELECT lives_ok($$SELECT agent_project_register('agent-test')$$, 'a project by its id alone');
+SELECT results_eq($$SELECT project, parent, database, role, options, registered_by = current_user::text::regrole FROM agent_projects WHERE project = 'agent-test'$$,
+	$$VALUES ('agent-test', 'development', 'neondb', 'neondb_owner', '{}'::jsonb, true)$$, 'defaults');
+SELECT results_eq($$SELECT r.kind, r.arguments, r.requested_by = current_user::text::regrole FROM agent_branch.request AS r JOIN agent_branch.project AS p ON p.id = r.project_id
+	WHERE p.project = 'agent-test'$$, $$VALUES ('register', '{}'::jsonb, true)$$, 'and a request for the worker');
+SELECT id AS id FROM agent_branch.project WHERE project = 'agent-test' \gset
+SELECT lives_ok($$SELECT agent_project_register('agent-test', 'main', 'app', 'owner', '{"max_parallel": 2}')$$, 'again');
+SELECT results_eq($$SELECT id, parent, database, role, options FROM agent_branch.project WHERE project = 'agent-test'$$,
+	format($$VALUES (%s::bigint, 'main', 'app', 'owner', '{"max_parallel": 2}'::jsonb)$$, :id), 'changes the same row');
+
+-- Nulls, empty and long texts.
+SELECT throws_ok($$SELECT agent_project_register(NULL)$$, '22004', 'argument "project" must not be null', 'project null');
+SELECT throws_ok($$SELECT agent_project_register('p', NULL)$$, '22004', 'argument "parent" must not be null', 'parent null');
+SELECT throws_ok($$SELECT agent_project_register('p', database => NULL)$$, '22004', 'argument "database" must not be null', 'database null');
+SELECT throws_ok($$SELECT agent_project_register('p', role => NULL)$$, '22004', 'argument "role" must not be null', 'role null');
+SELECT throws_ok($$SELECT agent_project_register('p', options => NULL)$$, '22004', 'argument "options" must not be null', 'options null');
+SELECT throws_ok($$SELECT agent_project_register('')$$, '22023', 'project must not be empty', 'project empty');
+SELECT throws_ok($$SELECT agent_project_register('p', '')$$, '22023', 'parent must not be empty', 'parent empty');
+SELECT throws_ok($$SELECT agent_project_register('p', database => '')$$, '22023', 'database must not be empty', 'database empty');
+SELECT throws_ok($$SELECT agent_project_register('p', role => '')$$, '22023', 'role must not be empty', 'role empty');
+SELECT throws_ok($$SELECT agent_project_register(repeat('x', 257))$$, '42622', 'project is too long', 'project too long');
+SELECT throws_ok($$SELECT agent_project_register(E'a\nb')$$, '42602', 'project must not contain control characters', 'a line break');
+
+-- Options that are taken.
+SELECT lives_ok($$SELECT agent_project_register('agent-test', options => '{"max_parallel": 4, "ttl": "24 h", "min_cu": 0.25,
+	"max_cu": 56, "merge_strategy": "auto", "on_drift": "fail", "undo_window": "0", "max_pinned": 0,
+	"statement_timeout": "10 min", "lock_timeout": "500 ms"}')$$, 'every option');
+SELECT lives_ok($$SELECT agent_project_register('agent-test', options => '{"ttl": "30 days"}')$$, 'the longest ttl');
+SELECT lives_ok($$SELECT agent_project_register('agent-test', options => '{"merge_strategy": "restore"}')$$, 'restore');
+
+-- Options that are not.
+SELECT throws_ok($$SELECT agent_project_register('p', options => '[]')$$, '42804', 'options must be a JSON object', 'an array');
+SELECT throws_ok($$SELECT agent_project_register('p', options => 'null')$$, '42804', 'options must be a JSON object', 'a JSON null');
+SELECT throws_ok($$SELECT agent_project_register('p', options => '{"speed": 1}')$$, '22023', 'unknown option "speed"', 'unknown');
+SELECT throws_ok($$SELECT agent_project_register('p', options => '{"max_parallel": "4"}')$$, '42804', 'option "max_parallel" must be an integer', 'string for integer');
+SELECT throws_ok($$SELECT agent_project_register('p', options => '{"max_parallel": 1.5}')$$, '42804', 'option "max_parallel" must be an integer', 'fraction for integer');
+SELECT throws_ok($$SELECT agent_project_register('p', options => '{"max_parallel": 0}')$$, '22023', 'option "max_parallel" must be from 1 to 1000', 'none in parallel');
+SELECT throws_ok($$SELECT agent_project_register('p', options => '{"max_parallel": 1001}')$$, '22023', 'option "max_parallel" must be from 1 to 1000', 'too many in parallel');
+SELECT throws_ok($$SELECT agent_project_register('p', options => '{"max_pinned": -1}')$$, '22023', 'option "max_pinned" must be from 0 to 1000000', 'negative');
+SELECT throws_ok($$SELECT agent_project_register('p', options => '{"min_cu": "1"}')$$, '42804', 'option "min_cu" must be a number', 'string for number');
+SELECT throws_ok($$SELECT agent_project_register('p', options => '{"min_cu": 0.1}')$$, '22023', 'option "min_cu" must be from 0.25 to 56', 'too small');
+SELECT throws_ok($$SELECT agent_project_register('p', options => '{"max_cu": 57}')$$, '22023', 'option "max_cu" must be from 0.25 to 56', 'too large');
+SELECT throws_ok($$SELECT agent_project_register('p', options => '{"min_cu": 4, "max_cu": 2}')$$, '22023', 'option "min_cu" must not exceed "max_cu"', 'upside down');
+SELECT throws_ok($$SELECT agent_project_register('p', options => '{"min_cu": 2}')$$, '22023', 'option "min_cu" must not exceed "max_cu"', 'more than the default max_cu');
+SELECT throws_ok($$SELECT agent_project_register('p', options => '{"ttl": 24}')$$, '42804', 'option "ttl" must be a string', 'number for interval');
+SELECT throws_ok($$SELECT agent_project_register('p', options => '{"ttl": "soon"}')$$, '22023', 'option "ttl" must be an interval', 'no interval');
+SELECT throws_ok($$SELECT agent_project_register('p', options => '{"ttl": "0"}')$$, '22023', 'option "ttl" must be greater than zero', 'ttl zero');
+SELECT throws_ok($$SELECT agent_project_register('p', options => '{"ttl": "30 days 1 s"}')$$, '22023', 'option "ttl" must not exceed 30 days', 'ttl too long');
+SELECT throws_ok($$SELECT agent_project_register('p', options => '{"undo_window": "-1 s"}')$$, '22023', 'option "undo_window" must not be negative', 'undo_window negative');
+SELECT throws_ok($$SELECT agent_project_register('p', options => '{"lock_timeout": "0"}')$$, '22023', 'option "lock_timeout" must be greater than zero', 'lock_timeout zero');
+SELECT throws_ok($$SELECT agent_project_register('p', options => '{"statement_timeout": "-1 s"}')$$, '22023', 'option "statement_timeout" must be greater than zero', 'statement_timeout negative');
+SELECT throws_ok($$SELECT agent_project_register('p', options => '{"merge_strategy": "replay"}')$$, '0A000', 'merge strategy "replay" is not supported yet', 'replay');
+SELECT throws_ok($$SELECT agent_project_register('p', options => '{"merge_strategy": "magic"}')$$, '22023', 'unknown merge strategy "magic"', 'unknown strategy');
+SELECT throws_ok($$SELECT agent_project_register('p', options => '{"on_drift": "rebase"}')$$, '0A000', 'on_drift "rebase" is not supported yet', 'rebase');
+SELECT throws_ok($$SELECT agent_project_register('p', options => '{"on_drift": "ignore"}')$$, '22023', 'unknown value of on_drift "ignore"', 'unknown on_drift');
+SELECT throws_ok($$SELECT agent_project_register('p', options => '{"fixer": {}}')$$, '0A000', 'option "fixer" is not supported yet', 'fixer');
+SELECT throws_ok($$SELECT agent_project_register('p', options => '{"gates": []}')$$, '0A000', 'option "gates" is not supported yet', 'gates');
+SELECT throws_ok($$SELECT agent_project_register('p', options => '{"api_key_file": "../key"}')$$, '22023', 'invalid value of option "api_key_file"', 'a path out of the directory');
+SELECT throws_ok($$SELECT agent_project_register('p', options => '{"api_key_file": ".key"}')$$, '22023', 'invalid value of option "api_key_file"', 'a hidden file');
+SELECT is_empty($$SELECT FROM agent_branch.project WHERE project = 'p'$$, 'what was refused left nothing');
+
+SELECT * FROM finish();
+ROLLBACK;

@@ -1,0 +1,28 @@
+-- agent_run() and agent_reap(), as far as they can be seen in one transaction.
+BEGIN;
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS pgtap;
+CREATE EXTENSION IF NOT EXISTS agent_branch;
+SELECT plan(8);
+
+SELECT throws_ok($$CALL agent_run('s', '{}', NULL)$$, '2D000', 'agent_run() cannot be called in a transaction block', 'agent_run() commits as it goes');
+
+SELECT agent_reap() AS sweep \gset
+SELECT results_eq($$SELECT r.kind, r.subject_id, w.dry_run, w.started_at FROM agent_branch.request AS r JOIN agent_branch.sweep AS w ON w.id = r.subject_id$$,
+	format($$VALUES ('reap', %s::bigint, false, NULL::timestamptz)$$, :sweep), 'agent_reap() asks for a sweep');
+SELECT is(agent_reap(true), :sweep + 1::bigint, 'returns its id');
+SELECT is((SELECT dry_run FROM agent_branch.sweep ORDER BY id DESC LIMIT 1), true, 'and a dry run is one');
+SELECT throws_ok($$SELECT agent_reap(NULL)$$, '22004', 'argument "dry_run" must not be null', 'null');
+SELECT is_empty('SELECT FROM agent_branches', 'a sweep that was not done shows nothing');
+
+-- The view shows the last one that ended.
+SELECT agent_project_register('agent-test');
+UPDATE agent_branch.sweep SET started_at = now(), finished_at = now() WHERE id = :sweep;
+INSERT INTO agent_branch.sweep_branch (sweep_id, project_id, branch_id, name, class, action, created_at)
+	SELECT :sweep, id, 'br-1', 'stray', 'orphan', 'delete', now() - interval '2 days' FROM agent_branch.project WHERE project = 'agent-test';
+SELECT results_eq('SELECT sweep, project, branch_id, class, action, age FROM agent_branches',
+	format($$VALUES (%s::bigint, 'agent-test', 'br-1', 'orphan', 'delete', interval '2 days')$$, :sweep), 'what it saw and did');
+SELECT lives_ok('SELECT * FROM agent_worker', 'agent_worker can be read whether or not a worker runs');
+
+SELECT * FROM finish();
+ROLLBACK;

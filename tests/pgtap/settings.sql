@@ -1,0 +1,33 @@
+-- Settings: their defaults, who may see them, what they refuse.
+BEGIN;
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS pgtap;
+CREATE EXTENSION IF NOT EXISTS agent_branch;
+SELECT plan(7);
+
+SELECT results_eq($$SELECT name COLLATE "C", boot_val, coalesce(unit, ''), context FROM pg_settings WHERE name LIKE 'agent\_branch.%' ORDER BY 1$$, $$VALUES
+	('agent_branch.active_compute_limit' COLLATE "C", '20', '', 'sighup'),
+	('agent_branch.api_key_directory', '', '', 'sighup'),
+	('agent_branch.api_key_file', '', '', 'sighup'),
+	('agent_branch.api_url', 'https://console.neon.tech/api/v2', '', 'sighup'),
+	('agent_branch.branch_prefix', 'branch-for-revision-', '', 'sighup'),
+	('agent_branch.database_workers', '8', '', 'postmaster'),
+	('agent_branch.max_age', '86400', 's', 'sighup'),
+	('agent_branch.rate_limit_burst', '40', '', 'sighup'),
+	('agent_branch.rate_limit_per_minute', '700', '', 'sighup'),
+	('agent_branch.reap_interval', '21600', 's', 'sighup')$$, 'names, defaults, units, contexts');
+
+-- None can be set by a user, and none by a database or a role, where everybody could read it.
+SELECT throws_ok($$SET agent_branch.api_url = 'https://evil.example'$$, '55P02', 'parameter "agent_branch.api_url" cannot be changed now', 'not by SET');
+SELECT throws_ok(format('ALTER DATABASE %I SET agent_branch.api_url = %L', current_database(), 'https://evil.example'), '55P02',
+	'parameter "agent_branch.api_url" cannot be changed now', 'not by ALTER DATABASE');
+SELECT throws_ok($$SET agent_branch.nonsense = 1$$, '42602', 'invalid configuration parameter name "agent_branch.nonsense"', 'the prefix is reserved');
+CREATE ROLE agent_test_nobody;
+SET ROLE agent_test_nobody;
+SELECT throws_ok($$SHOW agent_branch.api_url$$, '42501', 'must be superuser or have privileges of pg_read_all_settings to examine "agent_branch.api_url"', 'the URL is hidden');
+SELECT throws_ok($$SHOW agent_branch.api_key_file$$, '42501', 'must be superuser or have privileges of pg_read_all_settings to examine "agent_branch.api_key_file"', 'the key''s file is hidden');
+SELECT throws_ok($$SHOW agent_branch.api_key_directory$$, '42501', 'must be superuser or have privileges of pg_read_all_settings to examine "agent_branch.api_key_directory"', 'the keys'' directory is hidden');
+RESET ROLE;
+
+SELECT * FROM finish();
+ROLLBACK;

@@ -1,0 +1,108 @@
+"""Fixtures of the system tests.
+
+`memory`: engine memory, an emulator for each test; every branch and the parent are one database,
+the fixed one, so migrations change rows or what differs does is drift. `postgres`, in both
+topologies: real branches; the emulator is shared by a module.
+"""
+import pytest
+
+from cluster import Cluster
+from emulator import Emulator
+from system import System, point_at, settings_for, unique
+
+FIXED = "fixed"
+
+
+@pytest.fixture(scope="session")
+def control():
+    """The cluster of most tests' control databases, and of the fixed database."""
+    with Cluster({"shared_preload_libraries": "agent_branch", "max_worker_processes": 12,
+                  "agent_branch.reap_interval": 0}, name="control") as cluster:
+        cluster.psql(f"CREATE DATABASE {FIXED}")
+        yield cluster
+
+
+@pytest.fixture
+def fixed_uri(control):
+    return control.uri(FIXED)
+
+
+@pytest.fixture
+def memory_emulator(control):
+    """Makes emulators with engine memory, which end with the test."""
+    made = []
+
+    def make(**options):
+        options = {"durations": "zero", "max_branches": 1000, "rate_per_minute": 0,
+                   "fixed_uri": control.uri(FIXED), **options}
+        options["arguments"] = ("--max-root-branches", "1000", *options.get("arguments", ()))
+        made.append(Emulator(engine="memory", **options))
+        return made[-1]
+
+    yield make
+    for emulator in made:
+        emulator.close()
+
+
+@pytest.fixture
+def memory_system(control, memory_emulator):
+    """Makes the system of a test: an emulator with these options, a database, a worker."""
+    made = []
+
+    def make(settings=None, register=True, **options):
+        emulator = memory_emulator(**options)
+        point_at(control, emulator, **(settings or {}))
+        system = System(control, emulator, unique("memory"))
+        made.append((system, settings or {}))
+        if register:
+            system.register()
+        return system
+
+    yield make
+    for system, settings in made:
+        system.close()
+        for name in settings:
+            control.settings.pop(name)
+    if any(settings for _, settings in made):
+        control.settings.setdefault("agent_branch.reap_interval", 0)
+        control.reload()
+
+
+@pytest.fixture
+def memory(memory_system):
+    return memory_system()
+
+
+@pytest.fixture(scope="module", params=["lineage", "flat"])
+def real_emulator(request):
+    with Emulator(engine="postgres", topology=request.param, max_branches=1000,
+                  rate_per_minute=0, durations="zero",
+                  arguments=("--max-root-branches", "1000", "--suspend-after", "5")) as emulator:
+        emulator.topology = request.param
+        yield emulator
+
+
+@pytest.fixture
+def real(control, real_emulator):
+    """A system whose branches are clusters."""
+    real_emulator.clear_faults()
+    point_at(control, real_emulator)
+    with System(control, real_emulator, unique("real")) as system:
+        system.register()
+        yield system
+
+
+@pytest.fixture
+def own_cluster(memory_emulator):
+    """Makes a system with a cluster of its own, for tests that break it."""
+    made = []
+
+    def make(settings=None, start=True, **options):
+        emulator = memory_emulator(**options)
+        cluster = Cluster(settings_for(emulator, **(settings or {})), name="own", start=start)
+        made.append(cluster)
+        return System(cluster, emulator, extension=start)
+
+    yield make
+    for cluster in made:
+        cluster.close()

@@ -1,0 +1,70 @@
+"""A worker that has nothing to do does nothing."""
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+
+from host import wait_until
+
+
+def may_attach(pid):
+    """Whether strace is there and allowed to look at that process."""
+    if shutil.which("strace") is None:
+        return False
+    probe = subprocess.run(["timeout", "-s", "INT", "1", "strace", "-qq", "-p", str(pid)],
+                           capture_output=True, text=True, check=False)
+    return "not permitted" not in probe.stderr and "attach:" not in probe.stderr
+
+
+def system_calls(pid, seconds, path):
+    """What the process called in that time, without the call that it was found in."""
+    tracer = subprocess.Popen(["strace", "-f", "-p", str(pid), "-o", path],
+                              stderr=subprocess.PIPE, text=True)
+    try:
+        line = tracer.stderr.readline()
+        assert "attached" in line, line
+        time.sleep(seconds)  # the length of the look, not a wait for something
+    finally:
+        tracer.send_signal(signal.SIGINT)
+        tracer.wait(10)
+        tracer.stderr.close()
+    with open(path, encoding="utf-8") as file:
+        lines = [line.rstrip() for line in file if line.strip()]
+    return [line for line in lines
+            if "<detached" not in line and "restart_syscall" not in line]
+
+
+def test_an_idle_worker_makes_no_system_call(memory_system, control, tmp_path):
+    memory = memory_system({"agent_branch.reap_interval": "6h"})
+    memory.ready("s")
+    pid = memory.worker_runs()
+    memory.connection.close()
+    if not may_attach(pid):
+        pytest.skip("strace may not attach to the worker")
+    seconds = float(os.environ.get("AGENT_BRANCH_IDLE_SECONDS", "10"))
+    launcher = control.psql(
+        "SELECT pid FROM pg_stat_activity WHERE backend_type = 'agent_branch launcher'")
+    # What ended before keeps connections for a while; their end is not what is looked at here.
+    wait_until(lambda: not system_calls(pid, 2, str(tmp_path / "calls")), 90, "the worker to rest")
+    assert not system_calls(pid, seconds, str(tmp_path / "calls"))
+    assert not system_calls(launcher, min(seconds, 3), str(tmp_path / "launcher"))
+    memory.discard("s")
+
+
+def test_an_idle_worker_runs_no_query(memory, control):
+    memory.ready("s")
+    worker = memory.worker_runs()
+    memory.connection.close()
+    look = (f"SELECT state, state_change, xact_start FROM pg_stat_activity WHERE pid = {worker}")
+    wait_until(lambda: control.psql(look).startswith("idle|"), 10, "the worker to be idle")
+    # Longer than anything that is ever polled for.
+    before = wait_until(lambda: [control.psql(look)], 5)
+    time.sleep(3)  # the length of the look
+    assert [control.psql(look)] == before
+    transactions = f"SELECT xact_commit FROM pg_stat_database WHERE datname = '{memory.database}'"
+    count = control.psql(transactions)
+    time.sleep(2)
+    assert control.psql(transactions) == count

@@ -1,0 +1,124 @@
+"""The key, passwords and URIs stay where they belong, and sessions are their owner's."""
+import re
+
+import psycopg2
+import pytest
+
+from host import wait_until
+from system import unique
+
+
+def columns_of_all_tables(system):
+    return system.rows(
+        "SELECT format('%I.%I', table_schema, table_name) AS table FROM information_schema.tables "
+        "WHERE table_schema NOT IN ('information_schema') AND table_type = 'BASE TABLE' "
+        "ORDER BY 1")
+
+
+def test_nothing_secret_is_written_anywhere(own_cluster):
+    system = own_cluster({"log_statement": "all", "log_min_messages": "debug5",
+                          "log_min_error_statement": "debug5", "log_duration": "on",
+                          "log_min_duration_statement": "0",
+                          "log_parameter_max_length": "-1", "log_error_verbosity": "verbose",
+                          "track_activity_query_size": "64kB"},
+                         fixed_uri=None, api_key="very-secret-key")
+    system.register()
+    # With engine memory's own addresses, which nobody answers at: the URI is known meanwhile.
+    system.create("s")
+    uri = wait_until(lambda: system.rows("SELECT uri FROM agent_branch.credential"), 20, "a URI")
+    password = re.search(r"//[^:]+:([^@]+)@", uri[0]["uri"])[1]
+    secrets = {"very-secret-key", password}
+    wait_until(lambda: system.session("s")["error"], 20, "an error")
+    system.emulator.config(api_key="another")
+    system.rows("SELECT agent_discard('s')")
+    wait_until(lambda: "does not accept" in (system.session("s")["error"] or ""), 20, "an error")
+    activity = str(system.rows("SELECT * FROM pg_stat_activity"))
+    tables = {row["table"]: str(system.rows(f"SELECT * FROM {row['table']}"))
+              for row in columns_of_all_tables(system)}
+    credentials = tables.pop("agent_branch.credential")
+    assert password in credentials and "very-secret-key" not in credentials
+    views = {view: str(system.rows(f"SELECT * FROM {view}")) for view in (
+        "agent_sessions", "agent_events", "agent_worker", "agent_projects", "agent_merges",
+        "agent_migrations", "agent_branches", "agent_conflicts")}
+    log = system.cluster.log()
+    for secret in secrets:
+        assert secret not in log, [line for line in log.splitlines() if secret in line][:3]
+        assert secret not in activity
+        assert not [table for table, text in {**tables, **views}.items() if secret in text]
+
+
+def test_a_password_that_the_branch_refuses_is_in_no_error(memory_system, control):
+    memory = memory_system(fixed_uri=f"postgresql://postgres:hidden-password@127.0.0.1:"
+                                     f"{control.port}/does_not_exist")
+    memory.create("s")
+    row = memory.error_with("s", "does_not_exist")
+    assert "hidden-password" not in str(row)
+    assert "hidden-password" not in control.log()
+
+
+@pytest.fixture
+def roles(memory, control):
+    names = {level: unique(level) for level in ("owner", "other", "monitor", "admin", "stranger")}
+    for name in names.values():
+        control.psql(f"CREATE ROLE {name} LOGIN")
+    for level, granted in (("owner", "user"), ("other", "user"), ("monitor", "monitor"),
+                           ("admin", "admin")):
+        memory.rows(f"SELECT agent_branch_grant('{names[level]}', %s)", granted)
+    yield names
+    memory.close()
+    for name in names.values():
+        control.psql(f"DROP ROLE {name}")
+
+
+def asks(memory, role, sql):
+    connection = memory.cluster.connect(memory.database, user=role)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(sql)
+            return cursor.fetchall()
+    except psycopg2.Error as error:
+        return error.pgcode
+    finally:
+        connection.close()
+
+
+def test_sessions_belong_to_the_role_that_made_them(memory, roles):
+    assert asks(memory, roles["owner"], "SELECT agent_branch_create('s')") == \
+        [("branch-for-revision-s",)]
+    memory.settle("s", "ready")
+    uri = "SELECT agent_connection_uri('s')"
+    assert asks(memory, roles["owner"], uri)[0][0].startswith("postgresql://")
+    names = "SELECT session FROM agent_sessions"
+    assert asks(memory, roles["owner"], names) == [("s",)]
+    assert asks(memory, roles["other"], names) == []
+    assert asks(memory, roles["monitor"], names) == [("s",)]
+    assert asks(memory, roles["admin"], names) == [("s",)]
+    assert asks(memory, roles["stranger"], names) == "42501"
+    for view in ("agent_events", "agent_migrations", "agent_merges", "agent_conflicts"):
+        assert asks(memory, roles["other"], f"SELECT * FROM {view}") == []
+    for call in ("agent_connection_uri('s')", "agent_wait('s')", "agent_merge('s')",
+                 "agent_discard('s')", "agent_migrate('s', 'SELECT 1')",
+                 "agent_extend('s', '1 day')"):
+        assert asks(memory, roles["other"], f"SELECT {call}") == "42704", call
+        assert asks(memory, roles["monitor"], f"SELECT {call}") == "42501", call
+        assert asks(memory, roles["stranger"], f"SELECT {call}") == "42501", call
+    assert asks(memory, roles["admin"], uri) == "42704"  # never another's credentials
+    for table in ("credential", "session", "request", "step"):
+        assert asks(memory, roles["admin"], f"SELECT * FROM agent_branch.{table}") == "42501"
+    assert asks(memory, roles["admin"], "SELECT agent_discard('s')") == [("",)]
+    memory.settle("s", "discarded")
+
+
+def test_settings_that_name_files_and_hosts_are_the_superusers(memory, roles):
+    for setting in ("api_url", "api_key_file", "api_key_directory"):
+        assert asks(memory, roles["admin"], f"SHOW agent_branch.{setting}") == "42501"
+        assert asks(memory, roles["admin"], f"SET agent_branch.{setting} = 'x'") in \
+            ("42501", "55P02")
+
+
+def test_the_credential_table_is_not_in_the_wal(memory):
+    memory.ready("s")
+    assert memory.one("SELECT relpersistence FROM pg_class "
+                      "WHERE oid = 'agent_branch.credential'::regclass") == "u"
+    memory.discard("s")
+    assert not memory.rows("SELECT FROM agent_branch.credential WHERE session_id IS NOT NULL")

@@ -1,0 +1,122 @@
+#include "tests/unit/core/fake_branches.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+namespace agent_branch {
+namespace {
+
+// The branch that a URI leads to: "…@ep-<id>.test/…".
+std::string BranchOf(const Secret &uri) {
+  std::string text(uri.Reveal());
+  size_t begin = text.find("@ep-") + 4;
+  EXPECT_NE(text.find("@ep-"), std::string::npos) << "a task without a URI";
+  EXPECT_EQ(text.find("-pooler"), std::string::npos) << "a task over the pooler";
+  return text.substr(begin, text.find('.', begin) - begin);
+}
+
+}  // namespace
+
+void FakeBranches::Finish(uint64_t id, BranchOutcome outcome) {
+  BranchEvent event;
+  event.id = id;
+  event.outcome = outcome;
+  if (outcome != BranchOutcome::kDone) event.error = Status::Error("08006", "no connection");
+  events_.push_back(event);
+}
+
+void FakeBranches::Describe(const FakeBranch &branch, BranchEvent *event) const {
+  for (const std::string &applied : branch.data) {
+    event->fingerprint += applied + ";";
+    event->objects += (event->objects.empty() ? "" : ",");
+    event->objects += "\"" + applied + "\":\"hash of it\"";
+  }
+  event->fingerprint += "end";
+  event->objects = "{" + event->objects + "}";
+}
+
+void FakeBranches::Start(BranchTask task) {
+  started.push_back(task);
+  std::string branch_id = BranchOf(task.uri);
+  auto branch = neon_->branches.find(branch_id);
+  if (!next_outcomes.empty()) {
+    Finish(task.id, next_outcomes.front());
+    next_outcomes.pop_front();
+    return;
+  }
+  if (branch == neon_->branches.end()) {
+    Finish(task.id, BranchOutcome::kNotRun);
+    return;
+  }
+  BranchEvent event;
+  event.id = task.id;
+  event.outcome = BranchOutcome::kDone;
+  if (task.kind == BranchTaskKind::kFingerprint) {
+    Describe(branch->second, &event);
+  } else if (task.kind == BranchTaskKind::kTransactionStatus) {
+    auto fate = fates.find(task.transaction_id);
+    event.fate = fate == fates.end() ? TransactionFate::kTooOld : fate->second;
+    if (!next_fates.empty()) {
+      event.fate = next_fates.front();
+      next_fates.pop_front();
+    }
+  } else if (task.sql.rfind("FAIL", 0) == 0) {
+    event.outcome = BranchOutcome::kRejected;
+    event.error = Status::Error("42P01", "relation does not exist");
+    event.server_error.sqlstate = "42P01";
+    event.server_error.message = "relation \"orders\" does not exist";
+    event.server_error.line = 2;
+    event.server_error.column = 7;
+  } else {
+    Open open{branch_id, task.sql, std::to_string(next_transaction_++)};
+    if (task.sql.rfind("READ", 0) == 0) open.transaction_id.clear();
+    fates[open.transaction_id] = TransactionFate::kInProgress;
+    open_[task.id] = open;
+    if (hold_migrations) return;
+    event.kind = BranchEvent::Kind::kReadyToCommit;
+    event.transaction_id = open.transaction_id;
+  }
+  events_.push_back(event);
+}
+
+void FakeBranches::Commit(uint64_t id) {
+  auto found = open_.find(id);
+  if (found == open_.end()) return;
+  Open open = found->second;
+  open_.erase(found);
+  bool done = lose_commits == 0;
+  auto branch = neon_->branches.find(open.branch_id);
+  if (done && branch != neon_->branches.end() && !open.transaction_id.empty())
+    branch->second.data.push_back(open.sql);
+  fates[open.transaction_id] = done ? TransactionFate::kCommitted : TransactionFate::kAborted;
+  if (lose_commits > 0) {
+    --lose_commits;
+    Finish(id, BranchOutcome::kCommitUnknown);
+  } else if (lose_commit_answers > 0) {
+    --lose_commit_answers;
+    Finish(id, BranchOutcome::kCommitUnknown);
+  } else {
+    Finish(id, BranchOutcome::kDone);
+  }
+}
+
+void FakeBranches::Cancel(uint64_t id) {
+  auto found = open_.find(id);
+  if (found != open_.end()) {
+    fates[found->second.transaction_id] = TransactionFate::kAborted;
+    open_.erase(found);
+  }
+  events_.erase(std::remove_if(events_.begin(), events_.end(),
+                               [id](const BranchEvent &event) { return event.id == id; }),
+                events_.end());
+}
+
+void FakeBranches::HangUp() {
+  for (const auto &[id, open] : open_)
+    fates[open.transaction_id] = TransactionFate::kAborted;
+  open_.clear();
+  events_.clear();
+}
+
+}  // namespace agent_branch

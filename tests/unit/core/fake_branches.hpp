@@ -1,0 +1,56 @@
+// A branch runner whose databases are FakeNeon's: a migration is applied by adding its text to the
+// branch's data, and a schema's fingerprint is that data.
+//
+// A text that begins with "FAIL" is rejected; one that begins with "READ" writes nothing.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "tests/unit/core/fake_neon.hpp"
+#include "worker/core/branch_task.hpp"
+
+namespace agent_branch {
+
+class FakeBranches : public BranchRunner {
+ public:
+  explicit FakeBranches(FakeNeon *neon) : neon_(neon) {}
+
+  void Start(BranchTask task) override;
+  void Commit(uint64_t id) override;
+  void Cancel(uint64_t id) override;
+  void Close(const std::string &connection_key) override { closed.push_back(connection_key); }
+
+  std::vector<BranchEvent> TakeEvents() { return std::exchange(events_, {}); }
+  bool idle() const { return events_.empty(); }
+  // The client is gone: what is not committed is rolled back.
+  void HangUp();
+
+  std::vector<BranchTask> started;
+  std::vector<std::string> closed;
+  std::deque<BranchOutcome> next_outcomes;  // of the next tasks, instead of what they would come to
+  int lose_commit_answers = 0;              // the next so many commits are done, and not answered
+  int lose_commits = 0;                     // the next so many are neither done nor answered
+  bool hold_migrations = false;             // they run, and do not come to their end
+  std::map<std::string, TransactionFate> fates;  // by transaction id
+  std::deque<TransactionFate> next_fates;        // what is told before the truth
+
+ private:
+  struct Open {
+    std::string branch_id;
+    std::string sql;
+    std::string transaction_id;
+  };
+  void Finish(uint64_t id, BranchOutcome outcome);
+  void Describe(const FakeBranch &branch, BranchEvent *event) const;
+
+  FakeNeon *neon_;
+  std::map<uint64_t, Open> open_;
+  std::vector<BranchEvent> events_;
+  int next_transaction_ = 700;
+};
+
+}  // namespace agent_branch

@@ -1,0 +1,230 @@
+#include "tests/unit/core/fake_store.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+namespace agent_branch {
+
+FakeStore::FakeStore() {
+  ProjectRow project;
+  project.id = 1;
+  project.neon_id = "p1";
+  project.parent = "dev";
+  project.database = "shop";
+  project.role = "owner";
+  projects[1] = project;
+}
+
+Result<StoreSnapshot> FakeStore::Load() {
+  StoreSnapshot snapshot;
+  snapshot.installation_id = "installation-1";
+  for (const auto &[id, row] : projects)
+    snapshot.projects.push_back(row);
+  for (const auto &[id, row] : sessions) {
+    if (!row.finished) snapshot.sessions.push_back(row);
+  }
+  for (const auto &[id, row] : migrations) {
+    bool open = row.status == MigrationStatus::kQueued || row.status == MigrationStatus::kRunning;
+    if (open) snapshot.migrations.push_back(row);
+  }
+  for (const auto &[id, row] : merges) {
+    if (row.status == "queued" || row.status == "running") snapshot.merges.push_back(row);
+  }
+  for (const auto &[id, row] : steps) {
+    snapshot.last_step_id = id;
+    if (row.status == "intended") snapshot.steps.push_back(row);
+  }
+  for (const auto &[id, row] : kept) {
+    if (!row.deleted) snapshot.kept.push_back(row);
+  }
+  for (const auto &[id, row] : sweeps) {
+    bool asked = std::any_of(requests.begin(), requests.end(), [id = id](const auto &request) {
+      return request.kind == "reap" && request.subject_id == id;
+    });
+    if (!row.finished && !asked) snapshot.sweeps.push_back(row);
+  }
+  snapshot.credentials = credentials;
+  return snapshot;
+}
+
+Result<Intake> FakeStore::ReadRequests() {
+  Intake intake;
+  intake.requests = requests;
+  for (const RequestRow &request : requests) {
+    if (request.kind == "create") {
+      intake.projects.push_back(projects.at(sessions.at(request.session_id).project_id));
+      intake.sessions.push_back(sessions.at(request.session_id));
+    }
+    if (request.kind == "migrate") intake.migrations.push_back(migrations.at(request.subject_id));
+    if (request.kind == "reap") intake.sweeps.push_back(sweeps.at(request.subject_id));
+  }
+  return intake;
+}
+
+Result<std::string> FakeStore::MigrationSql(int64_t migration_id) {
+  if (!failure.ok()) return failure;
+  return sql.at(migration_id);
+}
+
+Result<std::string> FakeStore::SnapshotObjects(const std::string &fingerprint) {
+  if (!failure.ok()) return failure;
+  auto found = snapshots.find(fingerprint);
+  return found == snapshots.end() ? "{}" : found->second;
+}
+
+Result<int64_t> FakeStore::CreateSweep() {
+  int64_t id = NextId();
+  sweeps[id].id = id;
+  return id;
+}
+
+struct FakeStore::Writer {
+  FakeStore &store;
+
+  void operator()(const SessionRow &row) const {
+    SessionRow &before = store.sessions.at(row.id);
+    EXPECT_FALSE(before.finished) << "session " << row.id << " was finished";
+    if (before.state != row.state) {
+      EXPECT_TRUE(MayFollow(before.state, row.state))
+          << "from " << StateName(before.state) << " to " << StateName(row.state);
+      store.states_[row.id].push_back(row.state);
+    }
+    before = row;
+  }
+  void operator()(const MigrationRow &row) const { store.migrations.at(row.id) = row; }
+  void operator()(const MergeRow &row) const { store.merges[row.id] = row; }
+  void operator()(const ConflictRow &row) const { store.conflicts.push_back(row); }
+  void operator()(const StepRow &row) const {
+    auto [found, added] = store.steps.try_emplace(row.id, row);
+    if (added) {
+      EXPECT_EQ(row.status, "intended");
+      return;
+    }
+    EXPECT_EQ(found->second.status, "intended") << "step " << row.id << " was closed";
+    found->second = row;
+  }
+  void operator()(const KeptBranchRow &row) const { store.kept[row.branch_id] = row; }
+  void operator()(const SweepRow &row) const { store.sweeps.at(row.id) = row; }
+  void operator()(const SweepBranchRow &row) const { store.sweep_branches.push_back(row); }
+  void operator()(const CredentialRow &row) const {
+    Drop(row.project_id, row.session_id, row.pooled);
+    store.credentials.push_back(row);
+  }
+  void operator()(const DropCredentials &row) const {
+    Drop(row.project_id, row.session_id, false);
+    Drop(row.project_id, row.session_id, true);
+  }
+  void operator()(const SnapshotRow &row) const { store.snapshots[row.fingerprint] = row.objects; }
+  void operator()(const DropRequest &row) const {
+    auto &all = store.requests;
+    all.erase(std::remove_if(all.begin(), all.end(),
+                             [&](const RequestRow &request) { return request.id == row.id; }),
+              all.end());
+  }
+  void Drop(int64_t project_id, int64_t session_id, bool pooled) const {
+    auto &all = store.credentials;
+    all.erase(std::remove_if(all.begin(), all.end(),
+                             [&](const CredentialRow &known) {
+                               return known.project_id == project_id &&
+                                      known.session_id == session_id && known.pooled == pooled;
+                             }),
+              all.end());
+  }
+};
+
+Status FakeStore::Commit(const Batch &batch) {
+  if (!failure.ok()) return failure;
+  for (const Mutation &mutation : batch.mutations)
+    std::visit(Writer{*this}, mutation);
+  ++commits;
+  return {};
+}
+
+RequestRow &FakeStore::Request(const std::string &kind, int64_t session_id) {
+  RequestRow request;
+  request.id = NextId();
+  request.kind = kind;
+  request.session_id = session_id;
+  requests.push_back(request);
+  requests_due = true;
+  return requests.back();
+}
+
+int64_t FakeStore::CreateSession(const std::string &name, int64_t expires_at, int64_t created_at) {
+  SessionRow session;
+  session.id = NextId();
+  session.uuid = std::to_string(10'000'000 + session.id) + "-0000-4000-8000-000000000000";
+  session.project_id = 1;
+  session.name = name;
+  session.branch_name = "agent/" + name;
+  session.created_at = created_at != 0 ? created_at : expires_at - 3'600;
+  session.expires_at = expires_at;
+  sessions[session.id] = session;
+  states_[session.id] = {SessionState::kQueued};
+  Request("create", session.id).project_id = 1;
+  return session.id;
+}
+
+int64_t FakeStore::Migrate(int64_t session_id, const std::string &text) {
+  MigrationRow migration;
+  migration.id = NextId();
+  migration.session_id = session_id;
+  migration.ordinal = 1;
+  for (const auto &[id, row] : migrations)
+    migration.ordinal += row.session_id == session_id ? 1 : 0;
+  migrations[migration.id] = migration;
+  sql[migration.id] = text;
+  Request("migrate", session_id).subject_id = migration.id;
+  return migration.id;
+}
+
+int64_t FakeStore::Merge(int64_t session_id) {
+  RequestRow &request = Request("merge", session_id);
+  request.strategy = "auto";
+  request.on_drift = "fail";
+  return request.id;
+}
+
+void FakeStore::Discard(int64_t session_id) {
+  Request("discard", session_id);
+}
+
+void FakeStore::Extend(int64_t session_id, int64_t expires_at) {
+  Request("extend", session_id).expires_at = expires_at;
+}
+
+int64_t FakeStore::Reap(bool dry_run) {
+  SweepRow sweep;
+  sweep.id = NextId();
+  sweep.dry_run = dry_run;
+  sweeps[sweep.id] = sweep;
+  Request("reap", 0).subject_id = sweep.id;
+  return sweep.id;
+}
+
+const MergeRow &FakeStore::MergeOf(int64_t session_id) const {
+  static const MergeRow kNone;
+  const MergeRow *last = &kNone;
+  for (const auto &[id, row] : merges) {
+    if (row.session_id == session_id) last = &row;
+  }
+  return *last;
+}
+
+std::vector<StepRow> FakeStore::StepsOf(int64_t session_id) const {
+  std::vector<StepRow> found;
+  for (const auto &[id, row] : steps) {
+    if (row.session_id == session_id) found.push_back(row);
+  }
+  return found;
+}
+
+std::vector<std::string> FakeStore::StatesOf(int64_t session_id) const {
+  std::vector<std::string> names;
+  for (SessionState state : states_.at(session_id))
+    names.emplace_back(StateName(state));
+  return names;
+}
+
+}  // namespace agent_branch

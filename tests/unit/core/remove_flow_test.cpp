@@ -1,0 +1,139 @@
+#include "worker/core/remove_flow.hpp"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/core/engine_driver.hpp"
+
+namespace agent_branch {
+namespace {
+
+using Strings = std::vector<std::string>;
+
+void ExpectDiscarded(EngineDriver &driver, int64_t id) {
+  driver.store.Discard(id);
+  ASSERT_TRUE(driver.RunUntilFinished(id)) << StateName(driver.Row(id).state);
+  driver.RunUntilIdle();
+  EXPECT_EQ(driver.Row(id).state, SessionState::kDiscarded);
+  EXPECT_EQ(driver.Row(id).goal, Goal::kNone);
+  EXPECT_EQ(driver.neon.branches.size(), 2u);  // main and dev
+  for (const StepRow &step : driver.store.StepsOf(id))
+    EXPECT_NE(step.status, "intended") << step.target;
+  for (const auto &[migration_id, migration] : driver.store.migrations)
+    EXPECT_NE(migration.status, MigrationStatus::kQueued);
+  for (const CredentialRow &row : driver.store.credentials)
+    EXPECT_EQ(row.session_id, 0);
+  EXPECT_EQ(driver.engine->CurrentLoad().sessions, 0u);
+}
+
+TEST(RemoveFlow, QueuedSessionIsDiscardedWithoutACall) {
+  EngineDriver driver;
+  driver.settings.active_computes = 0;
+  int64_t id = driver.store.CreateSession("one", driver.InAnHour());
+  driver.store.Migrate(id, "m1");
+  driver.store.Merge(id);
+  driver.RunUntilIdle();
+  EXPECT_EQ(driver.Row(id).state, SessionState::kQueued);
+  ExpectDiscarded(driver, id);
+  EXPECT_EQ(driver.neon.calls, Strings());
+  EXPECT_EQ(driver.store.StatesOf(id), (Strings{"queued", "discarded"}));
+  EXPECT_EQ(driver.store.MergeOf(id).status, "cancelled");
+}
+
+// At each turn of its making, and of its first migration.
+TEST(RemoveFlow, SessionIsDiscardedWhereverItIs) {
+  for (int turns = 0; turns < 40; ++turns) {
+    EngineDriver driver;
+    int64_t id = driver.store.CreateSession("one", driver.InAnHour());
+    driver.store.Migrate(id, "m1");
+    int turn = 0;
+    driver.RunUntil([&] { return turn++ == turns; });
+    SCOPED_TRACE(std::string(StateName(driver.Row(id).state)) + ", turn " + std::to_string(turns));
+    ExpectDiscarded(driver, id);
+  }
+}
+
+TEST(RemoveFlow, SessionsInConflictAndFailureAreDiscarded) {
+  EngineDriver conflict;
+  int64_t first = conflict.ReadySession("one");
+  conflict.neon.Dev().last_reset_at = "2026-06-01T00:30:00Z";
+  conflict.store.Merge(first);
+  ASSERT_TRUE(conflict.RunUntilState(first, SessionState::kConflict));
+  ExpectDiscarded(conflict, first);
+  EngineDriver failed;
+  int64_t second = failed.ReadySession("one");
+  failed.store.Migrate(second, "FAIL");
+  ASSERT_TRUE(failed.RunUntilState(second, SessionState::kFailed));
+  ExpectDiscarded(failed, second);
+}
+
+TEST(RemoveFlow, BranchThatIsGoneAlreadyIsDiscardedOnceTheProjectAnswers) {
+  EngineDriver driver;
+  int64_t id = driver.ReadySession("one");
+  driver.neon.branches.erase("br-1");
+  driver.neon.calls.clear();
+  driver.store.Discard(id);
+  ASSERT_TRUE(driver.RunUntilFinished(id));
+  EXPECT_EQ(driver.neon.CallsWithoutPolls(), (Strings{"DELETE /branches/br-1", "GET "}));
+}
+
+TEST(RemoveFlow, KeyThatLostItsScopeDoesNotMakeABranchGone) {
+  EngineDriver driver;
+  int64_t id = driver.ReadySession("one");
+  std::string scope =
+      R"({"code":"","message":"not allowed to perform actions outside the project"})";
+  driver.neon.Expect("DELETE", Fault::Answer(404, scope));
+  driver.neon.Expect("GET ", Fault::Answer(404, scope));
+  ExpectDiscarded(driver, id);
+  EXPECT_EQ(driver.neon.Count("DELETE"), 2u);
+}
+
+TEST(RemoveFlow, LostAnswerIsAnsweredByDeletingAgain) {
+  for (auto kind : {Fault::Kind::kLoseAnswer, Fault::Kind::kLoseRequest}) {
+    EngineDriver driver;
+    int64_t id = driver.ReadySession("one");
+    driver.neon.Expect("DELETE", Fault::Lose(kind));
+    ExpectDiscarded(driver, id);
+  }
+}
+
+TEST(RemoveFlow, EmptyAnswerIsSuccess) {
+  EngineDriver driver;
+  int64_t id = driver.ReadySession("one");
+  driver.neon.branches.erase("br-1");
+  driver.neon.Expect("DELETE", Fault::Answer(204));
+  ExpectDiscarded(driver, id);
+}
+
+TEST(RemoveFlow, FailedOperationIsAnsweredByDeletingAgain) {
+  EngineDriver driver;
+  int64_t id = driver.ReadySession("one");
+  driver.neon.next_operation_status = "failed";
+  ExpectDiscarded(driver, id);
+  EXPECT_EQ(driver.neon.Count("DELETE"), 2u);
+}
+
+TEST(RemoveFlow, BranchWithChildrenIsPinnedAndGoesWhenTheyDo) {
+  EngineDriver driver;
+  int64_t id = driver.ReadySession("one");
+  FakeBranch child;
+  child.id = "br-child";
+  child.name = "somebody's";
+  child.parent_id = "br-1";
+  driver.neon.branches[child.id] = child;
+  driver.store.Discard(id);
+  ASSERT_TRUE(driver.RunUntilFinished(id));
+  driver.RunUntilIdle();
+  EXPECT_EQ(driver.Row(id).state, SessionState::kDiscarded);
+  EXPECT_EQ(driver.store.kept.at("br-1").kind, "pinned");
+  EXPECT_FALSE(driver.store.kept.at("br-1").deleted);
+  driver.neon.branches.erase("br-child");
+  int64_t other = driver.ReadySession("two");
+  driver.store.Discard(other);
+  ASSERT_TRUE(driver.RunUntilFinished(other));
+  driver.RunUntilIdle();
+  EXPECT_TRUE(driver.store.kept.at("br-1").deleted);
+  EXPECT_EQ(driver.neon.branches.size(), 2u);
+}
+
+}  // namespace
+}  // namespace agent_branch

@@ -1,0 +1,116 @@
+#include "worker/core/sweep_flow.hpp"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/core/engine_driver.hpp"
+
+namespace agent_branch {
+namespace {
+
+std::string ClassOf(const EngineDriver &driver, const std::string &branch_id) {
+  for (const SweepBranchRow &row : driver.store.sweep_branches) {
+    if (row.branch_id == branch_id) return row.class_name + ", " + row.action;
+  }
+  return "not seen";
+}
+
+void LetExpire(EngineDriver &driver) {
+  driver.clock.Advance(milliseconds(3'601'000));
+}
+
+TEST(SweepFlow, SweepSaysWhatEachBranchIsAndEndsWhatIsDue) {
+  EngineDriver driver;
+  int64_t due = driver.ReadySession("one");
+  driver.clock.Advance(milliseconds(1'800'000));
+  int64_t live = driver.ReadySession("two");
+  driver.clock.Advance(milliseconds(1'801'000));
+  FakeBranch orphan;
+  orphan.id = "br-orphan";
+  orphan.name = "agent/lost";
+  orphan.parent_id = "br-dev";
+  orphan.annotation = {{"agent-branch-installation", "installation-1"}};
+  driver.neon.branches[orphan.id] = orphan;
+  int64_t sweep = driver.store.Reap();
+  ASSERT_TRUE(driver.RunUntil([&] { return driver.store.sweeps.at(sweep).finished; }));
+  EXPECT_EQ(ClassOf(driver, "br-1"), "expired, delete");
+  EXPECT_EQ(ClassOf(driver, "br-2"), "live, none");
+  EXPECT_EQ(ClassOf(driver, "br-dev"), "parent, none");
+  EXPECT_EQ(ClassOf(driver, "br-main"), "foreign, none");
+  EXPECT_EQ(driver.Row(due).state, SessionState::kExpired);
+  EXPECT_TRUE(driver.Row(due).finished);
+  EXPECT_EQ(driver.Row(live).state, SessionState::kReady);
+  EXPECT_EQ(driver.neon.branches.count("br-orphan"), 1u);
+}
+
+TEST(SweepFlow, DryRunEndsNothing) {
+  EngineDriver driver;
+  int64_t id = driver.ReadySession("one");
+  LetExpire(driver);
+  int64_t sweep = driver.store.Reap(true);
+  ASSERT_TRUE(driver.RunUntil([&] { return driver.store.sweeps.at(sweep).finished; }));
+  EXPECT_EQ(ClassOf(driver, "br-1"), "expired, would delete");
+  EXPECT_EQ(driver.Row(id).state, SessionState::kReady);
+  EXPECT_EQ(driver.neon.Count("DELETE"), 0u);
+}
+
+TEST(SweepFlow, ListThatIsRefusedEndsNothingAndSaysSo) {
+  EngineDriver driver;
+  int64_t id = driver.ReadySession("one");
+  LetExpire(driver);
+  driver.neon.Expect("GET /branches?limit=100", Fault::Answer(400, R"({"message":"no"})"));
+  int64_t sweep = driver.store.Reap();
+  ASSERT_TRUE(driver.RunUntil([&] { return driver.store.sweeps.at(sweep).finished; }));
+  EXPECT_EQ(driver.Row(id).state, SessionState::kReady);
+  EXPECT_EQ(driver.store.sweeps.at(sweep).error,
+            "project p1: the Neon API refused the request: no");
+}
+
+TEST(SweepFlow, SessionWhoseBranchIsGoneIsAGhostAndExpiresInTime) {
+  EngineDriver driver;
+  int64_t id = driver.ReadySession("one");
+  driver.neon.branches.erase("br-1");
+  driver.store.Reap();
+  driver.RunUntilIdle();
+  EXPECT_EQ(ClassOf(driver, "br-1"), "ghost, none");
+  EXPECT_EQ(driver.Row(id).state, SessionState::kReady);
+  LetExpire(driver);
+  driver.store.Reap();
+  ASSERT_TRUE(driver.RunUntilFinished(id));
+  EXPECT_EQ(driver.Row(id).state, SessionState::kExpired);
+}
+
+TEST(SweepFlow, SessionsWithoutABranchExpireToo) {
+  EngineDriver driver;
+  driver.settings.active_computes = 1;
+  driver.ReadySession("one");
+  int64_t queued = driver.store.CreateSession("two", driver.clock.UnixTime() + 60);
+  driver.RunUntilIdle();
+  LetExpire(driver);
+  driver.store.Reap();
+  ASSERT_TRUE(driver.RunUntilFinished(queued));
+  EXPECT_EQ(driver.Row(queued).state, SessionState::kExpired);
+}
+
+TEST(SweepFlow, ScheduleSweepsWithoutBeingAsked) {
+  EngineDriver driver;
+  int64_t id = driver.ReadySession("one");
+  driver.settings.reap_interval = 7'200;
+  driver.engine->Reconfigure();
+  ASSERT_TRUE(driver.RunUntilFinished(id));
+  EXPECT_EQ(driver.Row(id).state, SessionState::kExpired);
+  EXPECT_EQ(driver.store.sweeps.size(), 1u);
+  EXPECT_GE(driver.clock.UnixTime(), FakeClock::kStart + 7'200);
+}
+
+TEST(SweepFlow, SweepFoundUnfinishedIsDoneAgain) {
+  EngineDriver driver;
+  driver.ReadySession("one");
+  int64_t sweep = driver.store.Reap();
+  driver.Turn();
+  driver.Restart();
+  ASSERT_TRUE(driver.RunUntil([&] { return driver.store.sweeps.at(sweep).finished; }));
+  EXPECT_EQ(ClassOf(driver, "br-1"), "live, none");
+}
+
+}  // namespace
+}  // namespace agent_branch
