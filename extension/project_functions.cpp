@@ -86,8 +86,35 @@ Datum Reap(FunctionCallInfo fcinfo) {
   return Int64GetDatum(sweep);
 }
 
+Datum TakeOver(FunctionCallInfo) {
+  RequireWritable("agent_branch_take_over");
+  const Oid caller = GetUserId();
+  int64_t sessions = 0;
+  {
+    OwnerSession as_owner;
+    SpiSession &spi = as_owner.spi;
+    spi.Execute(
+        "INSERT INTO agent_branch.former_installation (id) "
+        "SELECT o.installation_id FROM (SELECT installation_id FROM agent_branch.session UNION "
+        "SELECT installation_id FROM agent_branch.kept_branch) AS o "
+        "WHERE o.installation_id <> (SELECT id FROM agent_branch.installation) "
+        "ON CONFLICT DO NOTHING");
+    spi.Execute(
+        "UPDATE agent_branch.kept_branch SET installation_id = i.id "
+        "FROM agent_branch.installation AS i WHERE deleted_at IS NULL AND installation_id <> i.id");
+    // No worker of this installation has these sessions, so none waits for their locks.
+    sessions = spi.Execute(
+        "UPDATE agent_branch.session SET installation_id = i.id, error = NULL, error_hint = NULL "
+        "FROM agent_branch.installation AS i WHERE finished_at IS NULL AND installation_id <> "
+        "i.id");
+    WriteRequest(caller, {"take over"});
+  }
+  return Int64GetDatum(sessions);
+}
+
 }  // namespace
 }  // namespace agent_branch
 
 AGENT_BRANCH_FUNCTION(agent_project_register, agent_branch::Register)
+AGENT_BRANCH_FUNCTION(agent_branch_take_over, agent_branch::TakeOver)
 AGENT_BRANCH_FUNCTION(agent_reap, agent_branch::Reap)

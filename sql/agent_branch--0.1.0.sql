@@ -17,10 +17,32 @@ COMMENT ON SCHEMA agent_branch IS 'tables behind the agent_ functions and views;
 
 CREATE TABLE agent_branch.installation (
 	id uuid NOT NULL DEFAULT gen_random_uuid(),
+	system_identifier bigint NOT NULL DEFAULT (pg_control_system()).system_identifier,
+	database_oid oid NOT NULL,
 	created_at timestamptz NOT NULL DEFAULT now()
 );
-COMMENT ON TABLE agent_branch.installation IS 'one row: who we are in the annotations of our branches; not dumped, so that a restored copy is somebody else';
-INSERT INTO agent_branch.installation DEFAULT VALUES;
+COMMENT ON TABLE agent_branch.installation IS 'one row: who we are in the annotations of our branches; not dumped, and renewed when the database is found to be a copy, so that a copy is somebody else';
+INSERT INTO agent_branch.installation (database_oid) SELECT oid FROM pg_database WHERE datname = current_database();
+
+CREATE TABLE agent_branch.former_installation (
+	id uuid PRIMARY KEY,
+	taken_over_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE agent_branch.former_installation IS 'installations whose sessions and branches agent_branch_take_over() made ours';
+
+/*
+ * Whose a session or a kept branch is: of the installation that made it.  A dump brings its own.
+ */
+CREATE FUNCTION agent_branch.stamp_installation() RETURNS trigger
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	NEW.installation_id := coalesce(NEW.installation_id, (SELECT i.id FROM agent_branch.installation AS i));
+	RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION agent_branch.stamp_installation() IS 'notes which installation made the row';
 
 CREATE TABLE agent_branch.access (
 	role regrole PRIMARY KEY,
@@ -70,7 +92,8 @@ CREATE TABLE agent_branch.session (
 	operations text[] NOT NULL DEFAULT '{}',
 	base_fingerprint text,
 	pinned boolean NOT NULL DEFAULT false,
-	api_calls integer NOT NULL DEFAULT 0
+	api_calls integer NOT NULL DEFAULT 0,
+	installation_id uuid NOT NULL
 );
 COMMENT ON TABLE agent_branch.session IS 'agents'' sessions, each with a branch of its own';
 COMMENT ON COLUMN agent_branch.session.uuid IS 'written into the branch''s annotation: what makes the branch provably this session''s';
@@ -80,6 +103,9 @@ COMMENT ON COLUMN agent_branch.session.parent_reset_at IS 'the parent''s last_re
 COMMENT ON COLUMN agent_branch.session.branch_expires_at IS 'expires_at as Neon confirmed it; null: none';
 COMMENT ON COLUMN agent_branch.session.bare_compute IS 'the plan refused the compute settings (412), so the branch is made without them';
 COMMENT ON COLUMN agent_branch.session.operations IS 'operations of the last change at Neon that are not known to have ended';
+COMMENT ON COLUMN agent_branch.session.installation_id IS 'the worker of another installation leaves the session alone';
+CREATE TRIGGER stamp_installation BEFORE INSERT ON agent_branch.session
+	FOR EACH ROW EXECUTE FUNCTION agent_branch.stamp_installation();
 COMMENT ON COLUMN agent_branch.session.finished_at IS 'the branch is gone or pinned and the name is free again';
 CREATE UNIQUE INDEX session_unfinished_name ON agent_branch.session (name, project_id) WHERE finished_at IS NULL;
 CREATE INDEX session_name ON agent_branch.session (name, id);
@@ -154,7 +180,7 @@ COMMENT ON TABLE agent_branch.schema_snapshot IS 'what a fingerprint was made of
 
 CREATE TABLE agent_branch.request (
 	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-	kind text NOT NULL CHECK (kind IN ('register', 'create', 'migrate', 'merge', 'discard', 'extend', 'reap')),
+	kind text NOT NULL CHECK (kind IN ('register', 'create', 'migrate', 'merge', 'discard', 'extend', 'reap', 'take over')),
 	project_id bigint REFERENCES agent_branch.project,
 	session_id bigint REFERENCES agent_branch.session,
 	subject_id bigint,
@@ -185,15 +211,18 @@ CREATE INDEX step_session ON agent_branch.step (session_id);
 CREATE TABLE agent_branch.kept_branch (
 	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	project_id bigint NOT NULL REFERENCES agent_branch.project,
-	session_id bigint NOT NULL REFERENCES agent_branch.session,
+	session_id bigint REFERENCES agent_branch.session,
 	branch_id text NOT NULL UNIQUE,
 	name text NOT NULL,
-	kind text NOT NULL CHECK (kind IN ('pinned', 'backup')),
+	kind text NOT NULL CHECK (kind IN ('pinned', 'backup', 'orphan')),
 	keep_until timestamptz,
 	kept_at timestamptz NOT NULL DEFAULT now(),
-	deleted_at timestamptz
+	deleted_at timestamptz,
+	installation_id uuid NOT NULL
 );
-COMMENT ON TABLE agent_branch.kept_branch IS 'branches of finished sessions that Neon does not let go yet, and backups that merges made';
+COMMENT ON TABLE agent_branch.kept_branch IS 'branches that are to be deleted as soon as Neon allows: of finished sessions, backups that merges made, and orphans that a sweep found';
+CREATE TRIGGER stamp_installation BEFORE INSERT ON agent_branch.kept_branch
+	FOR EACH ROW EXECUTE FUNCTION agent_branch.stamp_installation();
 CREATE INDEX kept_branch_open ON agent_branch.kept_branch (project_id) WHERE deleted_at IS NULL;
 
 CREATE TABLE agent_branch.sweep (
@@ -330,6 +359,11 @@ CREATE FUNCTION @extschema@.agent_reap(dry_run boolean DEFAULT false)
 COMMENT ON FUNCTION @extschema@.agent_reap(boolean) IS
 	'asks for a run of the reaper now; returns the sweep''s id. agent_branches shows what it saw and would or did delete';
 
+CREATE FUNCTION @extschema@.agent_branch_take_over()
+	RETURNS bigint LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.agent_branch_take_over() IS
+	'for a copy of a control database whose original is gone for good: makes its unfinished sessions and their branches ours; returns their number';
+
 CREATE PROCEDURE @extschema@.agent_run(session text, migrations text[], INOUT result jsonb, project text DEFAULT NULL,
 	timeout interval DEFAULT '10 min')
 	LANGUAGE C AS 'MODULE_PATHNAME';
@@ -351,7 +385,7 @@ DECLARE
 		SELECT d.objid::regprocedure FROM pg_depend AS d JOIN pg_proc AS f ON f.oid = d.objid
 		WHERE d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
 			AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'agent_branch')
-			AND f.proname IN ('agent_project_register', 'agent_reap'));
+			AND f.proname IN ('agent_project_register', 'agent_reap', 'agent_branch_take_over'));
 	views CONSTANT regclass[] := ARRAY(
 		SELECT d.objid::regclass FROM pg_depend AS d JOIN pg_class AS c ON c.oid = d.objid
 		WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
@@ -511,6 +545,7 @@ REVOKE ALL ON FUNCTION @extschema@.agent_merge(text, text, text, text) FROM PUBL
 REVOKE ALL ON FUNCTION @extschema@.agent_discard(text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.agent_extend(text, interval, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.agent_reap(boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.agent_branch_take_over() FROM PUBLIC;
 REVOKE ALL ON PROCEDURE @extschema@.agent_run(text, text[], jsonb, text, interval) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.agent_branch_grant(regrole, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.agent_branch_revoke(regrole) FROM PUBLIC;
@@ -535,5 +570,6 @@ SELECT pg_extension_config_dump('agent_branch.schema_snapshot', '');
 SELECT pg_extension_config_dump('agent_branch.step', '');
 SELECT pg_extension_config_dump('agent_branch.kept_branch', '');
 SELECT pg_extension_config_dump('agent_branch.kept_branch_id_seq', '');
+SELECT pg_extension_config_dump('agent_branch.former_installation', '');
 SELECT pg_extension_config_dump('agent_branch.event', '');
 SELECT pg_extension_config_dump('agent_branch.event_id_seq', '');

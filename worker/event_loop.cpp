@@ -71,6 +71,7 @@ void EventLoop::Run() {
     TakeEvents();
     TakeRequests();
     Turn();
+    if (engine_->ReloadWanted() && !engine_->HasBatch()) return;
     Publish();
     Sleep();
   }

@@ -27,7 +27,8 @@ class EventLoop {
  public:
   explicit EventLoop(unsigned int extension);
 
-  // Returns only by an exception: ExtensionGone, or what PostgreSQL raises.
+  // Returns when the tables have to be loaded anew; otherwise only an exception ends it:
+  // ExtensionGone, or what PostgreSQL raises.
   void Run();
 
  private:

@@ -98,6 +98,31 @@ void CheckExtension(Oid expected) {
   if (!same) throw ExtensionGone();
 }
 
+constexpr char kOurs[] = "installation_id = (SELECT id FROM agent_branch.installation)";
+
+// Who this installation is. A copy of a database (as a template, or of the whole server after
+// pg_upgrade or initdb) has the original's identity: it takes one of its own, so that its worker
+// and the original's never touch each other's branches. Sessions that are another installation's
+// are told so, and left alone.
+std::string Identify(Transaction &transaction) {
+  int64_t copies = transaction.Execute(
+      "UPDATE agent_branch.installation SET id = gen_random_uuid(), created_at = now(), "
+      "system_identifier = (pg_control_system()).system_identifier, database_oid = d.oid "
+      "FROM pg_database AS d WHERE d.datname = current_database() AND (database_oid <> d.oid OR "
+      "system_identifier <> (pg_control_system()).system_identifier)");
+  int64_t others = transaction.Execute(
+      "UPDATE agent_branch.session SET error = 'the session belongs to another installation', "
+      "error_hint = 'This database is a copy. If the original is gone for good, an administrator "
+      "can call agent_branch_take_over().' FROM agent_branch.installation AS i WHERE finished_at "
+      "IS NULL AND installation_id <> i.id");
+  if (copies > 0) LogMessage(LOG, "agent_branch: this database is a copy and has a new identity");
+  if (others > 0) {
+    LogMessage(LOG, "agent_branch: " + std::to_string(others) +
+                        " unfinished sessions belong to another installation and are left alone");
+  }
+  return transaction.Query("SELECT id FROM agent_branch.installation")[0].Text(0);
+}
+
 }  // namespace
 
 unsigned int FindExtension() {
@@ -123,13 +148,16 @@ Status PostgresStore::InTransaction(Body &&body) {
 Result<StoreSnapshot> PostgresStore::Load() {
   StoreSnapshot loaded;
   Status status = InTransaction([&](Transaction &transaction) {
-    Rows identity = transaction.Query("SELECT id FROM agent_branch.installation");
-    if (!identity.empty()) loaded.installation_id = identity[0].Text(0);
+    loaded.installation_id = Identify(transaction);
+    for (const Row &row : transaction.Query("SELECT id FROM agent_branch.former_installation")) {
+      loaded.former_installations.push_back(row.Text(0));
+    }
     loaded.last_step_id =
         transaction.Query("SELECT coalesce(max(id), 0) FROM agent_branch.step")[0].Int(0);
     loaded.projects = ReadAll(transaction, kProjectColumns, ReadProject);
     loaded.sessions = ReadAll(
-        transaction, std::string(kSessionColumns) + "WHERE finished_at IS NULL", ReadSession);
+        transaction, std::string(kSessionColumns) + "WHERE finished_at IS NULL AND " + kOurs,
+        ReadSession);
     loaded.migrations = ReadAll(
         transaction, std::string(kMigrationColumns) + "WHERE status IN ('queued', 'running')",
         ReadMigration);
@@ -146,7 +174,8 @@ Result<StoreSnapshot> PostgresStore::Load() {
     loaded.kept = ReadAll(transaction,
                           "SELECT project_id, session_id, branch_id, name, kind, extract(epoch "
                           "FROM keep_until)::bigint FROM agent_branch.kept_branch WHERE "
-                          "deleted_at IS NULL",
+                          "deleted_at IS NULL AND " +
+                              std::string(kOurs),
                           ReadKept);
     loaded.credentials = ReadAll(
         transaction, "SELECT project_id, session_id, pooled, uri FROM agent_branch.credential",

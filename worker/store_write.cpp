@@ -56,7 +56,7 @@ ON CONFLICT (id) DO UPDATE SET
 constexpr char kSaveKept[] = R"(
 INSERT INTO agent_branch.kept_branch (project_id, session_id, branch_id, name, kind, keep_until,
   deleted_at)
-VALUES ($1, $2, $3, $4, $5, CASE WHEN $6 > 0 THEN to_timestamp($6) END,
+VALUES ($1, nullif($2, 0), $3, $4, $5, CASE WHEN $6 > 0 THEN to_timestamp($6) END,
   CASE WHEN $7 THEN clock_timestamp() END)
 ON CONFLICT (branch_id) DO UPDATE SET name = excluded.name, deleted_at = excluded.deleted_at)";
 

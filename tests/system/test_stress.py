@@ -41,9 +41,7 @@ def finish(system):
 
 def test_200_sessions_of_ten_projects_all_end_and_leave_nothing(memory_system):
     arguments = [word for project in PROJECTS[1:] for word in ("--project", project)]
-    memory = memory_system({"agent_branch.rate_limit_per_minute": 1000000,
-                            "agent_branch.rate_limit_burst": 10000},
-                           register=False, topology="flat", project=PROJECTS[0],
+    memory = memory_system(register=False, topology="flat", project=PROJECTS[0],
                            arguments=arguments)
     for project in PROJECTS:
         memory.register(project)
@@ -58,6 +56,7 @@ def test_200_sessions_of_ten_projects_all_end_and_leave_nothing(memory_system):
         "SELECT state, count(*) FROM agent_sessions GROUP BY state")}
     assert set(states) <= {"merged", "discarded"} and sum(states.values()) == 2 * SESSIONS
     assert states["merged"] >= 2 * len(PROJECTS)
-    assert not memory.rows("SELECT FROM agent_branch.step WHERE status = 'intended'")
-    assert not memory.rows("SELECT FROM agent_branch.credential WHERE session_id IS NOT NULL")
+    assert not memory.rows("SELECT 1 AS one FROM agent_branch.step WHERE status = 'intended'")
+    assert not memory.rows("SELECT session_id FROM agent_branch.credential "
+                           "WHERE session_id IS NOT NULL")
     assert used[1] - used[0] < 2048, used

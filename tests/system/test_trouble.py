@@ -35,7 +35,7 @@ def test_every_change_happens_once_whatever_becomes_of_its_answer(memory_system,
     memory.merge("s")
     wait_until(lambda: memory.branch_names() == {"production", "development"}, 30,
                "everything to be cleaned up")
-    assert len(memory.rows("SELECT FROM agent_merges WHERE status = 'merged'")) == 1
+    assert len(memory.rows("SELECT 1 AS one FROM agent_merges WHERE status = 'merged'")) == 1
     assert memory.emulator.state()["counters"]["peak_branches"] == 4  # with one backup, one branch
     for kind in ("create", "restore"):
         calls = memory.calls("POST", CHANGES[kind]["path"].rstrip("$"))
@@ -150,7 +150,7 @@ def test_a_branch_deleted_by_somebody_fails_its_session(memory):
     memory.discard("s")
 
 
-@pytest.mark.parametrize("when", ["while it runs", "while it commits"])
+@pytest.mark.parametrize("when", ["while it runs", "in a deferred trigger"])
 def test_a_migration_whose_connection_is_killed_is_applied_once(memory, fixed_uri, when):
     table, slow = unique("once"), unique("slow")
     query(fixed_uri, f"""
@@ -163,10 +163,9 @@ def test_a_migration_whose_connection_is_killed_is_applied_once(memory, fixed_ur
     sql = f"INSERT INTO {table} DEFAULT VALUES" + (
         "; SELECT pg_sleep(1)" if when == "while it runs" else "")
     memory.migrate("s", sql, state=None)
-    pattern = "%pg_sleep(1)%" if when == "while it runs" else "COMMIT%"
     wait_until(lambda: query(
-        fixed_uri, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE %s "
-                   "AND state = 'active' AND pid <> pg_backend_pid()", pattern), 20,
+        fixed_uri, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE "
+                   "wait_event = 'PgSleep' AND datname = current_database()"), 20,
         "the migration to be met")
     memory.settle("s", "ready")
     assert query(fixed_uri, f"SELECT count(*) FROM {table}") == [(1,)]

@@ -3,14 +3,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "worker/core/annotation.hpp"
 #include "worker/core/parent.hpp"
 #include "worker/core/timestamp.hpp"
 
 namespace agent_branch {
 namespace {
 
-constexpr char kInstallationKey[] = "agent-branch-installation";
-constexpr char kSessionKey[] = "agent-branch-session";
 // An expiry at Neon has to be in the future when the request arrives.
 constexpr int64_t kShortestLife = 60;
 
@@ -30,8 +29,7 @@ BranchSpecification Specify(const World &world, const Project &project, const Se
   branch.min_cu = session.row.min_cu.value_or(project.row.min_cu);
   branch.max_cu = std::max(branch.min_cu, session.row.max_cu.value_or(project.row.max_cu));
   branch.bare_compute = session.row.bare_compute;
-  branch.annotation[kInstallationKey] = world.installation_id;
-  branch.annotation[kSessionKey] = session.row.uuid;
+  branch.annotation = Annotate(world.installation_id, session.row.uuid);
   return branch;
 }
 
@@ -193,11 +191,8 @@ void CreateFlow::Reconcile(Session &session) {
 }
 
 void CreateFlow::Adopt(Session &session, const NeonBranch &branch) {
-  auto installation = branch.annotation.find(kInstallationKey);
-  auto owner = branch.annotation.find(kSessionKey);
-  bool ours = installation != branch.annotation.end() && owner != branch.annotation.end() &&
-              installation->second == desk_->world().installation_id &&
-              owner->second == session.row.uuid;
+  bool ours = desk_->world().installations.count(AnnotatedWith(branch, kInstallationKey)) > 0 &&
+              AnnotatedWith(branch, kSessionKey) == session.row.uuid;
   if (!ours) {
     desk_->CloseStep(session, false, "a branch of that name exists that is not this session's");
     desk_->Fail(session, NameTaken(session));

@@ -17,6 +17,10 @@ MergeRow MakeMerge(const RequestRow &request) {
   return merge;
 }
 
+bool IsGivenUp(const Session &session) {
+  return session.row.goal == Goal::kDiscard || session.row.goal == Goal::kExpire;
+}
+
 }  // namespace
 
 Engine::Engine(Parts parts, const StoreSnapshot &snapshot)
@@ -36,6 +40,9 @@ Engine::Engine(Parts parts, const StoreSnapshot &snapshot)
     if (Session *session = world_.FindSession(id)) ++session->row.api_calls;
   };
   world_.installation_id = snapshot.installation_id;
+  world_.installations.insert(snapshot.former_installations.begin(),
+                              snapshot.former_installations.end());
+  world_.installations.insert(snapshot.installation_id);
   for (const ProjectRow &row : snapshot.projects)
     LoadProject(row);
   for (const SessionRow &row : snapshot.sessions)
@@ -50,6 +57,12 @@ Engine::Engine(Parts parts, const StoreSnapshot &snapshot)
     if (session == nullptr) {
       // Of a finished session: a kept branch's deletion, which the next pass looks at.
       journal_.Record(step, false, "outcome unknown; looked at again");
+      continue;
+    }
+    // A restore may be waited for while the branch's expiry is set; only that can be done again.
+    bool restoring = session->step && session->step->kind == StepKind::kRestore;
+    if (restoring && step.kind != StepKind::kRestore) {
+      journal_.Record(step, false, "outcome unknown; it is done again");
       continue;
     }
     if (session->step) journal_.Record(*session->step, false, "superseded");
@@ -119,6 +132,10 @@ void Engine::Apply(const RequestRow &request, const Intake &intake) {
   if (!taken_requests_.insert(request.id).second) return;
   journal_.Add(DropRequest{request.id});
   journal_.AfterCommit([this, id = request.id] { taken_requests_.erase(id); });
+  if (request.kind == "take over") {
+    reload_wanted_ = true;
+    return;
+  }
   if (request.kind == "reap") {
     for (const SweepRow &sweep : intake.sweeps) {
       if (sweep.id == request.subject_id) sweep_.Add(sweep);
@@ -177,13 +194,21 @@ void Engine::AskMerge(Session &session, const RequestRow &request) {
   }
   journal_.Add(merge);
   session.merge = merge;
+  session.merge_phase = MergePhase::kCheck;
+  session.merge_fence.clear();
+  session.backup_lookups = 0;
   session.row.goal = Goal::kMerge;
 }
 
 void Engine::GiveUp(Session &session, Goal goal) {
   if (session.row.finished || IsFinal(session.row.state)) return;
-  if (session.row.state == SessionState::kMerging && !merge_.MayInterrupt(session)) return;
   if (session.row.state == SessionState::kDiscarding) return;
+  if (session.row.state == SessionState::kMerging && !merge_.MayInterrupt(session)) {
+    // Too late to stop it; should it not succeed, this is what comes next.
+    session.row.goal = goal;
+    desk_.Save(session);
+    return;
+  }
   if (session.merge && session.row.state != SessionState::kMerging) {
     session.merge->status = "cancelled";
     session.merge->reason = "the session was given up";
@@ -206,7 +231,7 @@ void Engine::AdmitSessions() {
   for (const auto &[id, session] : world_.sessions) {
     if (session->row.state != SessionState::kQueued || session->activity != Activity::kNone)
       continue;
-    if (session->row.goal == Goal::kDiscard || session->row.goal == Goal::kExpire) {
+    if (IsGivenUp(*session)) {
       remove_.Finish(*session);
       continue;
     }
@@ -258,7 +283,10 @@ void Engine::Drive(Session &session) {
       DriveResting(session);
       return;
     case SessionState::kMigrating:
-      migrate_.Drive(session);
+      // A crash of the server takes the URIs away, also from sessions in this state.
+      if (!session.uri.empty() || IsGivenUp(session) || create_.HaveUris(session)) {
+        migrate_.Drive(session);
+      }
       return;
     case SessionState::kMerging:
       merge_.Drive(session);
@@ -282,7 +310,7 @@ void Engine::DriveResting(Session &session) {
     desk_.Save(session);
   }
   bool has_branch = !session.row.branch_id.empty() && !session.branch_gone;
-  if (session.row.goal == Goal::kDiscard || session.row.goal == Goal::kExpire) {
+  if (IsGivenUp(session)) {
     desk_.MoveTo(session, SessionState::kDiscarding);
   } else if (has_branch && !create_.HaveUris(session)) {
     return;

@@ -38,6 +38,9 @@ class Engine {
   void OnBranch(const BranchEvent &event) { desk_.OnBranchEvent(event); }
   void Reconfigure() { calls_.Reconfigure(); }
 
+  // The tables hold sessions that were not ours before: a new engine has to load them.
+  bool ReloadWanted() const { return reload_wanted_; }
+
   // Moves everything on that can move.
   void Advance();
   // Whether a commit made something movable, so that another Advance() is due at once.
@@ -86,6 +89,7 @@ class Engine {
   RetireFlow retire_;
   SweepFlow sweep_;
   std::set<int64_t> taken_requests_;
+  bool reload_wanted_ = false;
 };
 
 }  // namespace agent_branch

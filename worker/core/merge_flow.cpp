@@ -4,10 +4,18 @@
 
 namespace agent_branch {
 
-bool MergeFlow::MayInterrupt(const Session &session) const {
+namespace {
+
+// Whether a restore of this merge has happened or may have.
+bool MayHaveRestored(const Session &session) {
   bool restoring = session.step && session.step->kind == StepKind::kRestore;
-  return !restoring && !(session.merge && session.merge->accepted) &&
-         session.merge_phase != MergePhase::kRestore;
+  return restoring || session.late_restore || (session.merge && session.merge->accepted);
+}
+
+}  // namespace
+
+bool MergeFlow::MayInterrupt(const Session &session) const {
+  return !MayHaveRestored(session) && session.merge_phase != MergePhase::kRestore;
 }
 
 MergeStrategy &MergeFlow::StrategyOf(const Session &) {
@@ -37,9 +45,9 @@ bool MergeFlow::HasTurn(Session &session) {
   for (const auto &[id, other] : desk_->world().sessions) {
     if (other->row.project_id != project.row.id || !other->merge) continue;
     if (other->row.state != SessionState::kMerging) continue;
-    // One whose restore was accepted before a restart goes on before any other begins.
-    bool earlier = std::make_pair(!other->merge->accepted, other->merge->id) <
-                   std::make_pair(!first->merge->accepted, first->merge->id);
+    // One that may have restored the parent before a restart goes on before any other begins.
+    bool earlier = std::make_pair(!MayHaveRestored(*other), other->merge->id) <
+                   std::make_pair(!MayHaveRestored(*first), first->merge->id);
     if (earlier) first = other.get();
   }
   project.merging_session = first->row.id;

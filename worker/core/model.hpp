@@ -141,10 +141,10 @@ struct StepRow {
 
 struct KeptBranchRow {
   int64_t project_id = 0;
-  int64_t session_id = 0;
+  int64_t session_id = 0;  // 0: an orphan
   std::string branch_id;
   std::string name;
-  std::string kind;  // pinned, backup
+  std::string kind;  // pinned, backup, orphan
   int64_t keep_until = 0;
   bool deleted = false;
 };

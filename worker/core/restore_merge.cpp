@@ -9,13 +9,21 @@ namespace agent_branch {
 namespace {
 
 constexpr size_t kMaxConflicts = 1'000;
-// Reading the new backup may say 404 for a moment (reference/api, 2.4).
-constexpr int kBackupTries = 5;
+// A new backup may be invisible for a moment (reference/api, 2.4); when it never comes to be seen,
+// somebody has deleted it.
+constexpr int kBackupTries = 12;
+// What was sent has come by then or does not come any more: an exchange may last a minute.
+constexpr milliseconds kMayStillCome{90'000};
+constexpr milliseconds kLookInterval{2'000};
 
 std::string BackupName(const Project &project, const Session &session) {
   // Unique to the merge, and to this control database.
   return project.row.parent + "-before-" + session.row.uuid.substr(0, 8) + "-" +
          std::to_string(session.merge->id);
+}
+
+bool IsGivenUp(const Session &session) {
+  return session.row.goal == Goal::kDiscard || session.row.goal == Goal::kExpire;
 }
 
 std::string Fence(const Session &session, const NeonBranch &parent) {
@@ -28,15 +36,12 @@ std::string Fence(const Session &session, const NeonBranch &parent) {
   return {};
 }
 
-// Whether the parent is another one than it was before the merge's restore. Its last_reset_at
-// counts whole seconds; that it hangs under the session's branch tells as well.
+// Whether the parent is another one than it was before the merge's restore, which is only ever sent
+// while it is the one that the session began with. Its last_reset_at counts whole seconds; that it
+// hangs under the session's branch tells as well.
 bool IsRestored(const Session &session, const NeonBranch &parent) {
-  return parent.last_reset_at != session.merge->parent_reset_at ||
+  return parent.last_reset_at != session.row.parent_reset_at ||
          parent.parent_id == session.row.branch_id;
-}
-
-Status BackupNotSeen() {
-  return Status::Error("58000", "the parent's backup is not to be seen yet");
 }
 
 }  // namespace
@@ -47,10 +52,13 @@ void RestoreMerge::Drive(Session &session) {
   } else if (!session.row.operations.empty()) {
     desk_->ResumeOperations(
         session, [this](Session &waited, const auto &failed) { OnOperations(waited, failed); });
-  } else if (session.merge_phase == MergePhase::kEnded) {
-    FindBackup(session);
   } else if (session.merge->accepted) {
-    AwaitParent(session);
+    Complete(session);
+  } else if (session.late_restore && (IsGivenUp(session) || session.branch_gone)) {
+    LookForLateRestore(session);
+  } else if (session.branch_gone) {
+    merges_->Broken(session, Status::Error("55000", "the branch no longer exists at Neon", {},
+                                           "Discard the session and create it again."));
   } else if (session.merge_phase == MergePhase::kCheck) {
     Check(session);
   } else if (session.row.branch_expires_at != 0 && session.merge_fence.empty()) {
@@ -71,7 +79,7 @@ void RestoreMerge::Check(Session &session) {
     }
     Result<NeonBranch> found = CheckParent(desk_->ProjectOf(asked).row, named.value());
     if (!found.ok()) {
-      merges_->Refuse(asked, found.status(), {});
+      Refuse(asked, found.status(), {});
       return;
     }
     OnParent(asked, found.value());
@@ -84,18 +92,16 @@ void RestoreMerge::OnParent(Session &session, const NeonBranch &parent) {
   for (const auto &[id, kept] : project.kept)
     pinned += kept.kind == "pinned" ? 1 : 0;
   if (project.row.max_pinned && pinned >= static_cast<size_t>(*project.row.max_pinned)) {
-    merges_->Refuse(
-        session,
-        Status::Error("53400", "the project has its max_pinned of pinned branches",
-                      std::to_string(pinned) + " branches of earlier merges cannot be "
-                                               "deleted at Neon yet.",
-                      "Raise the project's max_pinned, or merge when they are retired."),
-        {});
+    Refuse(session,
+           Status::Error("53400", "the project has its max_pinned of pinned branches",
+                         std::to_string(pinned) + " branches of earlier merges cannot be "
+                                                  "deleted at Neon yet.",
+                         "Raise the project's max_pinned, or merge when they are retired."),
+           {});
     return;
   }
   session.merge_fence = Fence(session, parent);
   session.merge->parent_reset_at = parent.last_reset_at;
-  session.merge->backup_name = BackupName(project, session);
   session.merge->base_fingerprint = session.row.base_fingerprint;
   desk_->journal().Add(*session.merge);
   session.merge_phase = MergePhase::kCompare;
@@ -107,7 +113,7 @@ void RestoreMerge::ClearExpiry(Session &session) {
       session, Priority::kMerge, SetExpiryRequest(project.row.neon_id, session.row.branch_id, {}),
       StepKind::kSetExpiry, session.row.branch_id, [this](Session &asked, const ApiAnswer &answer) {
         if (answer.verdict.kind == VerdictKind::kRefused) {
-          merges_->Refuse(asked, answer.verdict.why, {});
+          Refuse(asked, answer.verdict.why, {});
         } else if (answer.verdict.kind != VerdictKind::kDone) {
           desk_->TryAgainIfBranchExists(asked, answer.verdict.why);
         } else {
@@ -174,15 +180,18 @@ void RestoreMerge::RefuseDrift(Session &session, const std::string &parent_objec
   std::string what = session.row.base_fingerprint == session.merge->parent_fingerprint
                          ? "parent branch \"" + project.parent + "\" was merged into"
                          : "the schema of parent branch \"" + project.parent + "\" changed";
-  merges_->Refuse(session,
-                  Status::Error("40001", what + " since the session began", detail,
-                                "Nothing was touched. Discard the session and apply its migrations "
-                                "in a new one, which begins with the parent as it is now."),
-                  std::move(drift));
+  Refuse(session,
+         Status::Error("40001", what + " since the session began", detail,
+                       "Nothing was touched. Discard the session and apply its migrations "
+                       "in a new one, which begins with the parent as it is now."),
+         std::move(drift));
 }
 
 void RestoreMerge::Restore(Session &session) {
   const Project &project = desk_->ProjectOf(session);
+  // Written with the step that sends it, so that a merge that got no further names no backup.
+  session.merge->backup_name = BackupName(project, session);
+  desk_->journal().Add(*session.merge);
   NeonRequest request = RestoreRequest(project.row.neon_id, session.row.parent_branch_id,
                                        session.row.branch_id, session.merge->backup_name);
   desk_->Change(session, Priority::kMerge, std::move(request), StepKind::kRestore,
@@ -193,27 +202,22 @@ void RestoreMerge::Restore(Session &session) {
 void RestoreMerge::OnRestored(Session &session, const ApiAnswer &answer) {
   switch (answer.verdict.kind) {
     case VerdictKind::kDone:
-      break;
     case VerdictKind::kExists:
-      // The backup's name is this merge's own: an earlier request of ours was done after all.
-      session.uncertain = true;
-      return;
+      // The backup's name is this merge's own: if it exists, an earlier request of ours was done.
+      break;
     case VerdictKind::kLimit:
       desk_->ProjectOf(session).retire_wanted = true;
       session.merge_phase = MergePhase::kCheck;
       desk_->TryAgain(session, answer.verdict.why);
       return;
     default:
-      merges_->Refuse(session, answer.verdict.why, {});
+      Refuse(session, answer.verdict.why, {});
       return;
   }
-  session.merge->accepted = true;
-  desk_->journal().Add(*session.merge);
+  Accept(session);
+  if (answer.verdict.kind != VerdictKind::kDone) return;
   Result<NeonChange> restored = ParseChange(answer.body);
-  if (!restored.ok()) {
-    desk_->Save(session);
-    return;
-  }
+  if (!restored.ok() || restored->operations.empty()) return;
   // The restored parent hangs under our branch, which therefore cannot be deleted yet.
   session.row.pinned = restored->branch.parent_id == session.row.branch_id;
   desk_->AwaitOperations(
@@ -221,52 +225,117 @@ void RestoreMerge::OnRestored(Session &session, const ApiAnswer &answer) {
       [this](Session &waited, const auto &failed) { OnOperations(waited, failed); });
 }
 
+void RestoreMerge::Accept(Session &session) {
+  if (session.late_restore) {
+    desk_->journal().Record(*session.late_restore, true, "this one or a later one was done");
+    session.late_restore.reset();
+  }
+  session.failures = 0;
+  session.merge->accepted = true;
+  desk_->journal().Add(*session.merge);
+  desk_->Save(session);
+  FenceOthers(session);
+}
+
+void RestoreMerge::FenceOthers(const Session &session) {
+  // Neon's last_reset_at counts whole seconds: whoever began within the second of one merge could
+  // not tell another one that came within it too, and would undo that.
+  for (const auto &[id, other] : desk_->world().sessions) {
+    bool began = id != session.row.id && other->row.project_id == session.row.project_id &&
+                 !other->row.parent_branch_id.empty();
+    if (!began) continue;
+    other->row.parent_reset_at = "before merge " + std::to_string(session.merge->id);
+    desk_->Save(*other);
+    if (!other->row.branch_id.empty()) continue;
+    // Its branch is made of the parent as it is now, so the parent is looked at once more.
+    other->parent_checked = false;
+    desk_->Interrupt(*other);
+  }
+}
+
 void RestoreMerge::OnOperations(Session &session, const std::vector<NeonOperation> &failed) {
   if (failed.empty()) {
     session.merge_phase = MergePhase::kEnded;
     return;
   }
-  std::string why = "Operation " + failed.front().action + " " + failed.front().status;
-  if (!failed.front().error.empty()) why += ": " + failed.front().error;
-  CheckRestored(session, why + ".");
+  session.merge->reason = "Operation " + failed.front().action + " " + failed.front().status;
+  if (!failed.front().error.empty()) session.merge->reason += ": " + failed.front().error;
+  session.merge->reason += ".";
 }
 
-void RestoreMerge::AwaitParent(Session &session) {
-  // Which operations the restore has is not known: its answer was lost, or a restart came between.
+void RestoreMerge::Complete(Session &session) {
+  if (session.merge->backup_branch_id.empty() && session.backup_lookups < kBackupTries) {
+    FindBackup(session);
+  } else if (session.merge_phase != MergePhase::kEnded) {
+    Confirm(session);
+  } else {
+    merges_->Merged(session);
+  }
+}
+
+void RestoreMerge::FindBackup(Session &session) {
+  auto on_found = [this](Session &asked, const Result<std::vector<NeonBranch>> &named) {
+    if (!named.ok()) {
+      desk_->TryAgain(asked, named.status());
+      return;
+    }
+    ++asked.backup_lookups;
+    if (named->empty()) {
+      desk_->TryAgain(asked, Status::Error("58000", "the parent's backup is not to be seen yet"));
+      return;
+    }
+    Project &project = desk_->ProjectOf(asked);
+    KeptBranchRow backup;
+    backup.project_id = project.row.id;
+    backup.session_id = asked.row.id;
+    backup.branch_id = named->front().id;
+    backup.name = named->front().name;
+    backup.kind = "backup";
+    backup.keep_until = desk_->unix_time() + project.row.undo_window;
+    project.kept[backup.branch_id] = backup;
+    desk_->journal().Add(backup);
+    asked.merge->backup_branch_id = backup.branch_id;
+    desk_->journal().Add(*asked.merge);
+  };
+  desk_->FindBranch(session, Priority::kMerge, session.merge->backup_name, std::move(on_found));
+}
+
+void RestoreMerge::Confirm(Session &session) {
+  // The answer was lost, or an operation failed. What an operation says of itself is not what
+  // became of the parent: that is read there, once nothing runs on it any more.
   desk_->AwaitBranch(session, session.row.parent_branch_id,
-                     [this](Session &waited, const auto &) { CheckRestored(waited, {}); });
+                     [this](Session &waited, const auto &) { ReadParent(waited); });
 }
 
-void RestoreMerge::CheckRestored(Session &session, const std::string &failure) {
-  // What an operation says of itself is not what became of the parent: that is read there.
-  AskParent(session, [this, failure](Session &asked, const ApiAnswer &answer) {
-    Result<NeonBranch> parent = ParseBranch(answer.body);
-    if (answer.verdict.kind != VerdictKind::kDone || !parent.ok()) {
-      merges_->Broken(asked, Status::Error("58000", "Neon could not restore the parent", failure,
-                                           "Look at the parent branch at Neon."));
-      return;
-    }
-    bool ready = parent->current_state == "ready";
-    if (IsRestored(asked, parent.value()) && ready) {
-      asked.row.pinned = parent->parent_id == asked.row.branch_id;
-      asked.merge_phase = MergePhase::kEnded;
-      return;
-    }
-    if (failure.empty() && !ready) {
-      desk_->TryAgain(asked, Status::Error("55000", "the parent is still being restored"));
-      return;
-    }
-    merges_->Broken(asked, Status::Error("58000", "Neon could not restore the parent", failure,
-                                         "The branch is kept; the parent's old state, if it was "
-                                         "replaced, is preserved as \"" +
-                                             asked.merge->backup_name + "\"."));
-  });
-}
-
-void RestoreMerge::AskParent(Session &session, Desk::OnAnswer then) {
-  const Project &project = desk_->ProjectOf(session);
+void RestoreMerge::ReadParent(Session &session) {
   desk_->Ask(session, Priority::kMerge,
-             GetBranchRequest(project.row.neon_id, session.row.parent_branch_id), std::move(then));
+             GetBranchRequest(desk_->ProjectOf(session).row.neon_id, session.row.parent_branch_id),
+             [this](Session &asked, const ApiAnswer &answer) { OnParentRead(asked, answer); });
+}
+
+void RestoreMerge::OnParentRead(Session &session, const ApiAnswer &answer) {
+  Result<NeonBranch> parent = ParseBranch(answer.body);
+  if (answer.verdict.kind != VerdictKind::kDone || !parent.ok()) {
+    desk_->TryAgain(
+        session, answer.verdict.kind == VerdictKind::kDone ? parent.status() : answer.verdict.why);
+    return;
+  }
+  if (!IsRestored(session, parent.value())) {
+    merges_->Broken(
+        session, Status::Error("58000", "Neon could not restore the parent", session.merge->reason,
+                               "The parent is as it was, and the branch is kept."));
+    return;
+  }
+  if (parent->current_state != "ready") {
+    desk_->TryAgain(session, Status::Error("55006", "the parent is not ready after its restore",
+                                           session.merge->reason,
+                                           "Look at the parent branch at Neon; its old state is "
+                                           "preserved as \"" +
+                                               session.merge->backup_name + "\"."));
+    return;
+  }
+  session.row.pinned = parent->parent_id == session.row.branch_id;
+  session.merge_phase = MergePhase::kEnded;
 }
 
 void RestoreMerge::Reconcile(Session &session) {
@@ -282,64 +351,47 @@ void RestoreMerge::Reconcile(Session &session) {
       desk_->TryAgain(asked, named.status());
       return;
     }
-    if (named->empty()) {
-      ConfirmNotDone(asked);
+    if (!named->empty()) {
+      desk_->CloseStep(asked, true, "the backup exists");
+      Accept(asked);
       return;
     }
-    desk_->CloseStep(asked, true, "the backup exists");
-    asked.failures = 0;
-    asked.merge->accepted = true;
-    desk_->journal().Add(*asked.merge);
-    desk_->Save(asked);
+    // Should it still come, its name makes the next one fail with 409.
+    if (asked.late_restore) desk_->journal().Record(*asked.late_restore, false, "superseded");
+    asked.late_restore = std::exchange(asked.step, {});
+    asked.late_until = desk_->now() + kMayStillCome;
+    asked.uncertain = false;
+    asked.merge_phase = MergePhase::kCheck;
   };
   desk_->FindBranch(session, Priority::kMerge, session.merge->backup_name, std::move(on_found));
 }
 
-void RestoreMerge::ConfirmNotDone(Session &session) {
-  // A new backup is not always listed at once, but the parent itself tells that it was restored.
-  AskParent(session, [this](Session &asked, const ApiAnswer &answer) {
-    Result<NeonBranch> parent = ParseBranch(answer.body);
-    if (answer.verdict.kind != VerdictKind::kDone || !parent.ok()) {
-      desk_->TryAgain(asked, parent.ok() ? answer.verdict.why : parent.status());
-      return;
-    }
-    if (IsRestored(asked, parent.value()) && asked.failures < kBackupTries) {
-      desk_->TryAgain(asked, BackupNotSeen());
-      return;
-    }
-    // Should the lost request still arrive, its name makes the next one fail with 409.
-    desk_->CloseStep(asked, false, "no backup of that name exists");
-    asked.merge_phase = MergePhase::kCheck;
-    desk_->Save(asked);
-  });
-}
-
-void RestoreMerge::FindBackup(Session &session) {
+void RestoreMerge::LookForLateRestore(Session &session) {
   auto on_found = [this](Session &asked, const Result<std::vector<NeonBranch>> &named) {
     if (!named.ok()) {
       desk_->TryAgain(asked, named.status());
-      return;
+    } else if (!named->empty()) {
+      Accept(asked);
+    } else if (desk_->now() < asked.late_until) {
+      asked.merge_phase = MergePhase::kCheck;
+      desk_->Pause(asked, kLookInterval);
+    } else {
+      desk_->journal().Record(*asked.late_restore, false, "no backup of that name appeared");
+      asked.late_restore.reset();
+      asked.merge_phase = MergePhase::kCheck;
+      desk_->Save(asked);
     }
-    if (named->empty() && asked.failures < kBackupTries) {
-      desk_->TryAgain(asked, BackupNotSeen());
-      return;
-    }
-    if (!named->empty()) {
-      Project &project = desk_->ProjectOf(asked);
-      KeptBranchRow backup;
-      backup.project_id = project.row.id;
-      backup.session_id = asked.row.id;
-      backup.branch_id = named->front().id;
-      backup.name = named->front().name;
-      backup.kind = "backup";
-      backup.keep_until = desk_->unix_time() + project.row.undo_window;
-      project.kept[backup.branch_id] = backup;
-      desk_->journal().Add(backup);
-      asked.merge->backup_branch_id = backup.branch_id;
-    }
-    merges_->Merged(asked);
   };
   desk_->FindBranch(session, Priority::kMerge, session.merge->backup_name, std::move(on_found));
+}
+
+void RestoreMerge::Refuse(Session &session, const Status &why, std::vector<ConflictRow> conflicts) {
+  // What looks like a reason may be the work of a restore of ours that came late.
+  if (session.late_restore) {
+    LookForLateRestore(session);
+  } else {
+    merges_->Refuse(session, why, std::move(conflicts));
+  }
 }
 
 }  // namespace agent_branch

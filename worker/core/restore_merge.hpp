@@ -6,8 +6,10 @@
 //
 // The order of steps: check the parent, clear the branch's expiry (an expiring branch cannot get
 // children, and the restored parent becomes one), compare, restore with the old state preserved
-// under a name of this merge's own, wait for the operations, find the backup. That name is also the
-// proof when an answer is lost: the backup exists if and only if the restore was done.
+// under a name of this merge's own, wait for the operations, find the backup. That name is also what
+// makes a lost answer harmless: the backup exists if and only if the restore was accepted, and a
+// second request is refused for it. So a restore whose outcome is unknown may be sent again at once,
+// but the merge is not given up before it is certain that the first one does not come any more.
 #pragma once
 
 #include "worker/core/create_flow.hpp"
@@ -31,15 +33,19 @@ class RestoreMerge : public MergeStrategy {
   void OnCompared(Session &session, const BranchEvent &event);
   void RefuseDrift(Session &session, const std::string &parent_objects);
   void Restore(Session &session);
+  // Sessions that began before this merge have another parent from now on.
+  void FenceOthers(const Session &session);
   void OnRestored(Session &session, const ApiAnswer &answer);
   void OnOperations(Session &session, const std::vector<NeonOperation> &failed);
-  void AwaitParent(Session &session);
-  // failure: what is known to have failed; empty: nothing.
-  void CheckRestored(Session &session, const std::string &failure);
-  void AskParent(Session &session, Desk::OnAnswer then);
-  void Reconcile(Session &session);
-  void ConfirmNotDone(Session &session);
+  void Accept(Session &session);
+  void Complete(Session &session);
   void FindBackup(Session &session);
+  void Confirm(Session &session);
+  void ReadParent(Session &session);
+  void OnParentRead(Session &session, const ApiAnswer &answer);
+  void Reconcile(Session &session);
+  void LookForLateRestore(Session &session);
+  void Refuse(Session &session, const Status &why, std::vector<ConflictRow> conflicts);
 
   Desk *desk_;
   CreateFlow *creator_;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "worker/core/annotation.hpp"
+
 namespace agent_branch {
 namespace {
 
@@ -49,6 +51,8 @@ void RetireFlow::Start(Project *project) {
   project->retiring = true;
   auto pass = std::make_shared<Pass>();
   pass->project = project;
+  for (const auto &[id, kept] : project->kept)
+    pass->candidates.insert(id);
   BranchListing listing;
   listing.like = MakeCall(project);
   listing.then = [this, pass](const Result<std::vector<NeonBranch>> &branches) {
@@ -57,26 +61,60 @@ void RetireFlow::Start(Project *project) {
       return;
     }
     pass->branches = branches.value();
-    Next(pass);
+    OnBranches(pass);
   };
   ListBranches(desk_->calls(), std::move(listing));
 }
 
-void RetireFlow::Next(const PassPointer &pass) {
-  int64_t now = desk_->unix_time();
+void RetireFlow::OnBranches(const PassPointer &pass) {
   std::vector<std::string> gone;
-  for (const auto &[id, kept] : pass->project->kept) {
+  for (const std::string &id : pass->candidates) {
     // The list was whole and came from the project itself, so what is not in it does not exist.
     if (!Exists(pass->branches, id)) gone.push_back(id);
   }
   for (const std::string &id : gone)
     Gone(pass, id);
-  for (const auto &[id, kept] : pass->project->kept) {
-    if (kept.keep_until > now || HasChildren(pass->branches, id)) continue;
-    Delete(pass, kept);
+  Next(pass);
+}
+
+void RetireFlow::Next(const PassPointer &pass) {
+  int64_t now = desk_->unix_time();
+  for (const std::string &id : pass->candidates) {
+    auto kept = pass->project->kept.find(id);
+    bool may_go = kept != pass->project->kept.end() && kept->second.keep_until <= now &&
+                  !HasChildren(pass->branches, id);
+    if (!may_go) continue;
+    // What we made and recorded is known by its id; an orphan is known by its annotation only.
+    if (kept->second.kind == "orphan") {
+      CheckOrphan(pass, kept->second);
+    } else {
+      Delete(pass, kept->second);
+    }
     return;
   }
   End(pass, false);
+}
+
+void RetireFlow::CheckOrphan(const PassPointer &pass, const KeptBranchRow &kept) {
+  ApiCall call = MakeCall(pass->project);
+  call.request = GetBranchRequest(pass->project->row.neon_id, kept.branch_id);
+  call.done = [this, pass, kept](const ApiAnswer &answer, const StepRow &) {
+    Result<NeonBranch> branch = ParseBranch(answer.body);
+    if (answer.verdict.kind != VerdictKind::kDone || !branch.ok()) {
+      End(pass, true);  // the next list tells whether it is gone
+      return;
+    }
+    bool ours =
+        desk_->world().installations.count(AnnotatedWith(branch.value(), kInstallationKey)) > 0;
+    bool untouchable = branch->is_default || branch->is_protected || branch->parent_id.empty();
+    if (ours && !untouchable) {
+      Delete(pass, kept);
+      return;
+    }
+    Gone(pass, kept.branch_id);  // somebody made it his own: it is not ours to delete any more
+    Next(pass);
+  };
+  desk_->calls().Enqueue(std::move(call));
 }
 
 void RetireFlow::Delete(const PassPointer &pass, const KeptBranchRow &kept) {
@@ -90,11 +128,16 @@ void RetireFlow::Delete(const PassPointer &pass, const KeptBranchRow &kept) {
       End(pass, true);
       return;
     }
+    if (answer.verdict.kind == VerdictKind::kRefused) {
+      // Somebody protected it, or it has got a child: no reason to leave the others.
+      pass->candidates.erase(id);
+      Next(pass);
+      return;
+    }
     bool deleted = answer.verdict.kind == VerdictKind::kDone;
     Result<NeonChange> change = ParseChange(answer.body);
     if (!deleted || !change.ok()) {
-      // Refused or not found: the next list tells.
-      End(pass, answer.verdict.kind != VerdictKind::kRefused);
+      End(pass, true);  // the next list tells
       return;
     }
     desk_->operations().Watch(pass->project, change->operations,
@@ -111,6 +154,7 @@ void RetireFlow::Delete(const PassPointer &pass, const KeptBranchRow &kept) {
 }
 
 void RetireFlow::Gone(const PassPointer &pass, const std::string &branch_id) {
+  pass->candidates.erase(branch_id);
   auto &branches = pass->branches;
   branches.erase(std::remove_if(branches.begin(), branches.end(),
                                 [&](const NeonBranch &branch) { return branch.id == branch_id; }),

@@ -23,11 +23,17 @@ class RetireFlow {
   struct Pass {
     Project *project = nullptr;
     std::vector<NeonBranch> branches;
+    // Not looked at yet, of those that were kept when the list was asked for: of later ones it says
+    // nothing.
+    std::set<std::string> candidates;
   };
   using PassPointer = std::shared_ptr<Pass>;
 
   void Start(Project *project);
+  void OnBranches(const PassPointer &pass);
   void Next(const PassPointer &pass);
+  // Reads an orphan once more before it is deleted.
+  void CheckOrphan(const PassPointer &pass, const KeptBranchRow &kept);
   void Delete(const PassPointer &pass, const KeptBranchRow &kept);
   void Gone(const PassPointer &pass, const std::string &branch_id);
   void End(const PassPointer &pass, bool again);

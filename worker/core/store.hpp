@@ -48,6 +48,7 @@ struct Batch {
 // What an unfinished world consists of.
 struct StoreSnapshot {
   std::string installation_id;
+  std::vector<std::string> former_installations;  // whose branches are ours too
   int64_t last_step_id = 0;
   std::vector<ProjectRow> projects;
   std::vector<SessionRow> sessions;      // not finished

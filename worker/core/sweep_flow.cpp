@@ -3,20 +3,37 @@
 #include <algorithm>
 #include <utility>
 
+#include "worker/core/annotation.hpp"
 #include "worker/core/text.hpp"
 #include "worker/core/timestamp.hpp"
 
 namespace agent_branch {
 namespace {
 
-constexpr char kInstallationKey[] = "agent-branch-installation";
 constexpr size_t kMaxName = 256;
+// What is wrong in a way that nobody thought of must not delete everything at once.
+constexpr int kMaxOrphans = 100;
 
-const Session *SessionOfBranch(const World &world, const std::string &branch_id) {
+// The unfinished session that the branch is, or may turn out to be: one whose create has no answer
+// yet is known by the annotation.
+const Session *SessionOfBranch(const World &world, const NeonBranch &branch) {
+  std::string uuid = AnnotatedWith(branch, kSessionKey);
   for (const auto &[id, session] : world.sessions) {
-    if (session->row.branch_id == branch_id) return session.get();
+    const SessionRow &row = session->row;
+    if (row.branch_id == branch.id || (row.branch_id.empty() && row.uuid == uuid)) {
+      return session.get();
+    }
   }
   return nullptr;
+}
+
+// Annotated as ours, and in no table.
+bool IsOrphan(const World &world, const NeonBranch &branch) {
+  return world.installations.count(AnnotatedWith(branch, kInstallationKey)) > 0;
+}
+
+bool IsUntouchable(const NeonBranch &branch) {
+  return branch.is_default || branch.is_protected || branch.parent_id.empty();
 }
 
 }  // namespace
@@ -119,8 +136,22 @@ void SweepFlow::Classify(const Project &project, const std::vector<NeonBranch> &
     if (deletes) {
       if (Session *session = desk_->world().FindSession(row.session_id)) Expire(*session);
     }
+    if (row.class_name == "orphan" && row.action != "none" && !current_->row.dry_run) {
+      AdoptOrphan(*desk_->world().FindProject(project.row.id), row);
+    }
     desk_->journal().Add(std::move(row));
   }
+}
+
+void SweepFlow::AdoptOrphan(Project &project, const SweepBranchRow &row) {
+  ++current_->orphans;
+  KeptBranchRow orphan;
+  orphan.project_id = project.row.id;
+  orphan.branch_id = row.branch_id;
+  orphan.name = row.name;
+  orphan.kind = "orphan";
+  project.kept[orphan.branch_id] = orphan;
+  desk_->journal().Add(orphan);
 }
 
 SweepBranchRow SweepFlow::Describe(const Project &project, const NeonBranch &branch,
@@ -137,10 +168,9 @@ SweepBranchRow SweepFlow::Describe(const Project &project, const NeonBranch &bra
   std::string deletion = current_->row.dry_run ? "would delete" : "delete";
   if (has_children) deletion = "blocked by children";
   auto kept = project.kept.find(branch.id);
-  auto annotation = branch.annotation.find(kInstallationKey);
   if (branch.name == project.row.parent) {
     row.class_name = "parent";
-  } else if (const Session *session = SessionOfBranch(desk_->world(), branch.id)) {
+  } else if (const Session *session = SessionOfBranch(desk_->world(), branch)) {
     row.session_id = session->row.id;
     row.class_name = IsDue(*session) ? "expired" : "live";
     if (IsDue(*session)) row.action = current_->row.dry_run ? "would delete" : "delete";
@@ -148,9 +178,9 @@ SweepBranchRow SweepFlow::Describe(const Project &project, const NeonBranch &bra
     row.session_id = kept->second.session_id;
     row.class_name = kept->second.kind;
     if (kept->second.keep_until <= desk_->unix_time()) row.action = deletion;
-  } else if (annotation != branch.annotation.end() &&
-             annotation->second == desk_->world().installation_id) {
+  } else if (IsOrphan(desk_->world(), branch)) {
     row.class_name = "orphan";
+    if (!IsUntouchable(branch) && current_->orphans < kMaxOrphans) row.action = deletion;
   } else {
     row.class_name = "foreign";
   }

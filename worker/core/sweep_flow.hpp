@@ -1,9 +1,9 @@
 // The reaper: looks at every branch of every project, says what each is to us, and ends what is
 // due.
 //
-// Due is a session that is older than max_age or past its own expiry. Nothing that is not recorded
-// as ours is ever touched here. A sweep that cannot see a project whole says so and ends nothing
-// there.
+// Due is a session that is older than max_age or past its own expiry, and a branch whose
+// annotation says that it is ours while no table knows it. Nothing else is ever touched. A sweep
+// that cannot see a project whole says so and ends nothing there.
 #pragma once
 
 #include <memory>
@@ -30,6 +30,7 @@ class SweepFlow {
     SweepRow row;
     std::vector<int64_t> projects;  // not looked at yet
     std::set<int64_t> expiring;     // sessions it ended, not finished yet
+    int orphans = 0;                // that it found and is to delete
     bool asking = false;
   };
 
@@ -37,6 +38,8 @@ class SweepFlow {
   void NextProject();
   void OnBranches(int64_t project_id, const Result<std::vector<NeonBranch>> &branches);
   void Classify(const Project &project, const std::vector<NeonBranch> &branches);
+  // A branch that is ours and in no table gets into one, and is deleted from there.
+  void AdoptOrphan(Project &project, const SweepBranchRow &row);
   void AddGhosts(const Project &project, const std::vector<NeonBranch> &branches);
   void ExpireQueued(const Project &project);
   SweepBranchRow Describe(const Project &project, const NeonBranch &branch, bool has_children);

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "worker/core/model.hpp"
@@ -48,6 +49,10 @@ struct Session {
   bool branch_gone = false;
   MergePhase merge_phase = MergePhase::kCheck;
   std::string merge_fence;   // why the parent is another one than the session began with, if it is
+  // A restore that had no effect when it was looked for, and may still have one until then.
+  std::optional<StepRow> late_restore;
+  Instant late_until{0};
+  int backup_lookups = 0;
   int64_t expiry_asked = 0;  // the expiry Neon was last asked for
   Secret uri;
   Secret pooled_uri;
@@ -77,7 +82,8 @@ struct Project {
 };
 
 struct World {
-  std::string installation_id;
+  std::string installation_id;          // what new branches are annotated with
+  std::set<std::string> installations;  // whose branches are ours: this one and those taken over
   std::map<int64_t, std::unique_ptr<Project>> projects;
   std::map<int64_t, std::unique_ptr<Session>> sessions;
 
