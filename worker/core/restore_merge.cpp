@@ -102,7 +102,6 @@ void RestoreMerge::OnParent(Session &session, const NeonBranch &parent) {
   }
   session.merge_fence = Fence(session, parent);
   session.merge->parent_reset_at = parent.last_reset_at;
-  session.merge->backup_name = BackupName(project, session);
   session.merge->base_fingerprint = session.row.base_fingerprint;
   desk_->journal().Add(*session.merge);
   session.merge_phase = MergePhase::kCompare;
@@ -190,6 +189,9 @@ void RestoreMerge::RefuseDrift(Session &session, const std::string &parent_objec
 
 void RestoreMerge::Restore(Session &session) {
   const Project &project = desk_->ProjectOf(session);
+  // Written with the step that sends it, so that a merge that got no further names no backup.
+  session.merge->backup_name = BackupName(project, session);
+  desk_->journal().Add(*session.merge);
   NeonRequest request = RestoreRequest(project.row.neon_id, session.row.parent_branch_id,
                                        session.row.branch_id, session.merge->backup_name);
   desk_->Change(session, Priority::kMerge, std::move(request), StepKind::kRestore,
