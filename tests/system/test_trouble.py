@@ -106,7 +106,7 @@ def test_operations_of_a_restore_that_do_not_end_well(memory_system, what):
     before = memory.branch("development")
     memory.emulator.add_fault({"match": CHANGES["restore"], "do": what})
     memory.rows("SELECT agent_merge('s')")
-    state = memory.wait("s")
+    state = memory.wait("s", 60)
     restored = memory.branch("development")["last_reset_at"] != before["last_reset_at"]
     assert state == "merged" if restored and memory.branch("development")["current_state"] == \
         "ready" else state in ("failed", "conflict"), memory.session("s")["error"]
@@ -124,9 +124,8 @@ def test_uris_are_fetched_when_the_answer_has_none(memory_system):
 
 def test_a_foreign_branch_of_our_name_is_neither_used_nor_deleted(memory):
     body = {"branch": {"name": BRANCH + "s", "parent_id": memory.branch("development")["id"]},
-            "annotation_value": {
-                "agent-branch-installation": memory.one("SELECT id FROM agent_branch.installation"),
-                "agent-branch-session": "another"}}
+            "annotation_value": {"agent-branch-installation": "another",
+                                 "agent-branch-session": "another"}}
     assert memory.emulator.call("POST", f"/projects/{PROJECT}/branches", body)[0] == 201
     foreign = memory.branch(BRANCH + "s")["id"]
     memory.create("s")

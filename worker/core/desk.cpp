@@ -303,6 +303,14 @@ void Desk::TryAgainIfBranchExists(Session &session, const Status &why) {
   }
   const Project &project = ProjectOf(session);
   auto on_branch = [this, why](Session &asked, const ApiAnswer &answer) {
+    Result<NeonBranch> branch = ParseBranch(answer.body);
+    if (branch.ok() && branch->current_state == "init") {
+      // Nothing of ours runs on it any more, so its creation has failed.
+      CloseStep(asked, false, "the branch was never completed");
+      Fail(asked, Status::Error("58000", "Neon did not complete the branch", why.message(),
+                                "Discard the session and create it again."));
+      return;
+    }
     if (answer.verdict.kind != VerdictKind::kNotFound) {
       TryAgain(asked, why);
       return;

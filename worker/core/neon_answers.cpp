@@ -110,7 +110,8 @@ Result<NeonChange> ParseChange(std::string_view body) {
   Result<JsonDocument> document = ParseJson(body);
   if (!document.ok()) return document.status();
   const JsonValue *root = &document.value();
-  if (!root->IsObject()) return Malformed("object");
+  // Without it nobody could tell when the change is over.
+  if (JsonArray(root, "operations") == nullptr) return Malformed("list of operations");
   NeonChange change;
   change.branch = ReadBranch(JsonMember(root, "branch"));
   change.endpoint_id = ReadWriteEndpoint(root);

@@ -1,0 +1,218 @@
+#include "tests/simulation/invariants.hpp"
+
+#include <algorithm>
+
+namespace agent_branch::simulation {
+namespace {
+
+std::string NameOf(const SessionRow &session) {
+  return "session " + std::to_string(session.id) + " (" + std::string(StateName(session.state)) +
+         ")";
+}
+
+bool HasPlace(const Evidence &evidence, const SessionRow &queued) {
+  int taken = 0;
+  for (const auto &[id, other] : evidence.store->sessions()) {
+    bool branchless = other.branch_id.empty() && other.state == SessionState::kFailed;
+    bool holds = other.project_id == queued.project_id && !other.finished && !branchless &&
+                 other.state != SessionState::kQueued;
+    taken += holds ? 1 : 0;
+  }
+  return taken < evidence.store->projects().at(queued.project_id).max_parallel;
+}
+
+void JudgeSessions(const Evidence &evidence, Witness &witness) {
+  for (const auto &[id, session] : evidence.store->sessions()) {
+    if (session.finished) {
+      if (!IsFinal(session.state)) witness.Violation(NameOf(session) + " is finished");
+      continue;
+    }
+    switch (session.state) {
+      case SessionState::kQueued:
+        if (HasPlace(evidence, session)) {
+          witness.Violation(NameOf(session) + " waits though there is a place");
+        }
+        break;
+      case SessionState::kReady:
+      case SessionState::kConflict:
+      case SessionState::kFailed:
+        if (!session.settled) witness.Violation(NameOf(session) + " is not settled");
+        break;
+      default:
+        witness.Violation(NameOf(session) + " does not come to rest: " + session.error);
+    }
+  }
+}
+
+void JudgeNothingOpen(const Evidence &evidence, Witness &witness) {
+  for (const auto &[id, request] : evidence.store->requests())
+    witness.Violation("request " + std::to_string(id) + " (" + request.kind + ") is not taken");
+  for (const auto &[id, step] : evidence.store->steps()) {
+    if (step.status == "intended") {
+      witness.Violation("step " + std::to_string(id) + " (" +
+                        std::string(StepKindName(step.kind)) + ") is left open");
+    }
+  }
+  for (const auto &[id, sweep] : evidence.store->sweeps()) {
+    if (!sweep.finished) witness.Violation("sweep " + std::to_string(id) + " does not end");
+  }
+}
+
+void JudgeMerge(const Evidence &evidence, const MergeRow &merge, Witness &witness) {
+  std::string name = "merge " + std::to_string(merge.id);
+  bool waits = evidence.store->sessions().at(merge.session_id).state == SessionState::kQueued;
+  int done = 0;
+  for (const RestoreRecord &record : evidence.neon->restores()) {
+    if (record.undone) continue;
+    const SessionRow &session = evidence.store->sessions().at(merge.session_id);
+    done += record.session_uuid == session.uuid ? 1 : 0;
+  }
+  bool merged = merge.status == "merged";
+  if (!merged && !waits && (merge.status == "queued" || merge.status == "running")) {
+    witness.Violation(name + " is left " + merge.status);
+  }
+  bool first = true;  // a session merges once, but may have asked more often
+  for (const auto &[id, other] : evidence.store->merges()) {
+    first = first && (other.session_id != merge.session_id || other.status != "merged");
+  }
+  if (merged && done == 0) witness.Violation(name + " is said to be merged and is not");
+  if (first && !merged && done > 0) {
+    witness.Violation(name + " is said to be " + merge.status + " and is merged");
+  }
+  if (done > 1) witness.Violation(name + " is done " + std::to_string(done) + " times");
+}
+
+void JudgeMigration(const Evidence &evidence, const MigrationRow &migration, Witness &witness) {
+  std::string name = "migration " + std::to_string(migration.id);
+  const SessionRow &session = evidence.store->sessions().at(migration.session_id);
+  auto found = evidence.branches->applied().find(migration.id);
+  bool applied = found != evidence.branches->applied().end();
+  Result<std::string> sql = const_cast<ModelStore *>(evidence.store)->MigrationSql(migration.id);
+  bool has_effect = sql->find("writes nothing") == std::string::npos;
+  switch (migration.status) {
+    case MigrationStatus::kQueued:
+    case MigrationStatus::kRunning:
+      if (session.state != SessionState::kQueued) witness.Violation(name + " is left open");
+      return;
+    case MigrationStatus::kApplied:
+      if (!applied && has_effect) witness.Violation(name + " is said to be applied and is not");
+      return;
+    case MigrationStatus::kFailed:
+      // Unless it says that it cannot know.
+      if (applied && migration.error.sqlstate != "08007") {
+        witness.Violation(name + " is said to have failed and is applied");
+      }
+      return;
+    case MigrationStatus::kCancelled:
+      // With a branch that is given up goes whatever ran on it.
+      if (applied && !session.finished) {
+        witness.Violation(name + " is said to be cancelled and is applied");
+      }
+      return;
+  }
+}
+
+void JudgeBranches(const Evidence &evidence, Witness &witness) {
+  for (const auto &[id, session] : evidence.store->sessions()) {
+    if (session.branch_id.empty()) continue;
+    for (const auto &[name, project] : evidence.neon->projects) {
+      auto found = project.branches.find(session.branch_id);
+      if (found != project.branches.end() && found->second.session_uuid != session.uuid) {
+        witness.Violation(NameOf(session) + " has taken branch " + found->first +
+                          ", which is not its own");
+      }
+    }
+  }
+}
+
+void JudgeLeftover(const Evidence &evidence, const ModelProject &project,
+                   const ModelBranch &branch, Witness &witness) {
+  std::string name = "branch " + branch.id + " (" + branch.name + ") of project " + project.id;
+  auto kept = evidence.store->kept().find(branch.id);
+  bool known = kept != evidence.store->kept().end() && !kept->second.deleted;
+  bool has_children = project.HasChildren(branch.id);
+  if (!known) {
+    // What a sweep cannot delete yet it has at least told of.
+    bool told = has_children && evidence.store->ClassOf(branch.id) == "orphan";
+    if (!told) witness.Violation(name + " is forgotten");
+  } else if (!has_children && kept->second.keep_until <= evidence.now) {
+    witness.Violation(name + " is left though it could be deleted");
+  }
+}
+
+uint64_t Combine(uint64_t hash, uint64_t value) {
+  return (hash ^ value) * 0x9E3779B97F4A7C15 + (hash >> 29);
+}
+
+uint64_t HashSession(const Evidence &evidence, const SessionRow &session) {
+  uint64_t hash = 1;
+  hash = Combine(hash, static_cast<uint64_t>(session.state));
+  hash = Combine(hash, static_cast<uint64_t>(session.goal));
+  hash = Combine(hash, (session.settled ? 1 : 0) + (session.pinned ? 2 : 0) +
+                           (session.branch_id.empty() ? 4 : 0) +
+                           (session.operations.empty() ? 8 : 0) +
+                           (session.base_fingerprint.empty() ? 16 : 0) +
+                           (session.branch_expires_at == 0 ? 32 : 0) +
+                           (session.error.empty() ? 64 : 0));
+  for (const auto &[id, project] : evidence.neon->projects) {
+    auto found = project.branches.find(session.branch_id);
+    if (found == project.branches.end()) continue;
+    hash = Combine(hash, static_cast<uint64_t>(found->second.state) + 4);
+    hash = Combine(hash, found->second.content.migrations.size());
+  }
+  return hash;
+}
+
+}  // namespace
+
+void JudgeRest(const Evidence &evidence, Witness &witness) {
+  JudgeSessions(evidence, witness);
+  JudgeNothingOpen(evidence, witness);
+  JudgeBranches(evidence, witness);
+  for (const auto &[id, merge] : evidence.store->merges())
+    JudgeMerge(evidence, merge, witness);
+  for (const auto &[id, migration] : evidence.store->migrations())
+    JudgeMigration(evidence, migration, witness);
+}
+
+void JudgeEnd(const Evidence &evidence, Witness &witness) {
+  JudgeRest(evidence, witness);
+  for (const auto &[id, session] : evidence.store->sessions()) {
+    if (!session.finished) witness.Violation(NameOf(session) + " outlives its expiry");
+  }
+  for (const auto &[id, project] : evidence.neon->projects) {
+    for (const auto &[branch_id, branch] : project.branches) {
+      if (branch.ours()) JudgeLeftover(evidence, project, branch, witness);
+    }
+  }
+}
+
+uint64_t HashState(const Evidence &evidence) {
+  uint64_t hash = 0;
+  // Sums, so that the order of sessions does not matter.
+  for (const auto &[id, session] : evidence.store->sessions()) {
+    if (!session.finished) hash += HashSession(evidence, session);
+  }
+  for (const auto &[id, step] : evidence.store->steps()) {
+    if (step.status == "intended") hash += Combine(2, static_cast<uint64_t>(step.kind));
+  }
+  for (const auto &[id, merge] : evidence.store->merges()) {
+    bool open = merge.status == "queued" || merge.status == "running";
+    if (open) hash += Combine(3, merge.accepted ? 1 : 0);
+  }
+  for (const auto &[id, migration] : evidence.store->migrations()) {
+    bool open = migration.status == MigrationStatus::kQueued ||
+                migration.status == MigrationStatus::kRunning;
+    if (open) hash += Combine(4, migration.transaction_id.empty() ? 1 : 0);
+  }
+  for (const auto &[id, kept] : evidence.store->kept()) {
+    if (!kept.deleted) hash += Combine(5, kept.kind.size());
+  }
+  for (const auto &[id, project] : evidence.neon->projects) {
+    hash += Combine(6, project.branches.size());
+    hash += Combine(7, project.running.size());
+  }
+  return Combine(hash, evidence.store->requests().size());
+}
+
+}  // namespace agent_branch::simulation

@@ -1,0 +1,76 @@
+// A model of the branches' databases: tasks take time, connections break, and a COMMIT whose answer
+// is lost took effect or it did not.
+//
+// A migration's SQL is "migration ID", followed by "fails" or "writes nothing" where it does.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <set>
+
+#include "tests/simulation/faults.hpp"
+#include "tests/simulation/model_neon.hpp"
+
+namespace agent_branch::simulation {
+
+class ModelBranches : public BranchRunner {
+ public:
+  ModelBranches(VirtualClock *clock, Agenda *agenda, Chance *chance, Witness *witness,
+                ModelNeon *neon, const Faults *faults)
+      : clock_(clock),
+        agenda_(agenda),
+        chance_(chance),
+        witness_(witness),
+        neon_(neon),
+        faults_(faults) {}
+
+  std::function<void(BranchEvent)> deliver;
+  std::function<void()> after_effect;
+  // The ordinal that a migration has in its session, and the session.
+  std::function<std::pair<int64_t, int>(int64_t migration_id)> place_of;
+
+  void Start(BranchTask task) override;
+  void Commit(uint64_t id) override;
+  void Cancel(uint64_t id) override;
+  void Close(const std::string &) override {}
+
+  // The worker is gone, and its connections with it.
+  void Crash();
+  size_t under_way() const { return tasks_.size(); }
+  // How often each migration was committed.
+  const std::map<int64_t, int> &applied() const { return applied_; }
+
+ private:
+  struct Task {
+    BranchTask task;
+    std::string transaction_id;
+    bool committing = false;
+  };
+
+  void Later(uint64_t id, milliseconds after, void (ModelBranches::*what)(uint64_t));
+  void Run(uint64_t id);
+  void RunMigration(uint64_t id, ModelBranch &branch);
+  void Describe(uint64_t id, ModelBranch &branch);
+  void TellFate(uint64_t id, ModelBranch &branch);
+  void Lose(uint64_t id);
+  void DoCommit(uint64_t id);
+  void Apply(ModelBranch &branch, const Task &task);
+  void RollBackLater(const Task &task);
+  void Finish(uint64_t id, BranchEvent event);
+  void Fail(uint64_t id, BranchOutcome outcome);
+  ModelBranch *Find(const Task &task);
+
+  VirtualClock *clock_;
+  Agenda *agenda_;
+  Chance *chance_;
+  Witness *witness_;
+  ModelNeon *neon_;
+  const Faults *faults_;
+  uint64_t incarnation_ = 0;
+  int64_t next_transaction_ = 700;
+  std::map<uint64_t, Task> tasks_;
+  std::map<int64_t, int> applied_;
+  std::map<int64_t, int> last_ordinal_;  // of each session
+};
+
+}  // namespace agent_branch::simulation

@@ -1,0 +1,198 @@
+// A model of Neon: what the API promises (reference/api), strict, and over virtual time.
+//
+// Beside what Neon knows of a branch the model knows who made it and what is in it, so that it can
+// say of each request whether it was the worker's to send, and of each restore whether anything was
+// lost by it.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "tests/simulation/chance.hpp"
+#include "tests/simulation/witness.hpp"
+#include "worker/core/branch_task.hpp"
+#include "worker/core/http_message.hpp"
+#include "worker/core/json.hpp"
+
+namespace agent_branch::simulation {
+
+// After a restore from its child the parent hangs under that child, or where it was before: which
+// of the two Neon does is not documented.
+enum class Topology { kLineage, kFlat };
+
+struct Content {
+  // In the order they were applied. What others did to the schema is negative: minus its time.
+  std::vector<int64_t> migrations;
+  std::vector<int64_t> writes;      // of data: not in the schema's fingerprint
+
+  std::string Fingerprint() const;  // 32 hexadecimal digits
+  std::string Objects() const;      // as JSON
+};
+
+struct ModelBranch {
+  enum class Maker { kSetup, kWorker, kBackup, kOthers };
+  enum class State { kInit, kResetting, kReady };
+
+  std::string id;
+  std::string name;
+  std::string parent_id;
+  State state = State::kReady;
+  bool is_default = false;
+  bool is_protected = false;
+  int64_t created_at = 0;
+  int64_t expires_at = 0;
+  int64_t last_reset_at = 0;
+  std::map<std::string, std::string> annotation;
+  Instant listed_at{0};  // a new backup may be invisible for a moment
+
+  Maker maker = Maker::kOthers;
+  std::string session_uuid;  // kWorker
+  Content content;
+  Instant described_at{-1};  // when its fingerprint was last taken
+  std::map<std::string, TransactionFate> transactions;
+  bool ours() const { return maker == Maker::kWorker || maker == Maker::kBackup; }
+};
+
+struct ModelOperation {
+  enum class Effect { kNone, kReady, kDelete, kRestored };
+
+  std::string id;
+  std::string branch_id;
+  std::string action;
+  Instant ends_at{0};
+  std::string outcome = "finished";
+  Effect effect = Effect::kNone;
+  bool ended = false;
+  bool told = false;  // the running worker has read the answer that named it
+  // What a restore that fails puts back, and which of the model's records it is.
+  std::optional<ModelBranch> before;
+  size_t record = 0;
+};
+
+struct ModelProject {
+  std::string id;
+  std::string key;  // the only one accepted
+  std::map<std::string, ModelBranch> branches;  // ids count up
+  std::deque<ModelOperation> operations;        // newest last
+  std::vector<size_t> running;                  // those of them that have not ended
+  int branch_limit = 1000;
+  bool bare_only = false;  // the plan refuses compute settings
+  bool in_scope = true;    // of the key
+  int page_size = 100;
+  bool next_on_last_page = true;
+  bool tells_uris = true;  // in the answer to a create
+
+  ModelBranch *Find(const std::string &branch_id);
+  ModelBranch *FindByName(const std::string &name);
+  bool HasChildren(const std::string &branch_id) const;
+  bool busy() const { return !running.empty(); }
+};
+
+// One restore that was done.
+struct RestoreRecord {
+  std::string project_id;
+  std::string backup_name;
+  std::string session_uuid;  // of the source
+  bool undone = false;       // its operation failed, and the old state was put back
+};
+
+class ModelNeon {
+ public:
+  struct Options {
+    Topology topology = Topology::kLineage;
+    bool lock_first = false;       // 423 before every other refusal, or after them
+    bool gone_is_204 = true;       // else DELETE of what is not there answers 404
+    bool lists_annotations = true;
+    double operation_fails = 0;
+  };
+  struct Answer {
+    int status = 200;
+    std::string body;
+    std::vector<std::string> operations;  // that it names
+  };
+
+  ModelNeon(const VirtualClock *clock, Chance *chance, Witness *witness)
+      : clock_(clock), chance_(chance), witness_(witness) {}
+
+  Options options;
+  std::map<std::string, ModelProject> projects;
+
+  // Carries a request of the worker out. on_time: not one that wandered about and comes now.
+  Answer Handle(const HttpRequest &request, bool on_time);
+  // Lets operations end and branches expire, as far as their time has come.
+  void Settle();
+
+  // A project with a default branch "main" and below it "dev", the parent of sessions.
+  ModelProject &AddProject(const std::string &id, const std::string &key);
+  ModelBranch &AddBranch(ModelProject &project, const std::string &name,
+                         const std::string &parent_id, ModelBranch::Maker maker);
+  ModelOperation &AddOperation(ModelProject &project, const std::string &branch_id,
+                               const std::string &action, milliseconds duration);
+  // By a host that ConnectionUri() has handed out.
+  ModelBranch *FindByHost(std::string_view uri, ModelProject **project);
+  const std::vector<RestoreRecord> &restores() const { return restores_; }
+  // The worker read the answer that names these, or forgot all by a crash.
+  void Told(const std::vector<std::string> &operation_ids);
+  void Forgotten();
+  int64_t requests() const { return requests_; }
+
+ private:
+  struct Call {
+    std::string_view method;
+    std::vector<std::string> path;  // below /projects/ID
+    std::map<std::string, std::string> query;
+    JsonDocument body;
+    ModelProject *project = nullptr;
+    bool on_time = true;
+  };
+
+  Answer Route(Call &call);
+  Answer RouteBranch(Call &call);
+  Answer Create(Call &call);
+  std::optional<Answer> RefuseCreate(Call &call, const std::string &name, ModelBranch *parent);
+  Answer Read(Call &call);
+  Answer List(Call &call);
+  Answer ListEndpoints(Call &call);
+  Answer Patch(Call &call);
+  Answer Delete(Call &call);
+  Answer Restore(Call &call);
+  std::optional<Answer> RefuseRestore(Call &call, ModelBranch &target, ModelBranch *source,
+                                      const std::string &backup_name);
+  void DoRestore(Call &call, ModelBranch &target, ModelBranch &source,
+                 const std::string &backup_name);
+  void JudgeRestore(const ModelBranch &target, const ModelBranch &source);
+  Answer ConnectionUri(Call &call);
+  Answer ListOperations(Call &call);
+  Answer ReadOperation(Call &call);
+
+  Answer Refuse(int status, const std::string &message, const std::string &code = {}) const;
+  Answer Changed(ModelProject &project, const ModelBranch &branch,
+                 const std::vector<std::string> &operations, bool created);
+  std::optional<Answer> Locked(const Call &call) const;
+  std::string OutcomeOfOperation();
+  void End(ModelProject &project, ModelOperation &operation);
+  void Expire(ModelProject &project);
+  void Remove(ModelProject &project, const std::string &branch_id);
+
+  const VirtualClock *clock_;
+  Chance *chance_;
+  Witness *witness_;
+  std::vector<RestoreRecord> restores_;
+  int64_t next_id_ = 1;
+  int64_t requests_ = 0;
+};
+
+std::string KeyOf(const HttpRequest &request);
+
+// Pieces of answers.
+std::string BranchJson(const ModelProject &project, const ModelBranch &branch);
+std::string AnnotationJson(const ModelBranch &branch);
+std::string OperationJson(const ModelProject &project, const ModelOperation &operation);
+std::string UriOf(const ModelBranch &branch, bool pooled);
+std::string HostOf(const ModelBranch &branch, bool pooled);
+
+}  // namespace agent_branch::simulation

@@ -1,0 +1,274 @@
+#include "tests/simulation/model_store.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+
+namespace agent_branch::simulation {
+namespace {
+
+Status Refused() {
+  return Status::Error("53100", "could not write to file: no space left on device");
+}
+
+bool IsOpen(const MergeRow &merge) {
+  return merge.status == "queued" || merge.status == "running";
+}
+
+bool IsOpen(const MigrationRow &migration) {
+  return migration.status == MigrationStatus::kQueued ||
+         migration.status == MigrationStatus::kRunning;
+}
+
+template <class Row, class Wanted>
+std::vector<Row> Select(const std::map<int64_t, Row> &rows, Wanted wanted) {
+  std::vector<Row> selected;
+  for (const auto &[id, row] : rows) {
+    if (wanted(row)) selected.push_back(row);
+  }
+  return selected;
+}
+
+}  // namespace
+
+Result<StoreSnapshot> ModelStore::Load() {
+  StoreSnapshot loaded;
+  loaded.installation_id = "5f0c7f6e-0000-4000-8000-000000000001";
+  loaded.last_step_id = steps_.empty() ? 0 : steps_.rbegin()->first;
+  loaded.projects = Select(projects_, [](const auto &) { return true; });
+  loaded.sessions = Select(sessions_, [](const auto &row) { return !row.finished; });
+  loaded.migrations = Select(migrations_, [](const auto &row) { return IsOpen(row); });
+  loaded.merges = Select(merges_, [](const auto &row) { return IsOpen(row); });
+  loaded.steps = Select(steps_, [](const auto &row) { return row.status == "intended"; });
+  for (const auto &[id, row] : kept_) {
+    if (!row.deleted) loaded.kept.push_back(row);
+  }
+  loaded.sweeps = Select(sweeps_, [this](const auto &row) {
+    auto asks = [&](const auto &one) {
+      return one.second.kind == "reap" && one.second.subject_id == row.id;
+    };
+    return !row.finished && std::none_of(requests_.begin(), requests_.end(), asks);
+  });
+  loaded.credentials = credentials_;
+  return loaded;
+}
+
+Result<Intake> ModelStore::ReadRequests() {
+  if (chance_->Happens(faults_->read_fails)) return Refused();
+  Intake intake;
+  for (const auto &[id, request] : requests_) {
+    intake.requests.push_back(request);
+    if (request.kind == "create") {
+      intake.projects.push_back(projects_.at(request.project_id));
+      intake.sessions.push_back(sessions_.at(request.session_id));
+    } else if (request.kind == "migrate") {
+      intake.migrations.push_back(migrations_.at(request.subject_id));
+    } else if (request.kind == "reap") {
+      intake.sweeps.push_back(sweeps_.at(request.subject_id));
+    }
+  }
+  return intake;
+}
+
+Result<std::string> ModelStore::MigrationSql(int64_t migration_id) {
+  if (chance_->Happens(faults_->read_fails)) return Refused();
+  return sql_[migration_id];
+}
+
+Result<std::string> ModelStore::SnapshotObjects(const std::string &fingerprint) {
+  if (chance_->Happens(faults_->read_fails)) return Refused();
+  auto found = snapshots_.find(fingerprint);
+  return found == snapshots_.end() ? std::string("{}") : found->second;
+}
+
+Result<int64_t> ModelStore::CreateSweep() {
+  if (chance_->Happens(faults_->commit_fails)) return Refused();
+  SweepRow sweep;
+  sweep.id = next_id_++;
+  sweeps_[sweep.id] = sweep;
+  return sweep.id;
+}
+
+struct ModelStore::Applier {
+  ModelStore *store;
+
+  void operator()(const SessionRow &row) const { store->Apply(row); }
+  void operator()(const MigrationRow &row) const { store->Apply(row); }
+  void operator()(const MergeRow &row) const { store->Apply(row); }
+  void operator()(const StepRow &row) const { store->Apply(row); }
+  void operator()(const ConflictRow &) const {}
+  void operator()(const KeptBranchRow &row) const {
+    // As the table's ON CONFLICT has it.
+    KeptBranchRow &known = store->kept_.try_emplace(row.branch_id, row).first->second;
+    known.name = row.name;
+    known.deleted = row.deleted;
+  }
+  void operator()(const SweepRow &row) const { store->sweeps_[row.id] = row; }
+  void operator()(const SweepBranchRow &row) const { store->swept_[row.branch_id] = row; }
+  void operator()(const CredentialRow &row) const {
+    store->credentials_.erase(
+        std::remove_if(store->credentials_.begin(), store->credentials_.end(),
+                       [&](const CredentialRow &known) {
+                         return known.project_id == row.project_id &&
+                                known.session_id == row.session_id && known.pooled == row.pooled;
+                       }),
+        store->credentials_.end());
+    store->credentials_.push_back(row);
+  }
+  void operator()(const DropCredentials &row) const {
+    store->credentials_.erase(
+        std::remove_if(store->credentials_.begin(), store->credentials_.end(),
+                       [&](const CredentialRow &known) {
+                         return known.project_id == row.project_id &&
+                                known.session_id == row.session_id;
+                       }),
+        store->credentials_.end());
+  }
+  void operator()(const SnapshotRow &row) const {
+    store->snapshots_.emplace(row.fingerprint, row.objects);
+  }
+  void operator()(const DropRequest &row) const { store->requests_.erase(row.id); }
+};
+
+Status ModelStore::Commit(const Batch &batch) {
+  if (chance_->Happens(faults_->commit_fails)) return Refused();
+  for (const Mutation &mutation : batch.mutations)
+    std::visit(Applier{this}, mutation);
+  return Status();
+}
+
+void ModelStore::Apply(const SessionRow &row) {
+  auto found = sessions_.find(row.id);
+  if (found == sessions_.end()) {
+    witness_->Violation("a session is saved that nobody created");
+    return;
+  }
+  const SessionRow &before = found->second;
+  std::string name = "session " + std::to_string(row.id);
+  if (before.finished) witness_->Violation(name + " is changed after its end");
+  if (before.state != row.state && !MayFollow(before.state, row.state)) {
+    witness_->Violation(name + " goes from " + std::string(StateName(before.state)) + " to " +
+                        std::string(StateName(row.state)));
+  }
+  if (!before.branch_id.empty() && before.branch_id != row.branch_id) {
+    witness_->Violation(name + " changes its branch");
+  }
+  if (witness_->tracing()) {
+    witness_->Note("commit " + name + ": " + std::string(StateName(row.state)) +
+                   (row.goal == Goal::kNone ? "" : ", goal " + std::string(GoalName(row.goal))) +
+                   (row.settled ? ", settled" : "") + (row.finished ? ", finished" : "") +
+                   (row.pinned ? ", pinned" : "") +
+                   (row.branch_id.empty() ? "" : ", " + row.branch_id) +
+                   (row.error.empty() ? "" : ": " + row.error));
+  }
+  found->second = row;
+}
+
+void ModelStore::Apply(const MigrationRow &row) {
+  MigrationRow &known = migrations_[row.id];
+  if (!IsOpen(known) && known.status != row.status) {
+    witness_->Violation("migration " + std::to_string(row.id) + " is changed after its end");
+  }
+  if (witness_->tracing()) {
+    witness_->Note("commit migration " + std::to_string(row.id) + ": " +
+                   std::string(MigrationStatusName(row.status)) + " " + row.transaction_id);
+  }
+  known = row;
+}
+
+void ModelStore::Apply(const MergeRow &row) {
+  auto [found, added] = merges_.try_emplace(row.id, row);
+  if (!added && !IsOpen(found->second)) {
+    witness_->Violation("merge " + std::to_string(row.id) + " is changed after its end");
+  }
+  if (witness_->tracing()) {
+    witness_->Note("commit merge " + std::to_string(row.id) + " of session " +
+                   std::to_string(row.session_id) + ": " + row.status +
+                   (row.accepted ? ", accepted" : "") +
+                   (row.reason.empty() ? "" : ": " + row.reason));
+  }
+  found->second = row;
+}
+
+void ModelStore::Apply(const StepRow &row) {
+  if (witness_->tracing()) {
+    witness_->Note("commit step " + std::to_string(row.id) + " of session " +
+                   std::to_string(row.session_id) + ": " + std::string(StepKindName(row.kind)) +
+                   " " + row.status + (row.outcome.empty() ? "" : ": " + row.outcome));
+  }
+  steps_[row.id] = row;
+}
+
+int64_t ModelStore::AddProject(ProjectRow row) {
+  row.id = next_id_++;
+  projects_[row.id] = row;
+  return row.id;
+}
+
+int64_t ModelStore::AddSession(SessionRow row) {
+  row.id = next_id_++;
+  char uuid[48];
+  snprintf(uuid, sizeof uuid, "%08x-0000-4000-8000-%012x", static_cast<unsigned>(row.id * 7919),
+           static_cast<unsigned>(row.id));
+  row.uuid = uuid;
+  sessions_[row.id] = row;
+  RequestRow request;
+  request.kind = "create";
+  request.project_id = row.project_id;
+  request.session_id = row.id;
+  AddRequest(request);
+  return row.id;
+}
+
+int64_t ModelStore::AddMigration(int64_t session_id, const std::string &what) {
+  MigrationRow row;
+  row.id = next_id_++;
+  row.session_id = session_id;
+  for (const auto &[id, other] : migrations_) {
+    if (other.session_id == session_id) row.ordinal = std::max(row.ordinal, other.ordinal);
+  }
+  ++row.ordinal;
+  migrations_[row.id] = row;
+  sql_[row.id] = "migration " + std::to_string(row.id) + what;
+  RequestRow request;
+  request.kind = "migrate";
+  request.session_id = session_id;
+  request.subject_id = row.id;
+  AddRequest(request);
+  return row.id;
+}
+
+int64_t ModelStore::AddRequest(RequestRow row) {
+  row.id = next_id_++;
+  if (witness_->tracing()) {
+    witness_->Note("user asks " + std::to_string(row.id) + ": " + row.kind + ", session " +
+                   std::to_string(row.session_id));
+  }
+  requests_[row.id] = row;
+  return row.id;
+}
+
+void ModelStore::AddSweep(bool dry_run) {
+  SweepRow sweep;
+  sweep.id = next_id_++;
+  sweep.dry_run = dry_run;
+  sweeps_[sweep.id] = sweep;
+  RequestRow request;
+  request.kind = "reap";
+  request.subject_id = sweep.id;
+  request.dry_run = dry_run;
+  AddRequest(request);
+}
+
+std::string ModelStore::ClassOf(const std::string &branch_id) const {
+  auto found = swept_.find(branch_id);
+  return found == swept_.end() ? std::string() : found->second.class_name;
+}
+
+bool ModelStore::HasRequest(int64_t session_id, const char *kind) const {
+  return std::any_of(requests_.begin(), requests_.end(), [&](const auto &one) {
+    return one.second.session_id == session_id && one.second.kind == kind;
+  });
+}
+
+}  // namespace agent_branch::simulation

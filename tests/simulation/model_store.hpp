@@ -1,0 +1,78 @@
+// The control database: tables in memory, which outlive the worker. A batch is applied whole or not
+// at all.
+//
+// The rules that the rows must keep to by themselves are judged here, at each commit.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "tests/simulation/chance.hpp"
+#include "tests/simulation/faults.hpp"
+#include "tests/simulation/witness.hpp"
+#include "worker/core/store.hpp"
+
+namespace agent_branch::simulation {
+
+class ModelStore : public Store {
+ public:
+  ModelStore(const VirtualClock *clock, Chance *chance, Witness *witness, const Faults *faults)
+      : clock_(clock), chance_(chance), witness_(witness), faults_(faults) {}
+
+  Result<StoreSnapshot> Load() override;
+  Result<Intake> ReadRequests() override;
+  Result<std::string> MigrationSql(int64_t migration_id) override;
+  Result<std::string> SnapshotObjects(const std::string &fingerprint) override;
+  Result<int64_t> CreateSweep() override;
+  Status Commit(const Batch &batch) override;
+
+  // What backends do.
+  int64_t AddProject(ProjectRow row);
+  int64_t AddSession(SessionRow row);
+  int64_t AddMigration(int64_t session_id, const std::string &what);
+  int64_t AddRequest(RequestRow row);
+  void AddSweep(bool dry_run);
+  // The unlogged table is empty after the server's crash.
+  void LoseCredentials() { credentials_.clear(); }
+
+  const std::map<int64_t, ProjectRow> &projects() const { return projects_; }
+  const std::map<int64_t, SessionRow> &sessions() const { return sessions_; }
+  const std::map<int64_t, MigrationRow> &migrations() const { return migrations_; }
+  const std::map<int64_t, MergeRow> &merges() const { return merges_; }
+  const std::map<int64_t, StepRow> &steps() const { return steps_; }
+  const std::map<std::string, KeptBranchRow> &kept() const { return kept_; }
+  const std::map<int64_t, SweepRow> &sweeps() const { return sweeps_; }
+  const std::map<int64_t, RequestRow> &requests() const { return requests_; }
+  // What the last sweep to speak of it said that the branch is; "" for none.
+  std::string ClassOf(const std::string &branch_id) const;
+  bool HasRequest(int64_t session_id, const char *kind) const;
+
+ private:
+  struct Applier;
+
+  void Apply(const SessionRow &row);
+  void Apply(const MigrationRow &row);
+  void Apply(const MergeRow &row);
+  void Apply(const StepRow &row);
+
+  const VirtualClock *clock_;
+  Chance *chance_;
+  Witness *witness_;
+  const Faults *faults_;
+  std::map<int64_t, ProjectRow> projects_;
+  std::map<int64_t, SessionRow> sessions_;
+  std::map<int64_t, MigrationRow> migrations_;
+  std::map<int64_t, std::string> sql_;
+  std::map<int64_t, MergeRow> merges_;
+  std::map<int64_t, StepRow> steps_;
+  std::map<std::string, KeptBranchRow> kept_;
+  std::map<int64_t, SweepRow> sweeps_;
+  std::map<int64_t, RequestRow> requests_;
+  std::map<std::string, std::string> snapshots_;
+  std::map<std::string, SweepBranchRow> swept_;
+  std::vector<CredentialRow> credentials_;
+  int64_t next_id_ = 1;
+};
+
+}  // namespace agent_branch::simulation

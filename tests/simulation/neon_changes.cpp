@@ -1,0 +1,151 @@
+// Changes of the model's branches that exist: PATCH, DELETE and restore.
+#include <algorithm>
+
+#include "tests/simulation/model_neon.hpp"
+#include "worker/core/timestamp.hpp"
+
+namespace agent_branch::simulation {
+namespace {
+
+bool Includes(const std::vector<int64_t> &all, int64_t one) {
+  return std::find(all.begin(), all.end(), one) != all.end();
+}
+
+}  // namespace
+
+ModelNeon::Answer ModelNeon::Patch(Call &call) {
+  ModelProject &project = *call.project;
+  ModelBranch *branch = project.Find(call.path[2]);
+  if (branch == nullptr) return Refuse(404, "branch not found");
+  if (!branch->ours()) witness_->Violation("PATCH of a branch that is not ours: " + branch->id);
+  const JsonValue *wanted = JsonMember(&call.body, "branch");
+  std::string name = JsonString(wanted, "name");
+  const JsonValue *expiry = JsonMember(wanted, "expires_at");
+  int64_t expires_at = ParseTimestamp(JsonString(wanted, "expires_at"));
+  if (auto locked = options.lock_first ? Locked(call) : std::nullopt) return *locked;
+  if (expires_at != 0 && project.HasChildren(branch->id)) {
+    return Refuse(422, "a branch with children cannot expire");
+  }
+  if (expires_at != 0 && expires_at <= clock_->TrueUnixTime()) {
+    return Refuse(400, "expires_at must be in the future");
+  }
+  const ModelBranch *same = name.empty() ? nullptr : project.FindByName(name);
+  if (same != nullptr && same != branch) return Refuse(409, "branch already exists");
+  if (auto locked = Locked(call)) return *locked;
+  if (expiry != nullptr) branch->expires_at = expires_at;
+  if (!name.empty()) branch->name = name;
+  return Changed(project, *branch, {}, false);
+}
+
+ModelNeon::Answer ModelNeon::Delete(Call &call) {
+  ModelProject &project = *call.project;
+  ModelBranch *branch = project.Find(call.path[2]);
+  if (branch == nullptr) {
+    if (!options.gone_is_204) return Refuse(404, "branch not found");
+    Answer answer;
+    answer.status = 204;
+    return answer;
+  }
+  if (!branch->ours()) witness_->Violation("DELETE of a branch that is not ours: " + branch->id);
+  if (auto locked = options.lock_first ? Locked(call) : std::nullopt) return *locked;
+  bool root = branch->is_default || branch->parent_id.empty();
+  if (root) return Refuse(422, "cannot delete root branch");
+  if (branch->is_protected) return Refuse(422, "cannot delete protected branch");
+  if (project.HasChildren(branch->id)) return Refuse(422, "cannot delete branch with children");
+  if (auto locked = Locked(call)) return *locked;
+  std::string id = branch->id;
+  std::vector<std::string> operations;
+  operations.push_back(
+      AddOperation(project, id, "suspend_compute", chance_->Delay(50, 500)).id);
+  ModelOperation &deletion = AddOperation(project, id, "delete_timeline", chance_->Delay(50, 500));
+  deletion.effect = ModelOperation::Effect::kDelete;
+  operations.push_back(deletion.id);
+  return Changed(project, *branch, operations, false);
+}
+
+std::optional<ModelNeon::Answer> ModelNeon::RefuseRestore(Call &call, ModelBranch &target,
+                                                          ModelBranch *source,
+                                                          const std::string &backup_name) {
+  ModelProject &project = *call.project;
+  if (auto locked = options.lock_first ? Locked(call) : std::nullopt) return locked;
+  if (target.is_protected) return Refuse(422, "cannot reset protected branch");
+  if (source->expires_at != 0) return Refuse(422, "cannot restore from an expiring branch");
+  if (backup_name.empty() && project.HasChildren(target.id)) {
+    return Refuse(422, "preserve_under_name is required");
+  }
+  if (static_cast<int>(project.branches.size()) >= project.branch_limit) {
+    return Refuse(422, "branches limit exceeded", "BRANCHES_LIMIT_EXCEEDED");
+  }
+  if (project.FindByName(backup_name) != nullptr) return Refuse(409, "branch already exists");
+  if (auto locked = Locked(call)) return locked;
+  bool ready =
+      target.state == ModelBranch::State::kReady && source->state == ModelBranch::State::kReady;
+  if (!ready) return Refuse(422, "branch not ready yet");
+  return std::nullopt;
+}
+
+ModelNeon::Answer ModelNeon::Restore(Call &call) {
+  ModelProject &project = *call.project;
+  ModelBranch *target = project.Find(call.path[2]);
+  ModelBranch *source = project.Find(JsonString(&call.body, "source_branch_id"));
+  if (target == nullptr || source == nullptr) return Refuse(404, "branch not found");
+  std::string backup_name = JsonString(&call.body, "preserve_under_name");
+  if (target->name != "dev" || source->maker != ModelBranch::Maker::kWorker) {
+    witness_->Violation("restore of " + target->id + " from " + source->id +
+                        " is no merge of a session into its parent");
+  }
+  if (backup_name.empty()) witness_->Violation("restore without a backup");
+  if (auto refusal = RefuseRestore(call, *target, source, backup_name)) return *refusal;
+  ModelBranch before = *target;
+  JudgeRestore(*target, *source);
+  DoRestore(call, *target, *source, backup_name);
+  std::vector<std::string> operations;
+  ModelOperation &restored =
+      AddOperation(project, target->id, "create_branch", chance_->Delay(500, 4'000));
+  restored.effect = ModelOperation::Effect::kRestored;
+  restored.before = std::move(before);
+  restored.record = restores_.size() - 1;
+  operations.push_back(restored.id);
+  operations.push_back(
+      AddOperation(project, target->id, "start_compute", chance_->Delay(500, 2'000)).id);
+  return Changed(project, *target, operations, false);
+}
+
+void ModelNeon::DoRestore(Call &call, ModelBranch &target, ModelBranch &source,
+                          const std::string &backup_name) {
+  ModelProject &project = *call.project;
+  ModelBranch &backup =
+      AddBranch(project, backup_name, target.parent_id, ModelBranch::Maker::kBackup);
+  backup.content = target.content;
+  backup.listed_at = clock_->Now() + (chance_->Happens(0.3) ? chance_->Delay(0, 3'000)
+                                                            : milliseconds(0));
+  for (auto &[id, child] : project.branches) {
+    if (child.parent_id == target.id) child.parent_id = backup.id;
+  }
+  target.content = source.content;
+  if (options.topology == Topology::kLineage) target.parent_id = source.id;
+  target.state = ModelBranch::State::kResetting;
+  target.last_reset_at = clock_->TrueUnixTime();
+  RestoreRecord record;
+  record.project_id = project.id;
+  record.backup_name = backup_name;
+  record.session_uuid = source.session_uuid;
+  restores_.push_back(std::move(record));
+}
+
+void ModelNeon::JudgeRestore(const ModelBranch &target, const ModelBranch &source) {
+  for (int64_t migration : target.content.migrations) {
+    // A change of others that came after the comparison cannot be seen by anybody.
+    bool unseen = -migration > target.described_at.count();
+    if (Includes(source.content.migrations, migration) || (migration < 0 && unseen)) continue;
+    witness_->Violation("a restore takes migration " + std::to_string(migration) +
+                        " from the parent");
+  }
+  for (int64_t write : target.content.writes) {
+    if (!Includes(source.content.writes, write)) {
+      witness_->Violation("a restore takes data from the parent");
+    }
+  }
+}
+
+}  // namespace agent_branch::simulation

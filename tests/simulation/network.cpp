@@ -1,0 +1,220 @@
+#include "tests/simulation/network.hpp"
+
+#include <utility>
+
+namespace agent_branch::simulation {
+namespace {
+
+constexpr std::string_view kApi = "https://neon.test/api/v2/projects/";
+constexpr milliseconds kTimeout{60'000};
+
+std::string ProjectOf(const HttpRequest &request) {
+  std::string path = request.url.substr(std::min(request.url.size(), kApi.size()));
+  return path.substr(0, path.find_first_of("/?"));
+}
+
+// The path with its ids left out.
+std::string RouteOf(const HttpRequest &request) {
+  std::string path = request.url.substr(0, request.url.find('?'));
+  std::string route = request.method;
+  size_t begin = std::min(path.size(), kApi.size());
+  for (int part = 0; begin < path.size(); ++part) {
+    size_t end = std::min(path.find('/', begin), path.size());
+    bool is_id = part % 2 == 0;
+    if (!is_id) route += " " + path.substr(begin, end - begin);
+    begin = end + 1;
+    if (is_id) route += "/";
+  }
+  return route;
+}
+
+HttpResponse Make(int status, std::string body) {
+  HttpResponse response;
+  response.outcome = HttpOutcome::kAnswered;
+  response.status = status;
+  response.body = std::move(body);
+  return response;
+}
+
+}  // namespace
+
+void Network::Send(uint64_t id, HttpRequest request) {
+  JudgeRate(request);
+  Exchange exchange;
+  exchange.is_change = request.method != "GET";
+  exchange.project = ProjectOf(request);
+  exchange.request = std::move(request);
+  JudgeOneChange(exchange);
+  const HttpRequest &sent = exchanges_.emplace(id, std::move(exchange)).first->second.request;
+  if (witness_->tracing()) {
+    witness_->Note("send " + std::to_string(id) + ": " + sent.method + " " +
+                   sent.url.substr(kApi.size()) + (sent.body.empty() ? "" : " ") + sent.body);
+  }
+  milliseconds travel = chance_->Delay(5, 40);
+  if (chance_->Happens(faults_->slow)) travel = chance_->Delay(1'000, 20'000);
+  if (chance_->Happens(faults_->not_sent)) {
+    Fail(id, travel, HttpOutcome::kNotSent);
+  } else if (chance_->Happens(faults_->request_lost)) {
+    Fail(id, chance_->Happens(0.5) ? kTimeout : travel, HttpOutcome::kUnknown);
+  } else if (chance_->Happens(faults_->arrives_late)) {
+    ArriveLater(sent, chance_->Delay(0, kTimeout.count()));
+    Fail(id, travel, HttpOutcome::kUnknown);
+  } else {
+    if (chance_->Happens(faults_->sent_twice)) ArriveLater(sent, travel + chance_->Delay(0, 5'000));
+    LetArrive(id, travel);
+  }
+}
+
+void Network::JudgeRate(const HttpRequest &request) {
+  Instant now = clock_->Now();
+  std::string key = KeyOf(request);
+  std::deque<Instant> &sent = sent_[key];
+  sent.push_back(now);
+  while (sent.front() <= now - milliseconds(60'000))
+    sent.pop_front();
+  if (sent.size() > static_cast<size_t>(settings->rate_limit_per_minute)) {
+    witness_->Violation("more requests in a minute than the settings allow");
+  }
+  std::string route = RouteOf(request);
+  std::deque<Instant> &of_route = sent_by_route_[key + route];
+  of_route.push_back(now);
+  while (of_route.front() <= now - milliseconds(1'000))
+    of_route.pop_front();
+  if (of_route.size() > static_cast<size_t>(settings->rate_limit_burst)) {
+    witness_->Violation("more requests in a second than the settings allow: " + route);
+  }
+}
+
+void Network::JudgeOneChange(const Exchange &exchange) {
+  if (!exchange.is_change) return;
+  for (const auto &[id, other] : exchanges_) {
+    if (other.is_change && other.project == exchange.project) {
+      witness_->Violation("two changes of project " + exchange.project + " at once");
+    }
+  }
+}
+
+void Network::LetArrive(uint64_t id, milliseconds after) {
+  agenda_->Put(clock_->Now() + after, [this, id, incarnation = incarnation_] {
+    if (incarnation == incarnation_) Arrive(id);
+  });
+}
+
+void Network::ArriveLater(const HttpRequest &request, milliseconds after) {
+  agenda_->Put(clock_->Now() + after, [this, request] {
+    std::vector<std::string> operations;
+    HttpResponse response = Execute(request, false, &operations);
+    if (witness_->tracing()) {
+      witness_->Note("late: " + request.method + " " + request.url.substr(kApi.size()) + " -> " +
+                     std::to_string(response.status));
+    }
+  });
+}
+
+void Network::Arrive(uint64_t id) {
+  auto found = exchanges_.find(id);
+  if (found == exchanges_.end()) return;
+  const HttpRequest &request = found->second.request;
+  bool is_change = found->second.is_change;
+  if (is_change && chance_->Happens(faults_->check_runs)) {
+    ModelProject &project = neon_->projects[found->second.project];
+    if (!project.busy()) {
+      neon_->AddOperation(project, "", "check_availability", chance_->Delay(500, 8'000));
+    }
+  }
+  milliseconds back = chance_->Delay(5, 40);
+  HttpResponse response;
+  if (Inject(request, &response)) {
+    Answer(id, back, std::move(response));
+    return;
+  }
+  std::vector<std::string> operations;
+  bool broken = chance_->Happens(faults_->broken);
+  bool had_effect = !broken || chance_->Happens(0.5);
+  if (had_effect) response = Execute(request, true, &operations);
+  if (broken) {
+    static constexpr int kStatuses[] = {500, 502, 504, 524};
+    int status = kStatuses[chance_->Between(0, 3)];
+    Answer(id, back, Make(status, "<html><body>" + std::to_string(status) + "</body></html>"));
+  } else if (chance_->Happens(faults_->answer_lost)) {
+    Fail(id, chance_->Happens(0.5) ? kTimeout : back, HttpOutcome::kUnknown);
+  } else {
+    bool garbled = response.status < 300 && chance_->Happens(faults_->garbled);
+    if (garbled) response.body = chance_->Happens(0.5) ? "{}" : "<html>hello</html>";
+    if (garbled) operations.clear();
+    Answer(id, back, std::move(response), std::move(operations));
+  }
+  if (had_effect && is_change && chance_->Happens(faults_->crash_after_effect)) after_effect();
+}
+
+HttpResponse Network::Execute(const HttpRequest &request, bool on_time,
+                              std::vector<std::string> *operations) {
+  ModelNeon::Answer answer = neon_->Handle(request, on_time);
+  *operations = std::move(answer.operations);
+  return Make(answer.status, std::move(answer.body));
+}
+
+bool Network::Inject(const HttpRequest &request, HttpResponse *response) {
+  if (request.method != "GET" && chance_->Happens(faults_->busy)) {
+    *response = Make(423, R"({"message":"endpoint is in some transitive state"})");
+  } else if (chance_->Happens(faults_->throttled)) {
+    *response = Make(429, R"({"code":"","message":"rate limit exceeded"})");
+    if (chance_->Happens(0.5)) response->retry_after = std::chrono::seconds(chance_->Between(0, 20));
+  } else if (chance_->Happens(faults_->unavailable)) {
+    *response = Make(503, "<html>503</html>");
+  } else {
+    return false;
+  }
+  return true;
+}
+
+void Network::Answer(uint64_t id, milliseconds after, HttpResponse response,
+                     std::vector<std::string> operations) {
+  HttpCompletion completion;
+  completion.id = id;
+  completion.response = std::move(response);
+  agenda_->Put(clock_->Now() + after,
+               [this, incarnation = incarnation_, completion = std::move(completion),
+                operations = std::move(operations)] {
+                 if (incarnation != incarnation_ || exchanges_.erase(completion.id) == 0) return;
+                 if (witness_->tracing()) {
+                   const HttpResponse &told = completion.response;
+                   witness_->Note("answer " + std::to_string(completion.id) + ": " +
+                                  (told.outcome == HttpOutcome::kAnswered
+                                       ? std::to_string(told.status) + " " + told.body.substr(0, 160)
+                                       : told.error.message()));
+                 }
+                 neon_->Told(operations);
+                 deliver(completion);
+               });
+}
+
+void Network::Fail(uint64_t id, milliseconds after, HttpOutcome outcome) {
+  HttpResponse response;
+  response.outcome = outcome;
+  response.error = outcome == HttpOutcome::kNotSent
+                       ? Status::Error("08001", "could not connect")
+                       : Status::Error("08006", "the connection was lost");
+  Answer(id, after, std::move(response));
+}
+
+void Network::Cancel(uint64_t id) {
+  // What was sent may still have its effect; only the answer is not wanted any more.
+  exchanges_.erase(id);
+}
+
+void Network::Crash() {
+  ++incarnation_;
+  for (const auto &[id, exchange] : exchanges_) {
+    // Whether it had arrived already is not looked at: arriving twice is possible as well.
+    if (exchange.is_change && chance_->Happens(0.3)) {
+      ArriveLater(exchange.request, chance_->Delay(0, 20'000));
+    }
+  }
+  exchanges_.clear();
+  sent_.clear();
+  sent_by_route_.clear();
+  neon_->Forgotten();
+}
+
+}  // namespace agent_branch::simulation

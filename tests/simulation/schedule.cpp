@@ -1,0 +1,172 @@
+#include "tests/simulation/schedule.hpp"
+
+#include <algorithm>
+#include <sstream>
+
+namespace agent_branch::simulation {
+namespace {
+
+constexpr const char *kIncidentNames[Incident::kKinds] = {
+    "crash",         "server crash",   "key revoked",    "key unreadable", "scope lost",
+    "clock jump",    "limit",          "foreign branch", "foreign delete", "foreign child",
+    "protect",       "drift",          "reap",           "reload"};
+constexpr const char *kEndNames[] = {"merge", "discard", "abandon"};
+
+struct Knob {
+  const char *name;
+  double Faults::*value;
+  double most;  // the highest probability that still lets something get done
+};
+
+constexpr Knob kKnobs[] = {{"not_sent", &Faults::not_sent, 0.1},
+                           {"request_lost", &Faults::request_lost, 0.1},
+                           {"answer_lost", &Faults::answer_lost, 0.2},
+                           {"arrives_late", &Faults::arrives_late, 0.1},
+                           {"sent_twice", &Faults::sent_twice, 0.1},
+                           {"busy", &Faults::busy, 0.3},
+                           {"throttled", &Faults::throttled, 0.1},
+                           {"unavailable", &Faults::unavailable, 0.2},
+                           {"broken", &Faults::broken, 0.2},
+                           {"garbled", &Faults::garbled, 0.1},
+                           {"slow", &Faults::slow, 0.2},
+                           {"key_unreadable", &Faults::key_unreadable, 0.1},
+                           {"operation_fails", &Faults::operation_fails, 0.1},
+                           {"check_runs", &Faults::check_runs, 0.1},
+                           {"no_connection", &Faults::no_connection, 0.2},
+                           {"connection_lost", &Faults::connection_lost, 0.3},
+                           {"commit_lost", &Faults::commit_lost, 0.3},
+                           {"commit_fails", &Faults::commit_fails, 0.1},
+                           {"read_fails", &Faults::read_fails, 0.1},
+                           {"crash_before_commit", &Faults::crash_before_commit, 0.05},
+                           {"crash_after_commit", &Faults::crash_after_commit, 0.05},
+                           {"crash_after_sending", &Faults::crash_after_sending, 0.05},
+                           {"crash_after_effect", &Faults::crash_after_effect, 0.2}};
+
+void DrawFaults(Chance &chance, Schedule &schedule) {
+  // Some schedules have one kind of fault, so that it is seen by itself; some have most of them.
+  static constexpr double kShares[] = {0.05, 0.15, 0.3, 0.7};
+  double share = kShares[chance.Between(0, 3)];
+  for (const Knob &knob : kKnobs) {
+    if (chance.Happens(share)) schedule.faults.*knob.value = knob.most * chance.Next();
+  }
+  schedule.crashes_at_most = static_cast<int>(chance.Between(1, 8));
+  schedule.neon.operation_fails = schedule.faults.operation_fails;
+  // A change is counted when it is admitted, and goes when its step is committed.
+  if (schedule.settings.rate_limit_burst < 40) schedule.faults.commit_fails = 0;
+}
+
+void DrawProjects(Chance &chance, Schedule &schedule) {
+  auto count = chance.Happens(0.6) ? 1 : chance.Between(2, 3);
+  for (int64_t n = 0; n < count; ++n) {
+    ProjectPlan project;
+    project.max_parallel = static_cast<int>(chance.Between(1, 5));
+    static constexpr int64_t kWindows[] = {0, 0, 60, 3'600};
+    project.undo_window = kWindows[chance.Between(0, 3)];
+    if (chance.Happens(0.15)) project.max_pinned = static_cast<int>(chance.Between(1, 3));
+    project.bare_only = chance.Happens(0.15);
+    static constexpr int kPages[] = {1, 2, 5, 100};
+    project.page_size = kPages[chance.Between(0, 3)];
+    project.next_on_last_page = chance.Happens(0.5);
+    project.tells_uris = chance.Happens(0.6);
+    schedule.projects.push_back(project);
+  }
+}
+
+UserPlan DrawUser(Chance &chance, const Schedule &schedule) {
+  UserPlan user;
+  user.project = static_cast<int>(chance.Between(0, static_cast<int64_t>(schedule.projects.size()) - 1));
+  user.name = std::string(1, static_cast<char>('a' + chance.Between(0, 3)));
+  user.begins = chance.Delay(0, chance.Happens(0.5) ? 3'000 : 120'000);
+  user.pace = chance.Happens(0.5) ? chance.Delay(1, 500) : chance.Delay(500, 20'000);
+  user.patient = chance.Happens(0.6);
+  static constexpr int64_t kTtls[] = {70, 300, 3'600, 86'400};
+  user.ttl = kTtls[chance.Between(0, 3)];
+  for (int64_t n = chance.Between(0, 3); n > 0; --n) {
+    user.migrations.emplace_back(chance.Happens(0.1)   ? " fails"
+                                 : chance.Happens(0.1) ? " writes nothing"
+                                                       : "");
+  }
+  user.writes = static_cast<int>(chance.Between(0, 2));
+  user.extends = chance.Happens(0.2);
+  user.end = chance.Happens(0.6)   ? UserPlan::End::kMerge
+             : chance.Happens(0.6) ? UserPlan::End::kDiscard
+                                   : UserPlan::End::kAbandon;
+  return user;
+}
+
+void DrawIncidents(Chance &chance, Schedule &schedule) {
+  if (chance.Happens(0.3)) return;
+  for (int64_t n = chance.Between(1, 5); n > 0; --n) {
+    Incident incident;
+    incident.kind = static_cast<Incident::Kind>(chance.Between(0, Incident::kKinds - 1));
+    incident.when = chance.Delay(0, schedule.faults_end.count());
+    incident.lasts = chance.Happens(0.7) ? chance.Delay(100, 60'000) : chance.Delay(60'000, 7'200'000);
+    incident.lasts = std::min(incident.lasts, schedule.faults_end - incident.when);
+    incident.amount = chance.Between(-20'000, 100'000);
+    incident.project =
+        static_cast<int>(chance.Between(0, static_cast<int64_t>(schedule.projects.size()) - 1));
+    schedule.incidents.push_back(incident);
+  }
+}
+
+}  // namespace
+
+Schedule DrawSchedule(uint64_t seed) {
+  Chance chance(seed);
+  Schedule schedule;
+  schedule.seed = seed;
+  schedule.neon.topology = chance.Happens(0.5) ? Topology::kLineage : Topology::kFlat;
+  schedule.neon.lock_first = chance.Happens(0.5);
+  schedule.neon.gone_is_204 = chance.Happens(0.5);
+  schedule.neon.lists_annotations = chance.Happens(0.8);
+  schedule.settings.api_url = "https://neon.test/api/v2";
+  schedule.settings.reap_interval = chance.Happens(0.3) ? chance.Between(60, 3'600) : 0;
+  if (chance.Happens(0.2)) {
+    schedule.settings.rate_limit_per_minute = static_cast<int>(chance.Between(30, 200));
+    schedule.settings.rate_limit_burst = static_cast<int>(chance.Between(1, 10));
+  }
+  schedule.faults_end = chance.Happens(0.7) ? chance.Delay(60'000, 600'000)
+                                            : chance.Delay(600'000, 10'800'000);
+  DrawProjects(chance, schedule);
+  for (int64_t n = chance.Between(1, 8); n > 0; --n)
+    schedule.users.push_back(DrawUser(chance, schedule));
+  DrawFaults(chance, schedule);
+  DrawIncidents(chance, schedule);
+  return schedule;
+}
+
+std::string Schedule::Describe() const {
+  std::ostringstream text;
+  text << "seed " << seed << ": topology "
+       << (neon.topology == Topology::kLineage ? "lineage" : "flat") << ", "
+       << (neon.lock_first ? "locks first" : "locks last") << ", gone is "
+       << (neon.gone_is_204 ? 204 : 404) << ", " << settings.rate_limit_per_minute
+       << " requests a minute, " << settings.rate_limit_burst << " at once, faults end at "
+       << faults_end.count() / 1000 << " s\n";
+  for (const ProjectPlan &project : projects) {
+    text << "  project: max_parallel " << project.max_parallel << ", undo_window "
+         << project.undo_window << ", max_pinned " << project.max_pinned.value_or(-1)
+         << (project.bare_only ? ", bare only" : "") << ", pages of " << project.page_size
+         << (project.tells_uris ? "" : ", tells no URIs") << "\n";
+  }
+  for (const UserPlan &user : users) {
+    text << "  user of project " << user.project << ", session " << user.name << ", begins at "
+         << user.begins.count() << " ms, pace " << user.pace.count() << " ms"
+         << (user.patient ? "" : ", impatient") << ", ttl " << user.ttl << ", migrations";
+    for (const std::string &migration : user.migrations)
+      text << " [" << migration << "]";
+    text << ", writes " << user.writes << (user.extends ? ", extends, " : ", ")
+         << kEndNames[static_cast<int>(user.end)] << "\n";
+  }
+  for (const Knob &knob : kKnobs) {
+    if (faults.*knob.value > 0) text << "  " << knob.name << " " << faults.*knob.value << "\n";
+  }
+  for (const Incident &incident : incidents) {
+    text << "  at " << incident.when.count() << " ms: "
+         << kIncidentNames[static_cast<int>(incident.kind)] << " for " << incident.lasts.count()
+         << " ms, amount " << incident.amount << ", project " << incident.project << "\n";
+  }
+  return text.str();
+}
+
+}  // namespace agent_branch::simulation

@@ -1,0 +1,82 @@
+// What one seed stands for: a world, its users, and everything that goes wrong in it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tests/simulation/faults.hpp"
+#include "tests/simulation/model_neon.hpp"
+#include "worker/core/store.hpp"
+
+namespace agent_branch::simulation {
+
+// One user with one session: creates it, runs its migrations, and ends it, or does not.
+struct UserPlan {
+  enum class End { kMerge, kDiscard, kAbandon };
+
+  int project = 0;
+  std::string name;  // others may use it before and after
+  Instant begins{0};
+  milliseconds pace{1'000};  // about as long between one thing and the next
+  bool patient = true;       // waits until the session is settled
+  int64_t ttl = 3'600;
+  std::vector<std::string> migrations;  // "", " fails" or " writes nothing"
+  int writes = 0;                       // of data, on the branch
+  bool extends = false;
+  End end = End::kMerge;
+};
+
+// Something that happens once.
+struct Incident {
+  enum class Kind {
+    kCrash,           // of the worker
+    kServerCrash,     // which takes the credentials along
+    kKeyRevoked,      // another one is put into the file after a while
+    kKeyUnreadable,   // for a while
+    kScopeLost,       // the key's, for a while
+    kClockJump,       // the worker's calendar
+    kLimit,           // on branches, for a while
+    kForeignBranch,   // with the name of a session's
+    kForeignDelete,   // somebody deletes a branch of ours
+    kForeignChild,    // somebody makes a child of one
+    kProtect,         // somebody protects one
+    kDrift,           // somebody changes the parent's schema
+    kReap,
+    kReload,          // of the settings
+  };
+  static constexpr int kKinds = 14;
+
+  Kind kind = Kind::kCrash;
+  Instant when{0};
+  milliseconds lasts{0};
+  int64_t amount = 0;
+  int project = 0;
+};
+
+struct ProjectPlan {
+  int max_parallel = 4;
+  int64_t undo_window = 0;
+  std::optional<int> max_pinned;
+  bool bare_only = false;
+  int page_size = 100;
+  bool next_on_last_page = true;
+  bool tells_uris = true;
+};
+
+struct Schedule {
+  uint64_t seed = 0;
+  ModelNeon::Options neon;
+  Settings settings;
+  Faults faults;
+  std::vector<ProjectPlan> projects;
+  std::vector<UserPlan> users;
+  std::vector<Incident> incidents;
+  Instant faults_end{0};
+  int crashes_at_most = 0;  // of those by chance
+
+  std::string Describe() const;
+};
+
+Schedule DrawSchedule(uint64_t seed);
+
+}  // namespace agent_branch::simulation

@@ -1,0 +1,343 @@
+#include "tests/simulation/simulation.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "tests/simulation/invariants.hpp"
+#include "worker/core/backoff.hpp"
+
+namespace agent_branch::simulation {
+namespace {
+
+constexpr milliseconds kDay{86'400'000};
+constexpr BackoffPolicy kStoreBackoff{milliseconds(100), milliseconds(10'000)};  // event_loop.cpp
+
+}  // namespace
+
+Result<Secret> ModelKeys::Key(const std::string &file) {
+  if (!readable || chance_->Happens(faults_->key_unreadable)) {
+    return Status::Error("58030", "could not read the key's file");
+  }
+  return Secret(files[file]);
+}
+
+Simulation::Simulation(const Schedule &schedule, Sabotage *sabotage, bool tracing,
+                       std::unordered_set<uint64_t> *states)
+    : schedule_(schedule),
+      sabotage_(sabotage),
+      states_(states),
+      witness_(&clock_, tracing),
+      chance_(schedule.seed ^ 0x5DEECE66D),
+      core_chance_(schedule.seed ^ 0xB5026F5AA),
+      faults_(schedule.faults),
+      settings_(schedule.settings),
+      neon_(&clock_, &chance_, &witness_),
+      network_(&clock_, &agenda_, &chance_, &witness_, &neon_, &faults_),
+      branches_(&clock_, &agenda_, &chance_, &witness_, &neon_, &faults_),
+      store_(&clock_, &chance_, &witness_, &faults_),
+      keys_(&chance_, &faults_),
+      store_tap_(&store_, sabotage),
+      network_tap_(&network_, sabotage),
+      users_(&clock_, &agenda_, &chance_, &neon_, &store_) {
+  neon_.options = schedule.neon;
+  network_.settings = &settings_;
+  Build();
+}
+
+void Simulation::Build() {
+  network_.deliver = [this](HttpCompletion completion) {
+    if (auto again = sabotage_->OnAnswer(completion)) {
+      network_.Send(completion.id, std::move(*again));
+      return;
+    }
+    answers_.push_back(std::move(completion));
+    if (!turn_due_) turn_due_ = clock_.Now() + chance_.Delay(0, chance_.Happens(0.2) ? 40 : 0);
+  };
+  branches_.deliver = [this](BranchEvent event) {
+    events_.push_back(std::move(event));
+    if (!turn_due_) turn_due_ = clock_.Now();
+  };
+  branches_.place_of = [this](int64_t id) {
+    const MigrationRow &row = store_.migrations().at(id);
+    return std::make_pair(row.session_id, row.ordinal);
+  };
+  network_.after_effect = branches_.after_effect = [this] { PlanCrash(); };
+  users_.wake = [this] { Wake(); };
+  for (const ProjectPlan &plan : schedule_.projects) {
+    std::string number = std::to_string(users_.project_ids.size());
+    ModelProject &project = neon_.AddProject("project-" + number, "key-" + number);
+    project.bare_only = plan.bare_only;
+    project.page_size = plan.page_size;
+    project.next_on_last_page = plan.next_on_last_page;
+    project.tells_uris = plan.tells_uris;
+    ProjectRow row;
+    row.neon_id = project.id;
+    row.parent = "dev";
+    row.database = "app";
+    row.role = "owner";
+    // The first project's key is the setting's; the others bring their own.
+    row.api_key_file = users_.project_ids.empty() ? "" : "key-" + number;
+    row.max_parallel = plan.max_parallel;
+    row.undo_window = plan.undo_window;
+    row.max_pinned = plan.max_pinned;
+    keys_.files[row.api_key_file] = project.key;
+    users_.project_ids.push_back(store_.AddProject(row));
+  }
+  users_.Begin(schedule_.users);
+  for (const Incident &incident : schedule_.incidents)
+    Plan(incident);
+}
+
+void Simulation::Start() {
+  witness_.Note("the worker starts");
+  Result<StoreSnapshot> snapshot = store_tap_.Load();
+  engine_ = std::make_unique<Engine>(Engine::Parts{&network_tap_, &branches_, &store_tap_, &keys_, nullptr,
+                                                   &clock_, &core_chance_, &settings_},
+                                     snapshot.value());
+  requests_due_ = true;
+  store_failures_ = 0;
+  store_allowed_at_ = Instant(0);
+  turn_due_ = clock_.Now();
+}
+
+void Simulation::Crash(bool whole_server) {
+  if (!engine_) return;
+  witness_.Note(whole_server ? "the server crashes" : "the worker crashes");
+  engine_.reset();
+  network_.Crash();
+  branches_.Crash();
+  answers_.clear();
+  events_.clear();
+  turn_due_.reset();
+  if (whole_server) store_.LoseCredentials();
+  agenda_.Put(clock_.Now() + chance_.Delay(50, 5'000), [this] { Start(); });
+}
+
+bool Simulation::CrashesHere(double probability) {
+  if (crashes_ >= schedule_.crashes_at_most || !chance_.Happens(probability)) return false;
+  ++crashes_;
+  Crash(chance_.Happens(0.3));
+  return true;
+}
+
+void Simulation::PlanCrash() {
+  if (crashes_ >= schedule_.crashes_at_most) return;
+  ++crashes_;
+  agenda_.Put(clock_.Now(), [this] { Crash(chance_.Happens(0.3)); });
+}
+
+void Simulation::Wake() {
+  if (!engine_ || sabotage_->LosesWake(chance_)) return;
+  requests_due_ = true;
+  if (!turn_due_) turn_due_ = clock_.Now();
+}
+
+void Simulation::Plan(const Incident &incident) {
+  agenda_.Put(incident.when, [this, &incident] { Begin(incident); });
+}
+
+void Simulation::Begin(const Incident &incident) {
+  if (incident.when > schedule_.faults_end) return;
+  ModelProject &project = neon_.projects.at("project-" + std::to_string(incident.project));
+  std::string file = incident.project == 0 ? "" : "key-" + std::to_string(incident.project);
+  auto after = [this, &incident](std::function<void()> what) {
+    agenda_.Put(clock_.Now() + incident.lasts, std::move(what));
+  };
+  neon_.Settle();
+  switch (incident.kind) {
+    case Incident::Kind::kCrash:
+      return Crash(false);
+    case Incident::Kind::kServerCrash:
+      return Crash(true);
+    case Incident::Kind::kKeyRevoked:
+      witness_.Note("the key of " + project.id + " is revoked");
+      project.key += "-new";
+      return after([this, file, &project] { keys_.files[file] = project.key; });
+    case Incident::Kind::kKeyUnreadable:
+      witness_.Note("the keys' files cannot be read");
+      keys_.readable = false;
+      return after([this] { keys_.readable = true; });
+    case Incident::Kind::kScopeLost:
+      witness_.Note("the key of " + project.id + " loses its scope");
+      project.in_scope = false;
+      neon_.Forgotten();
+      return after([&project] { project.in_scope = true; });
+    case Incident::Kind::kClockJump:
+      witness_.Note("the clock jumps by " + std::to_string(incident.amount));
+      clock_.Skew(incident.amount);
+      return after([this] { clock_.Skew(0); });
+    case Incident::Kind::kLimit:
+      project.branch_limit = static_cast<int>(3 + (incident.amount & 3));
+      return after([&project] { project.branch_limit = 1'000; });
+    case Incident::Kind::kForeignBranch:
+      return users_.MakeForeignBranch(incident.project, incident.amount);
+    case Incident::Kind::kForeignDelete:
+      return users_.DeleteOneOfOurs(incident.project);
+    case Incident::Kind::kForeignChild:
+      return users_.MakeForeignChild(incident.project);
+    case Incident::Kind::kProtect:
+      return users_.Protect(incident.project);
+    case Incident::Kind::kDrift:
+      return users_.ChangeParent(incident.project);
+    case Incident::Kind::kReap:
+      store_.AddSweep((incident.amount & 3) == 0);
+      return Wake();
+    case Incident::Kind::kReload:
+      if (engine_) engine_->Reconfigure();
+      if (engine_ && !turn_due_) turn_due_ = clock_.Now();
+      return;
+  }
+}
+
+void Simulation::EndFaults() {
+  witness_.Note("faults end, users stop");
+  faults_ = Faults();
+  neon_.options.operation_fails = 0;
+  clock_.Skew(0);
+  keys_.readable = true;
+  users_.Stop();
+  settings_.reap_interval = 0;
+  int number = 0;
+  for (auto &[id, project] : neon_.projects) {
+    keys_.files[number == 0 ? "" : "key-" + std::to_string(number)] = project.key;
+    project.in_scope = true;
+    project.branch_limit = 1'000;
+    for (auto &[branch_id, branch] : project.branches)
+      branch.is_protected = false;
+    ++number;
+  }
+}
+
+std::optional<Instant> Simulation::WorkerDue() const {
+  if (!engine_) return std::nullopt;
+  std::optional<Instant> due = turn_due_;
+  auto consider = [&due](std::optional<Instant> when) {
+    if (when && (!due || *when < *due)) due = when;
+  };
+  consider(engine_->NextDeadline());
+  if (engine_->HasBatch() || requests_due_) consider(store_allowed_at_);
+  return due;
+}
+
+bool Simulation::RunUntil(Instant limit) {
+  constexpr int kTooOften = 300;
+  for (;;) {
+    std::optional<Instant> worker = WorkerDue();
+    if (!worker && agenda_.empty()) return true;
+    bool agenda_first = !agenda_.empty() && (!worker || agenda_.next() <= *worker);
+    Instant next = agenda_first ? agenda_.next() : *worker;
+    if (next > limit) return false;
+    if (next > clock_.Now()) turns_at_once_ = 0;
+    clock_.AdvanceTo(next);
+    if (agenda_first) {
+      agenda_.Take()();
+      continue;
+    }
+    Turn();
+    if (++turns_at_once_ == kTooOften) {
+      witness_.Violation("the worker turns and turns");
+      return false;
+    }
+  }
+}
+
+void Simulation::Turn() {
+  turn_due_.reset();
+  ++turns_;
+  TakeEvents();
+  TakeRequests();
+  constexpr int kRounds = 10;
+  for (int round = 0; round < kRounds; ++round) {
+    engine_->Advance();
+    if (engine_->HasBatch() && !CommitBatch()) return;
+    if (!engine_->HasWork()) return;
+  }
+  turn_due_ = clock_.Now();
+}
+
+void Simulation::TakeEvents() {
+  for (const HttpCompletion &completion : std::exchange(answers_, {}))
+    engine_->OnHttp(completion);
+  for (const BranchEvent &event : std::exchange(events_, {}))
+    engine_->OnBranch(event);
+}
+
+void Simulation::TakeRequests() {
+  if (!requests_due_ || clock_.Now() < store_allowed_at_) return;
+  Result<Intake> intake = store_tap_.ReadRequests();
+  if (!intake.ok()) {
+    ++store_failures_;
+    store_allowed_at_ = clock_.Now() + BackoffDelay(kStoreBackoff, store_failures_, core_chance_);
+    return;
+  }
+  requests_due_ = false;
+  engine_->OnRequests(intake.value());
+}
+
+// False: the batch is not committed, or the worker is no more.
+bool Simulation::CommitBatch() {
+  if (CrashesHere(faults_.crash_before_commit)) return false;
+  if (clock_.Now() < store_allowed_at_) return false;
+  Status status =
+      engine_->batch().mutations.empty() ? Status() : store_tap_.Commit(engine_->batch());
+  if (!status.ok()) {
+    ++store_failures_;
+    store_allowed_at_ = clock_.Now() + BackoffDelay(kStoreBackoff, store_failures_, core_chance_);
+    return false;
+  }
+  store_failures_ = 0;
+  store_allowed_at_ = Instant(0);
+  NoteState();
+  if (CrashesHere(faults_.crash_after_commit)) return false;
+  engine_->Committed();
+  return !CrashesHere(faults_.crash_after_sending);
+}
+
+void Simulation::NoteState() {
+  uint64_t hash = HashState({&neon_, &store_, &branches_, 0});
+  witness_.Mix(hash);
+  witness_.Mix(static_cast<uint64_t>(clock_.Now().count()));
+  if (states_ != nullptr) states_->insert(hash);
+}
+
+RunResult Simulation::Run() {
+  Evidence evidence{&neon_, &store_, &branches_, 0};
+  Start();
+  RunUntil(schedule_.faults_end);
+  clock_.AdvanceTo(schedule_.faults_end);
+  EndFaults();
+  if (engine_) {
+    engine_->Reconfigure();
+    turn_due_ = clock_.Now();
+  }
+  bool rests = witness_.violations().empty() && RunUntil(clock_.Now() + kDay);
+  if (rests) JudgeRest(evidence, witness_);
+  for (int sweep = 0; rests && sweep < 2; ++sweep) {
+    // Beyond every expiry and undo_window.
+    if (sweep == 0) clock_.AdvanceTo(clock_.Now() + 3 * kDay);
+    store_.AddSweep(false);
+    Wake();
+    rests = RunUntil(clock_.Now() + kDay);
+  }
+  neon_.Settle();
+  evidence.now = clock_.UnixTime();
+  if (rests) {
+    JudgeEnd(evidence, witness_);
+  } else {
+    witness_.Violation("it does not come to rest");
+  }
+  RunResult result;
+  result.violations = witness_.violations();
+  result.trace = witness_.TakeTrace();
+  result.digest = witness_.digest();
+  result.turns = turns_;
+  result.requests = neon_.requests();
+  return result;
+}
+
+RunResult RunSchedule(const Schedule &schedule, bool tracing, std::unordered_set<uint64_t> *states,
+                      Sabotage *sabotage) {
+  return Simulation(schedule, sabotage, tracing, states).Run();
+}
+
+}  // namespace agent_branch::simulation

@@ -1,0 +1,191 @@
+#include "tests/simulation/users.hpp"
+
+#include <algorithm>
+
+namespace agent_branch::simulation {
+
+void Users::Begin(const std::vector<UserPlan> &plans) {
+  for (const UserPlan &plan : plans) {
+    User user;
+    user.plan = &plan;
+    users_.push_back(user);
+    Later(users_.size() - 1, plan.begins);
+  }
+}
+
+void Users::Later(size_t user, milliseconds after) {
+  agenda_->Put(clock_->Now() + after, [this, user] {
+    if (!active_) return;
+    User &one = users_[user];
+    constexpr int kPatience = 60;
+    bool acted = Act(one);
+    one.refused = acted ? 0 : one.refused + 1;
+    bool goes_on = one.plan != nullptr && one.refused < kPatience;
+    if (goes_on) Later(user, one.plan->pace + chance_->Delay(0, 2 * one.plan->pace.count()));
+  });
+}
+
+bool Users::Act(User &user) {
+  if (user.session_id == 0) return Create(user);
+  const SessionRow &session = store_->sessions().at(user.session_id);
+  bool over = session.finished || session.state == SessionState::kDiscarding ||
+              session.state == SessionState::kMerged;
+  if (over) {
+    user.plan = nullptr;
+    return true;
+  }
+  bool settled = session.settled && !store_->HasRequest(session.id, "create") &&
+                 !store_->HasRequest(session.id, "migrate");
+  if (user.plan->patient && !settled) return false;
+  if (user.migrations < user.plan->migrations.size()) return Migrate(user, session);
+  if (user.writes < user.plan->writes) return Write(user, session);
+  if (user.plan->extends && !user.extended) return Extend(user, session);
+  return End(user, session);
+}
+
+bool Users::Create(User &user) {
+  int64_t project_id = project_ids[static_cast<size_t>(user.plan->project)];
+  for (const auto &[id, other] : store_->sessions()) {
+    bool taken = other.project_id == project_id && other.name == user.plan->name;
+    if (taken && !other.finished) return false;
+  }
+  SessionRow session;
+  session.project_id = project_id;
+  session.name = user.plan->name;
+  session.branch_name = "agent/" + session.name;
+  session.created_at = clock_->UnixTime();
+  session.expires_at = session.created_at + user.plan->ttl;
+  user.session_id = store_->AddSession(session);
+  wake();
+  return true;
+}
+
+bool Users::TakesRequests(const SessionRow &session) const {
+  bool given_up = session.goal == Goal::kDiscard || session.goal == Goal::kExpire ||
+                  store_->HasRequest(session.id, "discard");
+  return !session.finished && !IsFinal(session.state) &&
+         session.state != SessionState::kDiscarding && !given_up;
+}
+
+bool Users::IsMerging(const SessionRow &session) const {
+  return session.state == SessionState::kMerging || session.goal == Goal::kMerge ||
+         store_->HasRequest(session.id, "merge");
+}
+
+bool Users::Migrate(User &user, const SessionRow &session) {
+  bool branchless = session.state == SessionState::kFailed && session.branch_id.empty();
+  bool may = TakesRequests(session) && !IsMerging(session) && !branchless &&
+             session.expires_at > clock_->UnixTime();
+  if (!may) return false;
+  store_->AddMigration(session.id, user.plan->migrations[user.migrations++]);
+  wake();
+  return true;
+}
+
+bool Users::Write(User &user, const SessionRow &session) {
+  if (session.state != SessionState::kReady || IsMerging(session)) return false;
+  neon_->Settle();
+  ModelProject *project = nullptr;
+  ModelBranch *branch = neon_->FindByHost("@ep-" + session.branch_id + ".neon.test", &project);
+  if (branch == nullptr) return false;
+  branch->content.writes.push_back(next_write_++);
+  ++user.writes;
+  return true;
+}
+
+bool Users::Extend(User &user, const SessionRow &session) {
+  if (!TakesRequests(session) || session.expires_at <= clock_->UnixTime()) return false;
+  RequestRow request;
+  request.kind = "extend";
+  request.session_id = session.id;
+  request.expires_at = clock_->UnixTime() + user.plan->ttl + 3'600;
+  store_->AddRequest(request);
+  user.extended = true;
+  wake();
+  return true;
+}
+
+bool Users::End(User &user, const SessionRow &session) {
+  if (user.plan->end == UserPlan::End::kAbandon) {
+    user.plan = nullptr;
+    return true;
+  }
+  if (!TakesRequests(session) || IsMerging(session)) return false;
+  // After a merge that was refused there is nothing left but to give it up.
+  bool merges = user.plan->end == UserPlan::End::kMerge &&
+                session.state != SessionState::kConflict && session.state != SessionState::kFailed;
+  if (merges) {
+    bool open = std::any_of(
+        store_->migrations().begin(), store_->migrations().end(), [&](const auto &one) {
+          return one.second.session_id == session.id &&
+                 (one.second.status == MigrationStatus::kQueued ||
+                  one.second.status == MigrationStatus::kRunning);
+        });
+    if (open || session.expires_at <= clock_->UnixTime()) return false;
+  }
+  RequestRow request;
+  request.kind = merges ? "merge" : "discard";
+  request.session_id = session.id;
+  request.strategy = "auto";
+  request.on_drift = "fail";
+  store_->AddRequest(request);
+  wake();
+  return true;
+}
+
+ModelProject &Users::ProjectAt(int project) {
+  int64_t id = project_ids[static_cast<size_t>(project)];
+  neon_->Settle();
+  return neon_->projects.at(store_->projects().at(id).neon_id);
+}
+
+ModelBranch *Users::OneOfOurs(int project) {
+  std::vector<ModelBranch *> ours;
+  for (auto &[id, branch] : ProjectAt(project).branches) {
+    if (branch.ours()) ours.push_back(&branch);
+  }
+  if (ours.empty()) return nullptr;
+  return ours[static_cast<size_t>(chance_->Between(0, static_cast<int64_t>(ours.size()) - 1))];
+}
+
+void Users::MakeForeignBranch(int project, int64_t amount) {
+  ModelProject &there = ProjectAt(project);
+  std::string name = "agent/" + std::string(1, static_cast<char>('a' + (amount & 3)));
+  if (there.FindByName(name) != nullptr) return;
+  ModelBranch &branch = neon_->AddBranch(there, name, there.FindByName("dev")->id,
+                                         ModelBranch::Maker::kOthers);
+  if (amount % 3 == 0) {
+    // Another control database's.
+    branch.annotation["agent-branch-installation"] = "0badcafe-0000-4000-8000-000000000002";
+    branch.annotation["agent-branch-session"] = "0badcafe-0000-4000-8000-000000000003";
+  }
+}
+
+void Users::DeleteOneOfOurs(int project) {
+  ModelBranch *branch = OneOfOurs(project);
+  ModelProject &there = ProjectAt(project);
+  if (branch == nullptr || there.HasChildren(branch->id) || there.busy()) return;
+  there.branches.erase(std::string(branch->id));
+}
+
+void Users::MakeForeignChild(int project) {
+  ModelBranch *branch = OneOfOurs(project);
+  if (branch == nullptr) return;
+  branch->expires_at = 0;
+  neon_->AddBranch(ProjectAt(project), "child of " + branch->id, branch->id,
+                   ModelBranch::Maker::kOthers);
+}
+
+void Users::Protect(int project) {
+  ModelBranch *branch = OneOfOurs(project);
+  if (branch == nullptr || branch->expires_at != 0) return;
+  branch->is_protected = true;
+}
+
+void Users::ChangeParent(int project) {
+  ModelBranch *parent = ProjectAt(project).FindByName("dev");
+  if (parent->state != ModelBranch::State::kReady) return;
+  parent->content.migrations.push_back(-clock_->Now().count() - 1);
+}
+
+}  // namespace agent_branch::simulation
