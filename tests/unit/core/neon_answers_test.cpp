@@ -51,7 +51,7 @@ TEST(NeonAnswers, WhatMayBeOmittedMayBeOmitted) {
   EXPECT_EQ(change->branch.parent_id, "");
   EXPECT_EQ(change->endpoint_id, "");
   EXPECT_TRUE(change->uris.empty());
-  EXPECT_TRUE(ParseChange("{}").ok());
+  EXPECT_TRUE(ParseChange(R"({"operations":[]})").ok());
 }
 
 TEST(NeonAnswers, EmptyBodyOfAChangeIsAnEmptyChange) {
@@ -59,6 +59,11 @@ TEST(NeonAnswers, EmptyBodyOfAChangeIsAnEmptyChange) {
   ASSERT_TRUE(change.ok());
   EXPECT_EQ(change->branch.id, "");
   EXPECT_TRUE(change->operations.empty());
+}
+
+TEST(NeonAnswers, ChangeWithoutItsOperationsIsNoAnswer) {
+  for (const char *text : {"{}", R"({"branch":{"id":"br-1"}})", R"({"operations":{}})"})
+    EXPECT_EQ(ParseChange(text).status().sqlstate(), "08P01") << text;
 }
 
 TEST(NeonAnswers, WrongTypesAreReadAsMissing) {
@@ -147,15 +152,20 @@ TEST(NeonAnswers, OperationsEndpointsAndUrisAreRead) {
 TEST(NeonAnswers, IdsThatNoTableCouldHoldAreNone) {
   for (const std::string &id :
        {"br\\u0000x"s, "br x"s, "br\\nx"s, "br\\u00e9"s, std::string(500, 'a')}) {
-    EXPECT_EQ(ParseChange("{\"branch\":{\"id\":\"" + id + "\"}}")->branch.id, "") << id;
-    EXPECT_FALSE(ParseBranch("{\"branch\":{\"id\":\"" + id + "\"}}").ok()) << id;
-    EXPECT_TRUE(ParseChange("{\"operations\":[{\"id\":\"" + id + "\"}]}")->operations.empty());
-    EXPECT_EQ(ParseChange("{\"branch\":{\"last_reset_at\":\"" + id + "\"}}")->branch.last_reset_at,
-              "");
+    const std::string branch =
+        "\"branch\":{\"id\":\"" + id + "\",\"last_reset_at\":\"" + id + "\"}";
+    const std::string operations = "\"operations\":[{\"id\":\"" + id + "\"}]";
+    Result<NeonChange> change = ParseChange("{" + branch + "," + operations + "}");
+    ASSERT_TRUE(change.ok()) << id;
+    EXPECT_EQ(change->branch.id, "") << id;
+    EXPECT_EQ(change->branch.last_reset_at, "") << id;
+    EXPECT_TRUE(change->operations.empty()) << id;
+    EXPECT_FALSE(ParseBranch("{" + branch + "}").ok()) << id;
   }
   EXPECT_FALSE(ParseConnectionUri(R"({"uri":"postgresql://x\u0000y"})").ok());
   EXPECT_TRUE(
-      ParseChange(R"({"connection_uris":[{"connection_uri":"postgresql://x\ny"}]})")->uris.empty());
+      ParseChange(R"({"operations":[],"connection_uris":[{"connection_uri":"postgresql://x\ny"}]})")
+          ->uris.empty());
 }
 
 TEST(NeonAnswers, PoolerHostTakesTheHostsPlaceAndNoOther) {
