@@ -264,9 +264,14 @@ void RestoreMerge::OnOperations(Session &session, const std::vector<NeonOperatio
 }
 
 void RestoreMerge::Complete(Session &session) {
-  if (session.merge->backup_branch_id.empty() && session.backup_lookups < kBackupTries) {
+  bool ended = session.merge_phase == MergePhase::kEnded;
+  // A restore that failed may have left no backup, which would be looked for in vain for long.
+  bool failed = !session.merge->reason.empty();
+  if (!ended && failed) {
+    Confirm(session);
+  } else if (session.merge->backup_branch_id.empty() && session.backup_lookups < kBackupTries) {
     FindBackup(session);
-  } else if (session.merge_phase != MergePhase::kEnded) {
+  } else if (!ended) {
     Confirm(session);
   } else {
     merges_->Merged(session);
