@@ -186,6 +186,37 @@ TEST(ApiCalls, UnknownOutcomeIsAnEndForAChangeAndATryForARead) {
   EXPECT_EQ(fixture.Sent().back(), "/b");
 }
 
+TEST(ApiCalls, SilenceIsTroubleAfterFiveSeconds) {
+  CallsFixture fixture;
+  fixture.Read("GET", "/a");
+  fixture.Turn();
+  EXPECT_EQ(fixture.calls->NextDeadline(), fixture.clock.Now() + milliseconds(5'000));
+  fixture.clock.Advance(milliseconds(4'999));
+  fixture.Turn();
+  EXPECT_TRUE(fixture.troubles.empty());
+  fixture.clock.Advance(milliseconds(1));
+  fixture.Turn();
+  EXPECT_EQ(fixture.troubles, Strings{"/a the Neon API has not answered yet"});
+  EXPECT_FALSE(fixture.calls->NextDeadline());
+  fixture.Answer(0, 200);
+  EXPECT_EQ(fixture.troubles.back(), "/a over");
+}
+
+TEST(ApiCalls, OtherHostEndsWhatReadsFromTheOldOne) {
+  CallsFixture fixture;
+  fixture.Read("GET", "/a");
+  fixture.Change("POST", "/b");
+  fixture.Turn();
+  fixture.settings.api_url = "https://other.test/api/v2";
+  fixture.calls->Reconfigure();
+  EXPECT_EQ(fixture.http.cancelled, std::vector<uint64_t>{fixture.http.sent[0].id});
+  fixture.Turn();
+  ASSERT_EQ(fixture.http.sent.size(), 3u);
+  EXPECT_EQ(fixture.http.sent[2].request.url, "https://other.test/api/v2/a");
+  fixture.Answer(1, 201);
+  EXPECT_EQ(fixture.ended, Strings{"/b done"});
+}
+
 TEST(ApiCalls, ReadIsTakenBackWhereverItIs) {
   CallsFixture fixture;
   uint64_t waiting = fixture.Read("GET", "/a");
