@@ -241,9 +241,8 @@ void RestoreMerge::FenceOthers(const Session &session) {
   // Neon's last_reset_at counts whole seconds: whoever began within the second of one merge could
   // not tell another one that came within it too, and would undo that.
   for (const auto &[id, other] : desk_->world().sessions) {
-    bool began = id != session.row.id && other->row.project_id == session.row.project_id &&
-                 !other->row.parent_branch_id.empty();
-    if (!began) continue;
+    bool same_project = other->row.project_id == session.row.project_id;
+    if (id == session.row.id || !same_project || other->row.parent_branch_id.empty()) continue;
     other->row.parent_reset_at = "before merge " + std::to_string(session.merge->id);
     desk_->Save(*other);
     if (!other->row.branch_id.empty()) continue;
@@ -264,9 +263,13 @@ void RestoreMerge::OnOperations(Session &session, const std::vector<NeonOperatio
 }
 
 void RestoreMerge::Complete(Session &session) {
-  if (session.merge->backup_branch_id.empty() && session.backup_lookups < kBackupTries) {
+  bool ended = session.merge_phase == MergePhase::kEnded;
+  bool seek = session.merge->backup_branch_id.empty() && session.backup_lookups < kBackupTries;
+  // A restore that failed may have left no backup, which would be looked for in vain for long.
+  bool failed = !ended && !session.merge->reason.empty();
+  if (seek && !failed) {
     FindBackup(session);
-  } else if (session.merge_phase != MergePhase::kEnded) {
+  } else if (!ended) {
     Confirm(session);
   } else {
     merges_->Merged(session);
