@@ -5,17 +5,17 @@ namespace agent_branch::simulation {
 
 struct Faults {
   // Requests.
-  double not_sent = 0;       // no connection
-  double request_lost = 0;   // on its way, and the worker does not know how far it came
-  double answer_lost = 0;    // after the effect
-  double arrives_late = 0;   // the exchange fails first, the effect comes after
-  double sent_twice = 0;     // by something between us
-  double busy = 0;           // 423
-  double throttled = 0;      // 429, with Retry-After or without
-  double unavailable = 0;    // 503
-  double broken = 0;         // 500, 502, 504, 524: before the effect or after it
-  double garbled = 0;        // a success whose body cannot be read
-  double slow = 0;           // takes up to 20 seconds
+  double not_sent = 0;      // no connection
+  double request_lost = 0;  // on its way, and the worker does not know how far it came
+  double answer_lost = 0;   // after the effect
+  double arrives_late = 0;  // the exchange fails first, the effect comes after
+  double sent_twice = 0;    // by something between us
+  double busy = 0;          // 423
+  double throttled = 0;     // 429, with Retry-After or without
+  double unavailable = 0;   // 503
+  double broken = 0;        // 500, 502, 504, 524: before the effect or after it
+  double garbled = 0;       // a success whose body cannot be read
+  double slow = 0;          // takes up to 20 seconds
   double key_unreadable = 0;
   // Operations at Neon.
   double operation_fails = 0;

@@ -49,8 +49,8 @@ void JudgeNothingOpen(const Evidence &evidence, Witness &witness) {
     witness.Violation("request " + std::to_string(id) + " (" + request.kind + ") is not taken");
   for (const auto &[id, step] : evidence.store->steps()) {
     if (step.status == "intended") {
-      witness.Violation("step " + std::to_string(id) + " (" +
-                        std::string(StepKindName(step.kind)) + ") is left open");
+      witness.Violation("step " + std::to_string(id) + " (" + std::string(StepKindName(step.kind)) +
+                        ") is left open");
     }
   }
   for (const auto &[id, sweep] : evidence.store->sweeps()) {
@@ -125,8 +125,8 @@ void JudgeBranches(const Evidence &evidence, Witness &witness) {
   }
 }
 
-void JudgeLeftover(const Evidence &evidence, const ModelProject &project,
-                   const ModelBranch &branch, Witness &witness) {
+void JudgeLeftover(const Evidence &evidence, const ModelProject &project, const ModelBranch &branch,
+                   Witness &witness) {
   std::string name = "branch " + branch.id + " (" + branch.name + ") of project " + project.id;
   auto kept = evidence.store->kept().find(branch.id);
   bool known = kept != evidence.store->kept().end() && !kept->second.deleted;
@@ -148,12 +148,11 @@ uint64_t HashSession(const Evidence &evidence, const SessionRow &session) {
   uint64_t hash = 1;
   hash = Combine(hash, static_cast<uint64_t>(session.state));
   hash = Combine(hash, static_cast<uint64_t>(session.goal));
-  hash = Combine(hash, (session.settled ? 1 : 0) + (session.pinned ? 2 : 0) +
-                           (session.branch_id.empty() ? 4 : 0) +
-                           (session.operations.empty() ? 8 : 0) +
-                           (session.base_fingerprint.empty() ? 16 : 0) +
-                           (session.branch_expires_at == 0 ? 32 : 0) +
-                           (session.error.empty() ? 64 : 0));
+  hash = Combine(hash,
+                 (session.settled ? 1 : 0) + (session.pinned ? 2 : 0) +
+                     (session.branch_id.empty() ? 4 : 0) + (session.operations.empty() ? 8 : 0) +
+                     (session.base_fingerprint.empty() ? 16 : 0) +
+                     (session.branch_expires_at == 0 ? 32 : 0) + (session.error.empty() ? 64 : 0));
   for (const auto &[id, project] : evidence.neon->projects) {
     auto found = project.branches.find(session.branch_id);
     if (found == project.branches.end()) continue;

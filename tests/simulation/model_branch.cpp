@@ -182,17 +182,16 @@ void ModelBranches::RollBackLater(const Task &task) {
 void ModelBranches::Finish(uint64_t id, BranchEvent event) {
   event.id = id;
   tasks_.erase(id);
-  agenda_->Put(clock_->Now() + chance_->Delay(1, 50),
-               [this, incarnation = incarnation_, event = std::move(event)] {
-                 if (incarnation != incarnation_) return;
-                 if (witness_->tracing()) {
-                   static constexpr const char *kOutcomes[] = {"done", "rejected", "not run",
-                                                               "commit unknown"};
-                   witness_->Note("task " + std::to_string(event.id) + " ends: " +
-                                  kOutcomes[static_cast<int>(event.outcome)]);
-                 }
-                 deliver(event);
-               });
+  agenda_->Put(clock_->Now() + chance_->Delay(1, 50), [this, incarnation = incarnation_,
+                                                       event = std::move(event)] {
+    if (incarnation != incarnation_) return;
+    if (witness_->tracing()) {
+      static constexpr const char *kOutcomes[] = {"done", "rejected", "not run", "commit unknown"};
+      witness_->Note("task " + std::to_string(event.id) +
+                     " ends: " + kOutcomes[static_cast<int>(event.outcome)]);
+    }
+    deliver(event);
+  });
 }
 
 void ModelBranches::Fail(uint64_t id, BranchOutcome outcome) {

@@ -116,12 +116,12 @@ void ModelNeon::End(ModelProject &project, ModelOperation &operation) {
 }
 
 void ModelNeon::Expire(ModelProject &project) {
+  if (!options.expires || project.busy()) return;
   int64_t now = clock_->TrueUnixTime();
   std::vector<std::string> due;
   for (const auto &[id, branch] : project.branches) {
     if (branch.expires_at != 0 && branch.expires_at <= now) due.push_back(id);
   }
-  if (project.busy()) return;
   for (const std::string &id : due) {
     if (project.HasChildren(id)) continue;
     witness_->Note("neon: " + id + " expires");

@@ -27,7 +27,7 @@ enum class Topology { kLineage, kFlat };
 struct Content {
   // In the order they were applied. What others did to the schema is negative: minus its time.
   std::vector<int64_t> migrations;
-  std::vector<int64_t> writes;      // of data: not in the schema's fingerprint
+  std::vector<int64_t> writes;  // of data: not in the schema's fingerprint
 
   std::string Fingerprint() const;  // 32 hexadecimal digits
   std::string Objects() const;      // as JSON
@@ -75,7 +75,7 @@ struct ModelOperation {
 
 struct ModelProject {
   std::string id;
-  std::string key;  // the only one accepted
+  std::string key;                              // the only one accepted
   std::map<std::string, ModelBranch> branches;  // ids count up
   std::deque<ModelOperation> operations;        // newest last
   std::vector<size_t> running;                  // those of them that have not ended
@@ -104,9 +104,10 @@ class ModelNeon {
  public:
   struct Options {
     Topology topology = Topology::kLineage;
-    bool lock_first = false;       // 423 before every other refusal, or after them
-    bool gone_is_204 = true;       // else DELETE of what is not there answers 404
+    bool lock_first = false;  // 423 before every other refusal, or after them
+    bool gone_is_204 = true;  // else DELETE of what is not there answers 404
     bool lists_annotations = true;
+    bool expires = true;  // else expires_at is taken, and nothing comes of it
     double operation_fails = 0;
   };
   struct Answer {
@@ -164,7 +165,7 @@ class ModelNeon {
                                       const std::string &backup_name);
   void DoRestore(Call &call, ModelBranch &target, ModelBranch &source,
                  const std::string &backup_name);
-  void JudgeRestore(const ModelBranch &target, const ModelBranch &source);
+  void JudgeRestore(const Call &call, const ModelBranch &target, const ModelBranch &source);
   Answer ConnectionUri(Call &call);
   Answer ListOperations(Call &call);
   Answer ReadOperation(Call &call);

@@ -106,23 +106,22 @@ struct ModelStore::Applier {
   void operator()(const SweepRow &row) const { store->sweeps_[row.id] = row; }
   void operator()(const SweepBranchRow &row) const { store->swept_[row.branch_id] = row; }
   void operator()(const CredentialRow &row) const {
-    store->credentials_.erase(
-        std::remove_if(store->credentials_.begin(), store->credentials_.end(),
-                       [&](const CredentialRow &known) {
-                         return known.project_id == row.project_id &&
-                                known.session_id == row.session_id && known.pooled == row.pooled;
-                       }),
-        store->credentials_.end());
+    store->credentials_.erase(std::remove_if(store->credentials_.begin(), store->credentials_.end(),
+                                             [&](const CredentialRow &known) {
+                                               return known.project_id == row.project_id &&
+                                                      known.session_id == row.session_id &&
+                                                      known.pooled == row.pooled;
+                                             }),
+                              store->credentials_.end());
     store->credentials_.push_back(row);
   }
   void operator()(const DropCredentials &row) const {
-    store->credentials_.erase(
-        std::remove_if(store->credentials_.begin(), store->credentials_.end(),
-                       [&](const CredentialRow &known) {
-                         return known.project_id == row.project_id &&
-                                known.session_id == row.session_id;
-                       }),
-        store->credentials_.end());
+    store->credentials_.erase(std::remove_if(store->credentials_.begin(), store->credentials_.end(),
+                                             [&](const CredentialRow &known) {
+                                               return known.project_id == row.project_id &&
+                                                      known.session_id == row.session_id;
+                                             }),
+                              store->credentials_.end());
   }
   void operator()(const SnapshotRow &row) const {
     store->snapshots_.emplace(row.fingerprint, row.objects);

@@ -55,8 +55,7 @@ ModelNeon::Answer ModelNeon::Delete(Call &call) {
   if (auto locked = Locked(call)) return *locked;
   std::string id = branch->id;
   std::vector<std::string> operations;
-  operations.push_back(
-      AddOperation(project, id, "suspend_compute", chance_->Delay(50, 500)).id);
+  operations.push_back(AddOperation(project, id, "suspend_compute", chance_->Delay(50, 500)).id);
   ModelOperation &deletion = AddOperation(project, id, "delete_timeline", chance_->Delay(50, 500));
   deletion.effect = ModelOperation::Effect::kDelete;
   operations.push_back(deletion.id);
@@ -97,7 +96,7 @@ ModelNeon::Answer ModelNeon::Restore(Call &call) {
   if (backup_name.empty()) witness_->Violation("restore without a backup");
   if (auto refusal = RefuseRestore(call, *target, source, backup_name)) return *refusal;
   ModelBranch before = *target;
-  JudgeRestore(*target, *source);
+  JudgeRestore(call, *target, *source);
   DoRestore(call, *target, *source, backup_name);
   std::vector<std::string> operations;
   ModelOperation &restored =
@@ -117,8 +116,8 @@ void ModelNeon::DoRestore(Call &call, ModelBranch &target, ModelBranch &source,
   ModelBranch &backup =
       AddBranch(project, backup_name, target.parent_id, ModelBranch::Maker::kBackup);
   backup.content = target.content;
-  backup.listed_at = clock_->Now() + (chance_->Happens(0.3) ? chance_->Delay(0, 3'000)
-                                                            : milliseconds(0));
+  backup.listed_at =
+      clock_->Now() + (chance_->Happens(0.3) ? chance_->Delay(0, 3'000) : milliseconds(0));
   for (auto &[id, child] : project.branches) {
     if (child.parent_id == target.id) child.parent_id = backup.id;
   }
@@ -133,10 +132,11 @@ void ModelNeon::DoRestore(Call &call, ModelBranch &target, ModelBranch &source,
   restores_.push_back(std::move(record));
 }
 
-void ModelNeon::JudgeRestore(const ModelBranch &target, const ModelBranch &source) {
+void ModelNeon::JudgeRestore(const Call &call, const ModelBranch &target,
+                             const ModelBranch &source) {
   for (int64_t migration : target.content.migrations) {
     // A change of others that came after the comparison cannot be seen by anybody.
-    bool unseen = -migration > target.described_at.count();
+    bool unseen = -migration > target.described_at.count() || !call.on_time;
     if (Includes(source.content.migrations, migration) || (migration < 0 && unseen)) continue;
     witness_->Violation("a restore takes migration " + std::to_string(migration) +
                         " from the parent");

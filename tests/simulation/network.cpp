@@ -60,8 +60,10 @@ void Network::Send(uint64_t id, HttpRequest request) {
     ArriveLater(sent, chance_->Delay(0, kTimeout.count()));
     Fail(id, travel, HttpOutcome::kUnknown);
   } else {
-    if (chance_->Happens(faults_->sent_twice)) ArriveLater(sent, travel + chance_->Delay(0, 5'000));
-    LetArrive(id, travel);
+    // Who repeats a request has got no answer to the first one, and passes on that to the last.
+    bool twice = chance_->Happens(faults_->sent_twice);
+    if (twice) ArriveLater(sent, travel);
+    LetArrive(id, travel + (twice ? chance_->Delay(0, 5'000) : milliseconds(0)));
   }
 }
 
@@ -159,7 +161,8 @@ bool Network::Inject(const HttpRequest &request, HttpResponse *response) {
     *response = Make(423, R"({"message":"endpoint is in some transitive state"})");
   } else if (chance_->Happens(faults_->throttled)) {
     *response = Make(429, R"({"code":"","message":"rate limit exceeded"})");
-    if (chance_->Happens(0.5)) response->retry_after = std::chrono::seconds(chance_->Between(0, 20));
+    if (chance_->Happens(0.5))
+      response->retry_after = std::chrono::seconds(chance_->Between(0, 20));
   } else if (chance_->Happens(faults_->unavailable)) {
     *response = Make(503, "<html>503</html>");
   } else {
@@ -173,20 +176,20 @@ void Network::Answer(uint64_t id, milliseconds after, HttpResponse response,
   HttpCompletion completion;
   completion.id = id;
   completion.response = std::move(response);
-  agenda_->Put(clock_->Now() + after,
-               [this, incarnation = incarnation_, completion = std::move(completion),
-                operations = std::move(operations)] {
-                 if (incarnation != incarnation_ || exchanges_.erase(completion.id) == 0) return;
-                 if (witness_->tracing()) {
-                   const HttpResponse &told = completion.response;
-                   witness_->Note("answer " + std::to_string(completion.id) + ": " +
-                                  (told.outcome == HttpOutcome::kAnswered
-                                       ? std::to_string(told.status) + " " + told.body.substr(0, 160)
-                                       : told.error.message()));
-                 }
-                 neon_->Told(operations);
-                 deliver(completion);
-               });
+  agenda_->Put(
+      clock_->Now() + after, [this, incarnation = incarnation_, completion = std::move(completion),
+                              operations = std::move(operations)] {
+        if (incarnation != incarnation_ || exchanges_.erase(completion.id) == 0) return;
+        if (witness_->tracing()) {
+          const HttpResponse &told = completion.response;
+          witness_->Note("answer " + std::to_string(completion.id) + ": " +
+                         (told.outcome == HttpOutcome::kAnswered
+                              ? std::to_string(told.status) + " " + told.body.substr(0, 160)
+                              : told.error.message()));
+        }
+        neon_->Told(operations);
+        deliver(completion);
+      });
 }
 
 void Network::Fail(uint64_t id, milliseconds after, HttpOutcome outcome) {

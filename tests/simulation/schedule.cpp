@@ -7,9 +7,9 @@ namespace agent_branch::simulation {
 namespace {
 
 constexpr const char *kIncidentNames[Incident::kKinds] = {
-    "crash",         "server crash",   "key revoked",    "key unreadable", "scope lost",
-    "clock jump",    "limit",          "foreign branch", "foreign delete", "foreign child",
-    "protect",       "drift",          "reap",           "reload"};
+    "crash",      "server crash", "key revoked",    "key unreadable", "scope lost",
+    "clock jump", "limit",        "foreign branch", "foreign delete", "foreign child",
+    "protect",    "drift",        "reap",           "reload"};
 constexpr const char *kEndNames[] = {"merge", "discard", "abandon"};
 
 struct Knob {
@@ -74,7 +74,8 @@ void DrawProjects(Chance &chance, Schedule &schedule) {
 
 UserPlan DrawUser(Chance &chance, const Schedule &schedule) {
   UserPlan user;
-  user.project = static_cast<int>(chance.Between(0, static_cast<int64_t>(schedule.projects.size()) - 1));
+  user.project =
+      static_cast<int>(chance.Between(0, static_cast<int64_t>(schedule.projects.size()) - 1));
   user.name = std::string(1, static_cast<char>('a' + chance.Between(0, 3)));
   user.begins = chance.Delay(0, chance.Happens(0.5) ? 3'000 : 120'000);
   user.pace = chance.Happens(0.5) ? chance.Delay(1, 500) : chance.Delay(500, 20'000);
@@ -100,7 +101,8 @@ void DrawIncidents(Chance &chance, Schedule &schedule) {
     Incident incident;
     incident.kind = static_cast<Incident::Kind>(chance.Between(0, Incident::kKinds - 1));
     incident.when = chance.Delay(0, schedule.faults_end.count());
-    incident.lasts = chance.Happens(0.7) ? chance.Delay(100, 60'000) : chance.Delay(60'000, 7'200'000);
+    incident.lasts =
+        chance.Happens(0.7) ? chance.Delay(100, 60'000) : chance.Delay(60'000, 7'200'000);
     incident.lasts = std::min(incident.lasts, schedule.faults_end - incident.when);
     incident.amount = chance.Between(-20'000, 100'000);
     incident.project =
@@ -118,15 +120,17 @@ Schedule DrawSchedule(uint64_t seed) {
   schedule.neon.topology = chance.Happens(0.5) ? Topology::kLineage : Topology::kFlat;
   schedule.neon.lock_first = chance.Happens(0.5);
   schedule.neon.gone_is_204 = chance.Happens(0.5);
-  schedule.neon.lists_annotations = chance.Happens(0.8);
+  schedule.neon.expires = chance.Happens(0.5);
+  // Without annotations a sweep cannot tell an orphan; then expires_at has to do.
+  schedule.neon.lists_annotations = !schedule.neon.expires || chance.Happens(0.6);
   schedule.settings.api_url = "https://neon.test/api/v2";
   schedule.settings.reap_interval = chance.Happens(0.3) ? chance.Between(60, 3'600) : 0;
   if (chance.Happens(0.2)) {
     schedule.settings.rate_limit_per_minute = static_cast<int>(chance.Between(30, 200));
     schedule.settings.rate_limit_burst = static_cast<int>(chance.Between(1, 10));
   }
-  schedule.faults_end = chance.Happens(0.7) ? chance.Delay(60'000, 600'000)
-                                            : chance.Delay(600'000, 10'800'000);
+  schedule.faults_end =
+      chance.Happens(0.7) ? chance.Delay(60'000, 600'000) : chance.Delay(600'000, 10'800'000);
   DrawProjects(chance, schedule);
   for (int64_t n = chance.Between(1, 8); n > 0; --n)
     schedule.users.push_back(DrawUser(chance, schedule));
@@ -140,9 +144,10 @@ std::string Schedule::Describe() const {
   text << "seed " << seed << ": topology "
        << (neon.topology == Topology::kLineage ? "lineage" : "flat") << ", "
        << (neon.lock_first ? "locks first" : "locks last") << ", gone is "
-       << (neon.gone_is_204 ? 204 : 404) << ", " << settings.rate_limit_per_minute
-       << " requests a minute, " << settings.rate_limit_burst << " at once, faults end at "
-       << faults_end.count() / 1000 << " s\n";
+       << (neon.gone_is_204 ? 204 : 404) << (neon.expires ? "" : ", nothing expires")
+       << (neon.lists_annotations ? "" : ", lists without annotations") << ", "
+       << settings.rate_limit_per_minute << " requests a minute, " << settings.rate_limit_burst
+       << " at once, faults end at " << faults_end.count() / 1000 << " s\n";
   for (const ProjectPlan &project : projects) {
     text << "  project: max_parallel " << project.max_parallel << ", undo_window "
          << project.undo_window << ", max_pinned " << project.max_pinned.value_or(-1)
@@ -162,9 +167,10 @@ std::string Schedule::Describe() const {
     if (faults.*knob.value > 0) text << "  " << knob.name << " " << faults.*knob.value << "\n";
   }
   for (const Incident &incident : incidents) {
-    text << "  at " << incident.when.count() << " ms: "
-         << kIncidentNames[static_cast<int>(incident.kind)] << " for " << incident.lasts.count()
-         << " ms, amount " << incident.amount << ", project " << incident.project << "\n";
+    text << "  at " << incident.when.count()
+         << " ms: " << kIncidentNames[static_cast<int>(incident.kind)] << " for "
+         << incident.lasts.count() << " ms, amount " << incident.amount << ", project "
+         << incident.project << "\n";
   }
   return text.str();
 }

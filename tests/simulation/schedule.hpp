@@ -29,20 +29,20 @@ struct UserPlan {
 // Something that happens once.
 struct Incident {
   enum class Kind {
-    kCrash,           // of the worker
-    kServerCrash,     // which takes the credentials along
-    kKeyRevoked,      // another one is put into the file after a while
-    kKeyUnreadable,   // for a while
-    kScopeLost,       // the key's, for a while
-    kClockJump,       // the worker's calendar
-    kLimit,           // on branches, for a while
-    kForeignBranch,   // with the name of a session's
-    kForeignDelete,   // somebody deletes a branch of ours
-    kForeignChild,    // somebody makes a child of one
-    kProtect,         // somebody protects one
-    kDrift,           // somebody changes the parent's schema
+    kCrash,          // of the worker
+    kServerCrash,    // which takes the credentials along
+    kKeyRevoked,     // another one is put into the file after a while
+    kKeyUnreadable,  // for a while
+    kScopeLost,      // the key's, for a while
+    kClockJump,      // the worker's calendar
+    kLimit,          // on branches, for a while
+    kForeignBranch,  // with the name of a session's
+    kForeignDelete,  // somebody deletes a branch of ours
+    kForeignChild,   // somebody makes a child of one
+    kProtect,        // somebody protects one
+    kDrift,          // somebody changes the parent's schema
     kReap,
-    kReload,          // of the settings
+    kReload,  // of the settings
   };
   static constexpr int kKinds = 14;
 

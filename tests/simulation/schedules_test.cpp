@@ -1,48 +1,114 @@
-// Thousands of schedules, each from a seed of its own.
+// Thousands of schedules, each drawn from a seed of its own.
+//
+// AGENT_BRANCH_SIMULATION_SEED=N runs one schedule and prints everything that happens in it.
+// AGENT_BRANCH_SIMULATION_SECONDS=N runs schedules of seeds never used before, for that long.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <iostream>
+#include <random>
 
 #include "tests/simulation/simulation.hpp"
 
 namespace agent_branch::simulation {
 namespace {
 
-TEST(Replay, OfOneSeed) {
-  const char *text = std::getenv("AGENT_BRANCH_SIMULATION_SEED");
-  if (text == nullptr) GTEST_SKIP() << "AGENT_BRANCH_SIMULATION_SEED names no seed";
-  Schedule schedule = DrawSchedule(std::strtoull(text, nullptr, 10));
-  std::cout << schedule.Describe();
-  RunResult result = RunSchedule(schedule, true);
-  for (const std::string &line : result.trace)
-    std::cout << line << "\n";
-  for (const std::string &violation : result.violations)
-    ADD_FAILURE() << violation;
+constexpr uint64_t kSchedules = 20'000;
+constexpr uint64_t kTests = 20;
+
+struct Tally {
+  uint64_t schedules = 0;
+  int64_t turns = 0;
+  int64_t requests = 0;
+  std::unordered_set<uint64_t> states;
+
+  void Print() const {
+    std::cout << schedules << " schedules, " << states.size() << " distinct states, " << turns
+              << " turns, " << requests << " requests" << std::endl;
+  }
+};
+
+std::string Joined(const std::vector<std::string> &lines) {
+  std::string text;
+  for (const std::string &line : lines)
+    text += line + "\n";
+  return text;
 }
 
-TEST(Quick, First) {
-  const char *from = std::getenv("FROM");
-  const char *count = std::getenv("COUNT");
-  uint64_t first = from ? std::strtoull(from, nullptr, 10) : 1;
-  uint64_t n = count ? std::strtoull(count, nullptr, 10) : 200;
-  std::unordered_set<uint64_t> states;
-  std::map<std::string, std::pair<int, uint64_t>> kinds;
-  int64_t turns = 0, requests = 0;
-  for (uint64_t seed = first; seed < first + n; ++seed) {
-    RunResult result = RunSchedule(DrawSchedule(seed), false, &states);
-    turns += result.turns;
-    requests += result.requests;
-    if (result.violations.empty()) continue;
-    std::string kind;
-    for (char c : result.violations[0].substr(result.violations[0].find("  ")))
-      if (!isdigit(c)) kind += c;
-    auto &entry = kinds[kind];
-    if (entry.first++ == 0) entry.second = seed;
+std::optional<uint64_t> NumberFromEnvironment(const char *name) {
+  const char *text = std::getenv(name);
+  if (text == nullptr || *text == '\0') return std::nullopt;
+  return std::strtoull(text, nullptr, 10);
+}
+
+// False: the test has failed, and said everything that there is to say.
+bool RunSeed(uint64_t seed, Tally &tally) {
+  Schedule schedule = DrawSchedule(seed);
+  RunResult result = RunSchedule(schedule, false, &tally.states);
+  ++tally.schedules;
+  tally.turns += result.turns;
+  tally.requests += result.requests;
+  if (result.violations.empty()) return true;
+  RunResult again = RunSchedule(schedule, true);
+  ADD_FAILURE() << Joined(again.trace) << schedule.Describe() << "what must not happen:\n"
+                << Joined(result.violations)
+                << (again.digest == result.digest ? "" : "AND IT DOES NOT REPLAY EXACTLY\n")
+                << "again: AGENT_BRANCH_SIMULATION_SEED=" << seed
+                << " build/tests/simulation_tests --gtest_filter='Seed.*'";
+  return false;
+}
+
+class Schedules : public testing::TestWithParam<uint64_t> {
+ protected:
+  static Tally tally;
+};
+
+Tally Schedules::tally;
+
+TEST_P(Schedules, KeepWhatWasPromised) {
+  if (GetParam() == 0) tally = Tally();
+  constexpr uint64_t kEach = kSchedules / kTests;
+  for (uint64_t n = 0; n < kEach; ++n) {
+    if (!RunSeed(1 + GetParam() * kEach + n, tally)) break;
   }
-  for (auto &[kind, entry] : kinds)
-    std::cout << entry.first << " x (seed " << entry.second << ")" << kind << "\n";
-  std::cout << states.size() << " states, turns " << turns << " requests " << requests << "\n";
+  tally.Print();
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, Schedules, testing::Range<uint64_t>(0, kTests));
+
+TEST(Replay, GoesTheSameWayEachTime) {
+  for (uint64_t seed = 1; seed <= 200; ++seed) {
+    Schedule schedule = DrawSchedule(seed);
+    // One with notes and one without, and whatever lies in memory at other addresses.
+    RunResult first = RunSchedule(schedule, false);
+    RunResult second = RunSchedule(schedule, true);
+    ASSERT_EQ(first.digest, second.digest) << "seed " << seed;
+    ASSERT_EQ(first.turns, second.turns) << "seed " << seed;
+  }
+}
+
+TEST(Seed, OfTheEnvironmentIsTold) {
+  auto seed = NumberFromEnvironment("AGENT_BRANCH_SIMULATION_SEED");
+  if (!seed) GTEST_SKIP() << "AGENT_BRANCH_SIMULATION_SEED names no seed";
+  Schedule schedule = DrawSchedule(*seed);
+  RunResult result = RunSchedule(schedule, true);
+  std::cout << schedule.Describe() << Joined(result.trace);
+  EXPECT_TRUE(result.violations.empty()) << Joined(result.violations);
+}
+
+TEST(Time, OfTheEnvironmentIsUsed) {
+  auto seconds = NumberFromEnvironment("AGENT_BRANCH_SIMULATION_SECONDS");
+  if (!seconds) GTEST_SKIP() << "AGENT_BRANCH_SIMULATION_SECONDS gives no time";
+  std::random_device entropy;
+  uint64_t seed = (uint64_t{entropy()} << 20) + (kSchedules << 32);
+  std::cout << "from seed " << seed << std::endl;
+  auto end = std::chrono::steady_clock::now() + std::chrono::seconds(*seconds);
+  Tally tally;
+  while (std::chrono::steady_clock::now() < end && RunSeed(seed++, tally)) {
+  }
+  tally.Print();
 }
 
 }  // namespace

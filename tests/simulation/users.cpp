@@ -115,8 +115,8 @@ bool Users::End(User &user, const SessionRow &session) {
   bool merges = user.plan->end == UserPlan::End::kMerge &&
                 session.state != SessionState::kConflict && session.state != SessionState::kFailed;
   if (merges) {
-    bool open = std::any_of(
-        store_->migrations().begin(), store_->migrations().end(), [&](const auto &one) {
+    bool open =
+        std::any_of(store_->migrations().begin(), store_->migrations().end(), [&](const auto &one) {
           return one.second.session_id == session.id &&
                  (one.second.status == MigrationStatus::kQueued ||
                   one.second.status == MigrationStatus::kRunning);
@@ -152,8 +152,8 @@ void Users::MakeForeignBranch(int project, int64_t amount) {
   ModelProject &there = ProjectAt(project);
   std::string name = "agent/" + std::string(1, static_cast<char>('a' + (amount & 3)));
   if (there.FindByName(name) != nullptr) return;
-  ModelBranch &branch = neon_->AddBranch(there, name, there.FindByName("dev")->id,
-                                         ModelBranch::Maker::kOthers);
+  ModelBranch &branch =
+      neon_->AddBranch(there, name, there.FindByName("dev")->id, ModelBranch::Maker::kOthers);
   if (amount % 3 == 0) {
     // Another control database's.
     branch.annotation["agent-branch-installation"] = "0badcafe-0000-4000-8000-000000000002";

@@ -33,6 +33,14 @@ BranchSpecification Specify(const World &world, const Project &project, const Se
   return branch;
 }
 
+// Whether the branch was forked before the restore that its parent's state comes from. A restore
+// moves the branches that are there below the backup.
+bool IsOlderThanParent(const Session &session, const NeonBranch &branch) {
+  if (branch.parent_id != session.row.parent_branch_id) return true;
+  int64_t restored_at = ParseTimestamp(session.row.parent_reset_at);
+  return restored_at != 0 && ParseTimestamp(branch.created_at) <= restored_at;
+}
+
 }  // namespace
 
 void CreateFlow::Drive(Session &session) {
@@ -200,6 +208,9 @@ void CreateFlow::Adopt(Session &session, const NeonBranch &branch) {
   }
   desk_->CloseStep(session, true, "found by name and annotation");
   session.row.branch_id = branch.id;
+  // The parent may have been looked at again since the request was sent. Without a time the fence
+  // refuses a parent that was ever restored.
+  if (IsOlderThanParent(session, branch)) session.row.parent_reset_at.clear();
   session.row.branch_expires_at = ParseTimestamp(branch.expires_at);
   session.failures = 0;
   desk_->ShowTrouble(session, Status());

@@ -101,7 +101,10 @@ Verdict Judge(const NeonRequest &request, const HttpResponse &response) {
     verdict.kind = VerdictKind::kUnknown;
     verdict.why = response.error;
   } else if (response.status >= 200 && response.status < 300) {
-    verdict.kind = VerdictKind::kDone;
+    Status readable = request.is_change() ? ParseChange(response.body).status() : Status();
+    // It was done, but what was done has to be looked up.
+    verdict.kind = readable.ok() ? VerdictKind::kDone : VerdictKind::kUnknown;
+    verdict.why = readable;
     return verdict;
   } else {
     verdict = JudgeStatus(request, response.status, ParseNeonError(response.body));

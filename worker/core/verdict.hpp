@@ -16,7 +16,7 @@
 namespace agent_branch {
 
 enum class VerdictKind {
-  kDone,         // 2xx
+  kDone,         // 2xx; of a change: with an answer that says what was done
   kNotFound,     // 404: gone, or out of the key's scope; who cares confirms with the project
   kExists,       // 409
   kPlan,         // 412: the plan does not allow a setting of the request

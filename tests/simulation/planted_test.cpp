@@ -1,0 +1,161 @@
+// Bugs that the simulation has to find: each is planted between the core and its world, and the
+// schedules are run until one of them shows it.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <iostream>
+#include <map>
+
+#include "tests/simulation/simulation.hpp"
+#include "worker/core/json.hpp"
+
+namespace agent_branch::simulation {
+namespace {
+
+constexpr uint64_t kEnoughSchedules = 2'000;
+
+// Runs schedules until one shows what the bug does: a violation whose text holds `sign`.
+template <class Planted>
+void ExpectFound(const std::string &sign) {
+  for (uint64_t seed = 1; seed <= kEnoughSchedules; ++seed) {
+    Planted planted;
+    RunResult result = RunSchedule(DrawSchedule(seed), false, nullptr, &planted);
+    for (const std::string &violation : result.violations) {
+      if (violation.find(sign) == std::string::npos) continue;
+      std::cout << "found by seed " << seed << ": " << violation << std::endl;
+      return;
+    }
+  }
+  ADD_FAILURE() << "not found by " << kEnoughSchedules << " schedules: " << sign;
+}
+
+void Replace(std::string &text, const std::string &from, const std::string &to) {
+  size_t at = text.find(from);
+  if (at != std::string::npos) text.replace(at, from.size(), to);
+}
+
+// A step found open after a crash is taken for one that never began.
+class NoReconcile : public Sabotage {
+ public:
+  void OnLoad(StoreSnapshot &snapshot) override { snapshot.steps.clear(); }
+};
+
+TEST(Planted, ReconcileLeftOut) {
+  ExpectFound<NoReconcile>("is applied twice");
+}
+
+// A migration is recorded as applied when its COMMIT is about to be sent.
+class EarlyRecord : public Sabotage {
+ public:
+  void OnCommit(Batch &batch) override {
+    for (Mutation &mutation : batch.mutations) {
+      auto *migration = std::get_if<MigrationRow>(&mutation);
+      bool commits = migration != nullptr && !migration->transaction_id.empty();
+      if (commits) migration->status = MigrationStatus::kApplied;
+    }
+  }
+};
+
+TEST(Planted, RecordBeforeItsEffect) {
+  ExpectFound<EarlyRecord>("is said to be applied and is not");
+}
+
+// A POST whose answer is lost is sent again, under a name that is free. Under the same name Neon
+// itself would refuse the second one.
+class BlindRetry : public Sabotage {
+ public:
+  explicit BlindRetry(std::string route, std::string name)
+      : route_(std::move(route)), name_("\"" + std::move(name) + "\":\"") {}
+
+  void OnSend(uint64_t id, const HttpRequest &request) override {
+    bool concerns =
+        request.method == "POST" && request.url.size() >= route_.size() &&
+        request.url.compare(request.url.size() - route_.size(), route_.size(), route_) == 0;
+    if (concerns) {
+      sent_[id] = request;
+    } else {
+      sent_.erase(id);  // ids begin anew after a crash
+    }
+  }
+  std::optional<HttpRequest> OnAnswer(HttpCompletion &completion) override {
+    auto found = sent_.find(completion.id);
+    bool lost = completion.response.outcome == HttpOutcome::kUnknown;
+    if (found == sent_.end() || !lost) return std::nullopt;
+    HttpRequest again = found->second;
+    sent_.erase(found);
+    Replace(again.body, name_, name_ + "again-");
+    return again;
+  }
+
+ private:
+  std::string route_;
+  std::string name_;
+  std::map<uint64_t, HttpRequest> sent_;
+};
+
+class CreateRetry : public BlindRetry {
+ public:
+  CreateRetry() : BlindRetry("/branches", "name") {}
+};
+
+TEST(Planted, AmbiguousPostSentAgain) {
+  ExpectFound<CreateRetry>("a session has two branches");
+}
+
+class RestoreRetry : public BlindRetry {
+ public:
+  RestoreRetry() : BlindRetry("/restore", "preserve_under_name") {}
+};
+
+TEST(Planted, MergeAppliedTwice) {
+  ExpectFound<RestoreRetry>("is done 2 times");
+}
+
+// Every branch that has the name of one of ours looks as if it were ours.
+class NoOwnershipCheck : public Sabotage {
+ public:
+  void OnSend(uint64_t id, const HttpRequest &request) override {
+    reads_[id] = request.method == "GET";
+    constexpr std::string_view kMember = "\"annotation_value\":";
+    size_t at = request.body.find(kMember);
+    if (at == std::string::npos) return;
+    std::string annotation = request.body.substr(at + kMember.size());
+    annotation.pop_back();  // the brace of the request itself
+    annotations_[NameOf(request.body)] = annotation;
+  }
+  std::optional<HttpRequest> OnAnswer(HttpCompletion &completion) override {
+    std::string &answer = completion.response.body;
+    auto ours = annotations_.find(reads_[completion.id] ? NameOf(answer) : "");
+    if (ours == annotations_.end()) return std::nullopt;
+    size_t end = answer.find("},\"annotation\"");
+    answer = answer.substr(0, end == std::string::npos ? answer.size() - 1 : end + 1);
+    answer += ",\"annotation\":{\"value\":" + ours->second + "}}";
+    return std::nullopt;
+  }
+
+ private:
+  // Of the branch that a request makes or an answer tells of.
+  static std::string NameOf(const std::string &text) {
+    Result<JsonDocument> json = ParseJson(text);
+    return json.ok() ? JsonString(JsonMember(&json.value(), "branch"), "name") : std::string();
+  }
+
+  std::map<uint64_t, bool> reads_;
+  std::map<std::string, std::string> annotations_;
+};
+
+TEST(Planted, DeleteWithoutOwnershipCheck) {
+  ExpectFound<NoOwnershipCheck>("DELETE of a branch that is not ours");
+}
+
+class LostWake : public Sabotage {
+ public:
+  bool LosesWake(Chance &chance) override { return chance.Happens(0.05); }
+};
+
+TEST(Planted, LostWakeUp) {
+  ExpectFound<LostWake>("is not taken");
+}
+
+}  // namespace
+}  // namespace agent_branch::simulation
