@@ -37,7 +37,7 @@ submake = +@$(MAKE) $(quiet)
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all extension worker emulator libraries tests install uninstall demo check lint format deps clean help
+.PHONY: all extension worker emulator libraries tests install uninstall demo check bench lint format deps clean help
 .PHONY: compile_commands.json
 
 help:
@@ -45,6 +45,7 @@ help:
 	@echo "make install     into the PostgreSQL of $(PG_CONFIG) (as root); make uninstall takes it out"
 	@echo "make demo        installs what is missing, then shows a session's life on the emulator"
 	@echo "make check       the same, then runs all tests; SUITE='$(suites)' chooses"
+	@echo "make bench       measures what agent_run adds to the calls that it makes"
 	@echo "make lint        formatting, clang-tidy, and the rules of the house"
 	@echo "make format      formats the sources"
 	@echo "make deps        installs the Debian packages that all this needs (as root)"
@@ -140,6 +141,10 @@ demo:
 	@tools/deps
 	$(submake) $(jobs) install $(needs_emulator)
 	@demo/run $(DEMO)
+
+bench: deps
+	$(submake) $(jobs) install $(needs_emulator)
+	@bench/agent_run_overhead.py
 
 # --- Housekeeping ---------------------------------------------------------------------------
 

@@ -46,10 +46,9 @@ class Verdict:
             self.screen.text(
                 f"A merge makes {PARENT} a child of the branch that was merged, which is a child of "
                 f"what {PARENT} was before. Neon deletes no branch that has children, so these "
-                f"{len(held)} stay until a later merge takes {PARENT} elsewhere; the worker deletes "
-                "each as soon as Neon lets it go. Whether Neon does it this way is not documented: "
-                "with --topology flat the emulator leaves development where it is, and they go at "
-                "once.")
+                f"{len(held)} stay for now; the worker knows them, and deletes each as soon as Neon "
+                "lets it go. Whether Neon does it this way is not documented: with --topology flat "
+                f"the emulator leaves {PARENT} where it is, and none of them stays.")
 
     def _judge_held(self, stage):
         """Not taken on trust: Neon is asked to delete them."""
@@ -96,7 +95,7 @@ class Verdict:
         names = [f"{pid} {command[:60]}" for pid, command in sorted(left.items())[:_LIMIT]]
         self._judge(not left, f"All {running} processes have ended.",
                     f"These processes did not end by themselves: {'; '.join(names)}.")
-        self._judge(not folders_left, f"All {folders} temporary folders are removed.",
+        self._judge(not folders_left, f"The {folders} temporary folders are removed.",
                     f"These folders are left: {', '.join(folders_left)}.")
 
     def conclude(self):

@@ -36,7 +36,8 @@ def point_at(cluster, emulator, **more):
     """Makes the cluster's workers, those to come too, talk to this emulator."""
     cluster.reload({"agent_branch.api_url": emulator.url,
                     "agent_branch.api_key_file": emulator.key_file, **more})
-    wait_until(lambda: cluster.psql("SHOW agent_branch.api_url") == emulator.url, 10,
+    url = cluster.settings["agent_branch.api_url"]
+    wait_until(lambda: cluster.psql("SHOW agent_branch.api_url") == url, 10,
                "the server to read its settings")
 
 

@@ -17,7 +17,9 @@ FIXED = "fixed"
 def control():
     """The cluster of most tests' control databases, and of the fixed database."""
     with Cluster({"shared_preload_libraries": "agent_branch", "max_worker_processes": 12,
-                  "agent_branch.reap_interval": 0}, name="control") as cluster:
+                  "agent_branch.reap_interval": 0,
+                  "agent_branch.rate_limit_per_minute": 1000000,
+                  "agent_branch.rate_limit_burst": 10000}, name="control") as cluster:
         cluster.psql(f"CREATE DATABASE {FIXED}")
         yield cluster
 
@@ -53,19 +55,17 @@ def memory_system(control, memory_emulator):
         emulator = memory_emulator(**options)
         point_at(control, emulator, **(settings or {}))
         system = System(control, emulator, unique("memory"))
-        made.append((system, settings or {}))
+        made.append(system)
         if register:
             system.register()
         return system
 
+    before = dict(control.settings)
     yield make
-    for system, settings in made:
+    for system in made:
         system.close()
-        for name in settings:
-            control.settings.pop(name)
-    if any(settings for _, settings in made):
-        control.settings.setdefault("agent_branch.reap_interval", 0)
-        control.reload()
+    control.settings = before
+    control.reload()
 
 
 @pytest.fixture

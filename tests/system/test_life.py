@@ -8,6 +8,10 @@ from host import wait_until
 from system import Listener, query, unique
 
 
+def seconds_of(system, timestamp):
+    return system.one("SELECT extract(epoch FROM %s::timestamptz)::float8", timestamp)
+
+
 def test_a_session_merges_and_leaves_nothing_but_what_neon_keeps(real):
     table = unique("todos")
     branch = real.create("life")
@@ -73,7 +77,8 @@ def test_every_change_of_state_is_an_event_and_a_notification(real):
             "queued", "creating", "ready", "migrating", "ready", "merging", "merged"]
         assert payloads[0] == {"session": "told", "project": "shiny-wind-028834",
                                "state": "queued", "old_state": None}
-        events = real.rows("SELECT session, project, state, old_state FROM agent_events ORDER BY id")
+        events = real.rows(
+            "SELECT session, project, state, old_state FROM agent_events ORDER BY id")
         assert events == payloads
     finally:
         listener.close()
@@ -173,7 +178,9 @@ def test_pooled_and_direct_uris_of_branch_and_parent_work(real):
         assert query(uri, "SELECT current_database(), current_user") == \
             [("neondb", "neondb_owner")], (target, pooled)
     tables = "SELECT count(*) FROM pg_tables WHERE tablename LIKE 'only_here%'"
-    assert query(uris["branch", True], tables)[0][0] == 1 + query(uris["parent", True], tables)[0][0]
+    ((of_branch,),), ((of_parent,),) = (query(uris[target, True], tables)
+                                        for target in ("branch", "parent"))
+    assert of_branch == of_parent + 1
     real.discard("uris")
 
 
@@ -193,8 +200,7 @@ def test_the_branch_is_made_as_the_session_asks(memory):
         "agent-branch-session": memory.one("SELECT uuid FROM agent_branch.session")}
     assert branch["annotation"] == body["annotation_value"]
     here = session["expires_at"].timestamp()
-    assert memory.one("SELECT extract(epoch FROM %s::timestamptz)::float8", branch["expires_at"]) == \
-        pytest.approx(here, abs=1.01)
+    assert seconds_of(memory, branch["expires_at"]) == pytest.approx(here, abs=1.01)
     assert session["branch_expires_at"].timestamp() == pytest.approx(here, abs=1.01)
     memory.register()
     memory.ready("plain")
@@ -209,8 +215,7 @@ def test_extend_moves_the_expiry_here_and_at_neon(memory):
     session = memory.session("longer")
     assert session["expires_at"].timestamp() == pytest.approx(promised.timestamp(), abs=1.01)
     at_neon = memory.branch("branch-for-revision-longer")["expires_at"]
-    assert memory.one("SELECT extract(epoch FROM %s::timestamptz)::float8", at_neon) == \
-        pytest.approx(promised.timestamp(), abs=1.01)
+    assert seconds_of(memory, at_neon) == pytest.approx(promised.timestamp(), abs=1.01)
 
 
 def test_sessions_of_two_projects_may_have_one_name(memory_system):

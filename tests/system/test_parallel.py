@@ -127,8 +127,8 @@ def test_another_merge_that_changed_data_only_refuses_too(real):
     "CREATE TYPE {new} AS ENUM ('a')",
     "CREATE SCHEMA {new}",
     "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO pg_monitor",
-], ids=["table", "grant", "comment", "function", "default", "index", "view", "rls", "type", "schema",
-        "default_privileges"])
+], ids=["table", "grant", "comment", "function", "default", "index", "view", "rls", "type",
+        "schema", "default_privileges"])
 def test_drift_by_hand_refuses_and_touches_nothing(memory, fixed_uri, drift):
     table = unique("drift")
     query(fixed_uri, f"CREATE TABLE {table} (id int)")

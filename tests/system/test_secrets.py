@@ -121,4 +121,5 @@ def test_the_credential_table_is_not_in_the_wal(memory):
     assert memory.one("SELECT relpersistence FROM pg_class "
                       "WHERE oid = 'agent_branch.credential'::regclass") == "u"
     memory.discard("s")
-    assert not memory.rows("SELECT FROM agent_branch.credential WHERE session_id IS NOT NULL")
+    assert not memory.rows("SELECT session_id FROM agent_branch.credential "
+                           "WHERE session_id IS NOT NULL")

@@ -167,6 +167,9 @@ void ApiCalls::Send(uint64_t id) {
     verdict.kind = VerdictKind::kKey;
     verdict.why = key.status();
     Retry(call, verdict);
+    // No event follows, and this may come after Dispatch() has looked at when to try again.
+    Instant when = std::max(call.not_before, KeyOf(call.key_file).closed_until);
+    next_deadline_ = std::min(next_deadline_.value_or(when), when);
     return;
   }
   HttpRequest request;

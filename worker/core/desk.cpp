@@ -88,6 +88,9 @@ void Desk::Fail(Session &session, const Status &why) {
 }
 
 void Desk::LeaveMerge(Session &session) {
+  if (session.late_restore) parts_.journal->Record(*session.late_restore, false, "not seen");
+  session.late_restore.reset();
+  session.backup_lookups = 0;
   session.merge.reset();
   session.merge_phase = MergePhase::kCheck;
   session.merge_fence.clear();

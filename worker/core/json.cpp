@@ -4,15 +4,23 @@
 
 namespace agent_branch {
 
+namespace {
+
+Status Invalid(size_t offset, size_t size) {
+  return Status::Error("22P02", "text is not valid JSON",
+                       "The first error is at offset " + std::to_string(offset) + " of " +
+                           std::to_string(size) + ".");
+}
+
+}  // namespace
+
 Result<JsonDocument> ParseJson(std::string_view text) {
+  // The parser takes a NUL for the end, and would not look at what comes after it.
+  size_t nul = text.find('\0');
+  if (nul != std::string_view::npos) return Invalid(nul, text.size());
   JsonDocument document;
-  document.Parse<kJsonParseFlags>(text.data(), text.size());
-  if (document.HasParseError()) {
-    return Status::Error("22P02", "text is not valid JSON",
-                         "The first error is at offset " +
-                             std::to_string(document.GetErrorOffset()) + " of " +
-                             std::to_string(text.size()) + ".");
-  }
+  document.Parse<kJsonParseFlags | rapidjson::kParseValidateEncodingFlag>(text.data(), text.size());
+  if (document.HasParseError()) return Invalid(document.GetErrorOffset(), text.size());
   return document;
 }
 

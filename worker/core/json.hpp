@@ -18,7 +18,7 @@ using JsonValue = rapidjson::Value;
 using JsonDocument = rapidjson::Document;
 using JsonWriter = rapidjson::Writer<rapidjson::StringBuffer>;
 
-// Fails with 22P02 and the offset of the first error.
+// Text that is not UTF-8 is no JSON either. Fails with 22P02 and the offset of the first error.
 Result<JsonDocument> ParseJson(std::string_view text);
 
 // The member of an object; null when `value` is null, is no object or has no such member.

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "worker/core/json.hpp"
 #include "worker/core/neon_api.hpp"
 #include "worker/core/text.hpp"
@@ -12,15 +14,32 @@ Status Malformed(const char *what) {
                        "The answer is JSON, but not of the documented shape.");
 }
 
+// An id or a time: stored as it is and sent back as it is, so it has to be fit for both. What could
+// be neither at Neon is read as missing.
+std::string ReadWord(const JsonValue *object, const char *name) {
+  constexpr size_t kLongest = 128;
+  std::string word = JsonString(object, name);
+  bool fit = word.size() <= kLongest &&
+             std::all_of(word.begin(), word.end(), [](char c) { return c > ' ' && c < 0x7F; });
+  return fit ? word : std::string();
+}
+
+Secret ReadUri(const JsonValue *object, const char *name) {
+  std::string uri = JsonString(object, name);
+  bool fit =
+      std::none_of(uri.begin(), uri.end(), [](unsigned char c) { return c <= ' ' || c == 0x7F; });
+  return fit ? Secret(std::move(uri)) : Secret();
+}
+
 NeonBranch ReadBranch(const JsonValue *value) {
   NeonBranch branch;
-  branch.id = JsonString(value, "id");
+  branch.id = ReadWord(value, "id");
   branch.name = JsonString(value, "name");
-  branch.parent_id = JsonString(value, "parent_id");
-  branch.current_state = JsonString(value, "current_state");
-  branch.last_reset_at = JsonString(value, "last_reset_at");
-  branch.created_at = JsonString(value, "created_at");
-  branch.expires_at = JsonString(value, "expires_at");
+  branch.parent_id = ReadWord(value, "parent_id");
+  branch.current_state = ReadWord(value, "current_state");
+  branch.last_reset_at = ReadWord(value, "last_reset_at");
+  branch.created_at = ReadWord(value, "created_at");
+  branch.expires_at = ReadWord(value, "expires_at");
   branch.is_default = JsonBool(value, "default") || JsonBool(value, "primary");
   branch.is_protected = JsonBool(value, "protected");
   return branch;
@@ -37,8 +56,8 @@ void ReadAnnotation(const JsonValue *annotation, NeonBranch *branch) {
 }
 
 NeonOperation ReadOperation(const JsonValue *value) {
-  return {JsonString(value, "id"), JsonString(value, "branch_id"), JsonString(value, "action"),
-          JsonString(value, "status"), CleanText(JsonString(value, "error"), kMaxErrorText)};
+  return {ReadWord(value, "id"), ReadWord(value, "branch_id"), ReadWord(value, "action"),
+          ReadWord(value, "status"), CleanText(JsonString(value, "error"), kMaxErrorText)};
 }
 
 std::vector<NeonOperation> ReadOperations(const JsonValue *object) {
@@ -56,7 +75,7 @@ std::string ReadWriteEndpoint(const JsonValue *object) {
   const JsonValue *array = JsonArray(object, "endpoints");
   if (array == nullptr) return {};
   for (const JsonValue &value : array->GetArray()) {
-    if (JsonString(&value, "type") == "read_write") return JsonString(&value, "id");
+    if (JsonString(&value, "type") == "read_write") return ReadWord(&value, "id");
   }
   return {};
 }
@@ -67,9 +86,9 @@ std::vector<NeonConnectionUri> ReadUris(const JsonValue *object) {
   if (array == nullptr) return uris;
   for (const JsonValue &value : array->GetArray()) {
     const JsonValue *parameters = JsonMember(&value, "connection_parameters");
-    NeonConnectionUri uri{Secret(JsonString(&value, "connection_uri")),
-                          JsonString(parameters, "database"), JsonString(parameters, "role"),
-                          JsonString(parameters, "host"), JsonString(parameters, "pooler_host")};
+    NeonConnectionUri uri{ReadUri(&value, "connection_uri"), JsonString(parameters, "database"),
+                          JsonString(parameters, "role"), JsonString(parameters, "host"),
+                          JsonString(parameters, "pooler_host")};
     if (!uri.uri.empty()) uris.push_back(std::move(uri));
   }
   return uris;
@@ -157,7 +176,7 @@ Result<NeonOperation> ParseOperation(std::string_view body) {
 Result<Secret> ParseConnectionUri(std::string_view body) {
   Result<JsonDocument> document = ParseJson(body);
   if (!document.ok()) return document.status();
-  Secret uri(JsonString(&document.value(), "uri"));
+  Secret uri = ReadUri(&document.value(), "uri");
   if (uri.empty()) return Malformed("connection URI");
   return uri;
 }

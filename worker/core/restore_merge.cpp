@@ -106,7 +106,6 @@ void RestoreMerge::OnParent(Session &session, const NeonBranch &parent) {
   // done: when something on the way repeats a request, the answer is that to the last one.
   bool may_be_ours = !session.merge_fence.empty() && !session.merge->parent_fingerprint.empty();
   session.merge->parent_reset_at = parent.last_reset_at;
-  session.merge->backup_name = BackupName(project, session);
   session.merge->base_fingerprint = session.row.base_fingerprint;
   desk_->journal().Add(*session.merge);
   session.merge_phase = MergePhase::kCompare;
@@ -200,6 +199,9 @@ void RestoreMerge::RefuseDrift(Session &session, const std::string &parent_objec
 
 void RestoreMerge::Restore(Session &session) {
   const Project &project = desk_->ProjectOf(session);
+  // Written with the step that sends it, so that a merge that got no further names no backup.
+  session.merge->backup_name = BackupName(project, session);
+  desk_->journal().Add(*session.merge);
   NeonRequest request = RestoreRequest(project.row.neon_id, session.row.parent_branch_id,
                                        session.row.branch_id, session.merge->backup_name);
   desk_->Change(session, Priority::kMerge, std::move(request), StepKind::kRestore,
@@ -245,6 +247,22 @@ void RestoreMerge::Accept(Session &session) {
   session.merge->accepted = true;
   desk_->journal().Add(*session.merge);
   desk_->Save(session);
+  FenceOthers(session);
+}
+
+void RestoreMerge::FenceOthers(const Session &session) {
+  // Neon's last_reset_at counts whole seconds: whoever began within the second of one merge could
+  // not tell another one that came within it too, and would undo that.
+  for (const auto &[id, other] : desk_->world().sessions) {
+    bool same_project = other->row.project_id == session.row.project_id;
+    if (id == session.row.id || !same_project || other->row.parent_branch_id.empty()) continue;
+    other->row.parent_reset_at = "before merge " + std::to_string(session.merge->id);
+    desk_->Save(*other);
+    if (!other->row.branch_id.empty()) continue;
+    // Its branch is made of the parent as it is now, so the parent is looked at once more.
+    other->parent_checked = false;
+    desk_->Interrupt(*other);
+  }
 }
 
 void RestoreMerge::OnOperations(Session &session, const std::vector<NeonOperation> &failed) {
@@ -258,9 +276,13 @@ void RestoreMerge::OnOperations(Session &session, const std::vector<NeonOperatio
 }
 
 void RestoreMerge::Complete(Session &session) {
-  if (session.merge->backup_branch_id.empty() && session.backup_lookups < kBackupTries) {
+  bool ended = session.merge_phase == MergePhase::kEnded;
+  bool seek = session.merge->backup_branch_id.empty() && session.backup_lookups < kBackupTries;
+  // A restore that failed may have left no backup, which would be looked for in vain for long.
+  bool failed = !ended && !session.merge->reason.empty();
+  if (seek && !failed) {
     FindBackup(session);
-  } else if (session.merge_phase != MergePhase::kEnded) {
+  } else if (!ended) {
     Confirm(session);
   } else {
     merges_->Merged(session);

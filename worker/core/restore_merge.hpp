@@ -6,10 +6,11 @@
 //
 // The order of steps: check the parent, clear the branch's expiry (an expiring branch cannot get
 // children, and the restored parent becomes one), compare, restore with the old state preserved
-// under a name of this merge's own, wait for the operations, find the backup. That name is also what
-// makes a lost answer harmless: the backup exists if and only if the restore was accepted, and a
-// second request is refused for it. So a restore whose outcome is unknown may be sent again at once,
-// but the merge is not given up before it is certain that the first one does not come any more.
+// under a name of this merge's own, wait for the operations, find the backup. That name is also
+// what makes a lost answer harmless: the backup exists if and only if the restore was accepted, and
+// a second request is refused for it. So a restore whose outcome is unknown may be sent again at
+// once, but the merge is not given up before it is certain that the first one does not come any
+// more.
 #pragma once
 
 #include "worker/core/create_flow.hpp"
@@ -33,6 +34,8 @@ class RestoreMerge : public MergeStrategy {
   void OnCompared(Session &session, const BranchEvent &event);
   void RefuseDrift(Session &session, const std::string &parent_objects);
   void Restore(Session &session);
+  // Sessions that began before this merge have another parent from now on.
+  void FenceOthers(const Session &session);
   void OnRestored(Session &session, const ApiAnswer &answer);
   void OnOperations(Session &session, const std::vector<NeonOperation> &failed);
   void Accept(Session &session);

@@ -29,10 +29,12 @@ std::string Clean(std::string_view text, size_t limit, bool keep_lines) {
     size_t length = CharacterLength(text);
     if (clean.size() + (length == 0 ? 1 : length) > limit) break;
     unsigned char lead = static_cast<unsigned char>(text[0]);
+    bool upper_control = lead == 0xC2 && length == 2 && static_cast<unsigned char>(text[1]) < 0xA0;
     if (length == 0) {
       clean += '?';
       length = 1;
-    } else if ((lead < 0x20 && !(keep_lines && (lead == '\n' || lead == '\t'))) || lead == 0x7F) {
+    } else if (upper_control || (lead < 0x20 && !(keep_lines && (lead == '\n' || lead == '\t'))) ||
+               lead == 0x7F) {
       clean += ' ';
     } else {
       clean.append(text.substr(0, length));

@@ -36,6 +36,45 @@ TEST(CheckApiUrl, TakesNeitherUserNorQueryNorWhatSplitsAHeader) {
     EXPECT_EQ(CheckApiUrl(url).sqlstate(), "22023") << url;
 }
 
+TEST(CheckProjectText, IsShortAndPrintable) {
+  EXPECT_TRUE(CheckProjectText("parent", "dev/alex \u00e9").ok());
+  EXPECT_EQ(CheckProjectText("parent", "").sqlstate(), "22023");
+  EXPECT_EQ(CheckProjectText("parent", "").message(), "parent must not be empty");
+  for (const char *text : {"a\nb", "\x01", "a\x7f", "a\xc2\x85"})
+    EXPECT_EQ(CheckProjectText("parent", text).sqlstate(), "42602");
+  EXPECT_EQ(CheckProjectText("parent", std::string("a\0b", 3)).sqlstate(), "42602");
+  EXPECT_TRUE(CheckProjectText("role", std::string(256, 'x')).ok());
+  EXPECT_EQ(CheckProjectText("role", std::string(257, 'x')).sqlstate(), "42622");
+}
+
+TEST(CheckMigration, HasTextAndALimit) {
+  EXPECT_TRUE(CheckMigration("SELECT 1", "add column").ok());
+  for (const char *sql : {"", " \t\r\n\f\v"})
+    EXPECT_EQ(CheckMigration(sql, std::nullopt).sqlstate(), "22023");
+  EXPECT_TRUE(CheckMigration(std::string(1'048'576, 'x'), std::nullopt).ok());
+  EXPECT_EQ(CheckMigration(std::string(1'048'577, 'x'), std::nullopt).sqlstate(), "54000");
+  EXPECT_EQ(CheckMigration("SELECT 1", std::string(257, 'x')).sqlstate(), "42622");
+}
+
+TEST(CheckSessionName, HasNoBlankAtItsEnds) {
+  EXPECT_TRUE(CheckSessionName("a b", "").ok());
+  for (const char *name : {"", " a", "a ", " "})
+    EXPECT_EQ(CheckSessionName(name, "").sqlstate(), "42602") << name;
+}
+
+TEST(CheckBranchPrefix, IsShortAndPrintable) {
+  EXPECT_TRUE(CheckBranchPrefix("").ok());
+  EXPECT_TRUE(CheckBranchPrefix(std::string(128, 'x')).ok());
+  for (const std::string &prefix : {std::string(129, 'x'), std::string(" a"), std::string("a\n")})
+    EXPECT_EQ(CheckBranchPrefix(prefix).sqlstate(), "22023");
+}
+
+TEST(CheckTarget, IsBranchOrParent) {
+  EXPECT_TRUE(CheckTarget("branch").ok());
+  EXPECT_TRUE(CheckTarget("parent").ok());
+  EXPECT_EQ(CheckTarget("Branch").sqlstate(), "22023");
+}
+
 TEST(CheckSessionName, CountsCharactersTogetherWithThePrefix) {
   std::string robots;
   for (int n = 0; n < 250; ++n)

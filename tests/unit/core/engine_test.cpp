@@ -141,6 +141,19 @@ TEST(Engine, MergeThatComesTooLateIsCancelledAndSaysWhy) {
   EXPECT_EQ(driver.Row(id).state, SessionState::kFailed);
 }
 
+TEST(Engine, WhatIsAskedOfASessionThatHasEndedIsCancelled) {
+  EngineDriver driver;
+  int64_t id = driver.ReadySession("one");
+  driver.store.Discard(id);
+  ASSERT_TRUE(driver.RunUntilFinished(id));
+  int64_t migration = driver.store.Migrate(id, "m1");
+  driver.store.Merge(id);
+  driver.RunUntilIdle();
+  EXPECT_EQ(driver.store.migrations.at(migration).status, MigrationStatus::kCancelled);
+  EXPECT_EQ(driver.store.MergeOf(id).status, "cancelled");
+  EXPECT_TRUE(driver.store.requests.empty());
+}
+
 TEST(Engine, RequestIsTakenOnceThoughItIsReadTwice) {
   EngineDriver driver;
   int64_t id = driver.ReadySession("one");

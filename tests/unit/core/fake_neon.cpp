@@ -200,12 +200,15 @@ HttpResponse FakeNeon::Respond(const FakeCall &call) {
 HttpResponse FakeNeon::List(const FakeCall &call) {
   auto search = call.query.find("search");
   std::string list;
+  std::string annotations;
   for (const auto &[id, branch] : branches) {
     bool matches =
         search == call.query.end() || branch.name.find(search->second) != std::string::npos;
-    if (matches) list += (list.empty() ? "" : ",") + BranchJson(branch);
+    if (!matches) continue;
+    list += (list.empty() ? "" : ",") + BranchJson(branch);
+    annotations += (annotations.empty() ? "\"" : ",\"") + id + "\":" + AnnotationJson(branch);
   }
-  return Answered(200, "{\"branches\":[" + list + "]}");
+  return Answered(200, "{\"branches\":[" + list + "],\"annotations\":{" + annotations + "}}");
 }
 
 }  // namespace agent_branch

@@ -176,6 +176,18 @@ TEST(MigrateFlow, BranchThatIsGoneFailsTheSession) {
   ASSERT_TRUE(driver.RunUntilFinished(id));
 }
 
+TEST(MigrateFlow, BranchThatIsGoneWithItsLastCommitLeavesItUnknown) {
+  EngineDriver driver;
+  int64_t id = driver.ReadySession("one");
+  driver.branches.lose_commit_answers = 1;
+  int64_t first = driver.store.Migrate(id, "m1");
+  ASSERT_TRUE(driver.RunUntil([&] { return !driver.Row(id).error.empty(); }));
+  driver.neon.branches.erase(driver.Row(id).branch_id);
+  ASSERT_TRUE(driver.RunUntilState(id, SessionState::kFailed));
+  EXPECT_EQ(StatusOf(driver, first), "failed");
+  EXPECT_EQ(driver.store.migrations.at(first).error.sqlstate, "08007");
+}
+
 TEST(MigrateFlow, DiscardEndsARunningMigration) {
   EngineDriver driver;
   int64_t id = driver.ReadySession("one");

@@ -24,12 +24,6 @@ TEST(SweepFlow, SweepSaysWhatEachBranchIsAndEndsWhatIsDue) {
   driver.clock.Advance(milliseconds(1'800'000));
   int64_t live = driver.ReadySession("two");
   driver.clock.Advance(milliseconds(1'801'000));
-  FakeBranch orphan;
-  orphan.id = "br-orphan";
-  orphan.name = "agent/lost";
-  orphan.parent_id = "br-dev";
-  orphan.annotation = {{"agent-branch-installation", "installation-1"}};
-  driver.neon.branches[orphan.id] = orphan;
   int64_t sweep = driver.store.Reap();
   ASSERT_TRUE(driver.RunUntil([&] { return driver.store.sweeps.at(sweep).finished; }));
   EXPECT_EQ(ClassOf(driver, "br-1"), "expired, delete");
@@ -39,7 +33,37 @@ TEST(SweepFlow, SweepSaysWhatEachBranchIsAndEndsWhatIsDue) {
   EXPECT_EQ(driver.Row(due).state, SessionState::kExpired);
   EXPECT_TRUE(driver.Row(due).finished);
   EXPECT_EQ(driver.Row(live).state, SessionState::kReady);
+}
+
+void AddBranch(EngineDriver &driver, const std::string &id, const std::string &installation) {
+  FakeBranch branch;
+  branch.id = id;
+  branch.name = "agent/" + id;
+  branch.parent_id = "br-dev";
+  branch.annotation = {{"agent-branch-installation", installation},
+                       {"agent-branch-session", "of nobody"}};
+  driver.neon.branches[id] = branch;
+}
+
+TEST(SweepFlow, OrphansAreDeletedAndOthersBranchesAreNot) {
+  EngineDriver driver;
+  AddBranch(driver, "br-orphan", "installation-1");
+  AddBranch(driver, "br-other", "installation-2");
+  AddBranch(driver, "br-kept", "installation-1");
+  driver.neon.branches.at("br-kept").is_protected = true;
+  driver.store.Reap(true);
+  driver.RunUntilIdle();
+  EXPECT_EQ(ClassOf(driver, "br-orphan"), "orphan, would delete");
   EXPECT_EQ(driver.neon.branches.count("br-orphan"), 1u);
+  driver.store.sweep_branches.clear();
+  driver.store.Reap();
+  driver.RunUntilIdle();
+  EXPECT_EQ(ClassOf(driver, "br-orphan"), "orphan, delete");
+  EXPECT_EQ(ClassOf(driver, "br-other"), "foreign, none");
+  EXPECT_EQ(ClassOf(driver, "br-kept"), "orphan, none");
+  EXPECT_EQ(driver.neon.branches.count("br-orphan"), 0u);
+  EXPECT_EQ(driver.neon.branches.count("br-other"), 1u);
+  EXPECT_EQ(driver.neon.branches.count("br-kept"), 1u);
 }
 
 TEST(SweepFlow, DryRunEndsNothing) {

@@ -1,0 +1,120 @@
+#include "worker/core/budget.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <vector>
+
+namespace agent_branch {
+namespace {
+
+constexpr Instant kStart{1'000'000};
+
+struct Sends {
+  std::vector<Instant> all;
+  std::map<std::string, std::vector<Instant>> by_route;
+};
+
+// Sends whatever may be sent, for `length`: what is asked for is always more than what is allowed.
+Sends SendGreedily(RequestBudget &budget, milliseconds length,
+                   const std::vector<std::string> &routes) {
+  Sends sends;
+  Instant now = kStart;
+  while (now < kStart + length) {
+    Instant next = now + milliseconds(60'000);
+    bool sent = false;
+    for (const std::string &route : routes) {
+      Instant when = budget.WhenAllowed(route, now);
+      EXPECT_GE(when, now);
+      next = std::min(next, when);
+      if (when > now) continue;
+      budget.Spend(route, now);
+      sends.all.push_back(now);
+      sends.by_route[route].push_back(now);
+      sent = true;
+    }
+    if (!sent) now = std::max(next, now + milliseconds(1));
+  }
+  return sends;
+}
+
+size_t MostWithin(const std::vector<Instant> &sends, milliseconds window) {
+  size_t most = 0;
+  size_t first = 0;
+  for (size_t last = 0; last < sends.size(); ++last) {
+    while (sends[last] - sends[first] >= window)
+      ++first;
+    most = std::max(most, last - first + 1);
+  }
+  return most;
+}
+
+TEST(RequestBudget, NoMinuteAndNoSecondExceedsItsLimit) {
+  struct {
+    int per_minute;
+    int burst;
+  } const settings[] = {{700, 40}, {700, 1}, {700, 700}, {60, 40},
+                        {10, 5},   {2, 40},  {1, 1},     {6'000, 200}};
+  for (const auto &setting : settings) {
+    SCOPED_TRACE(std::to_string(setting.per_minute) + " " + std::to_string(setting.burst));
+    RequestBudget budget;
+    budget.Configure(setting.per_minute, setting.burst, kStart);
+    Sends sends = SendGreedily(budget, milliseconds(600'000), {"a", "b"});
+    EXPECT_LE(MostWithin(sends.all, milliseconds(60'000)), static_cast<size_t>(setting.per_minute));
+    for (const auto &[route, times] : sends.by_route)
+      EXPECT_LE(MostWithin(times, milliseconds(1'000)), static_cast<size_t>(setting.burst));
+    // And it is not much less than what is allowed: of both routes, 10 minutes long.
+    int allowed = std::min(10 * setting.per_minute, 2 * 600 * setting.burst);
+    EXPECT_GE(static_cast<int>(sends.all.size()), allowed * 4 / 10);
+  }
+}
+
+TEST(RequestBudget, BurstGoesAtOnceAndOneRoutesBurstIsNotAnothers) {
+  RequestBudget budget;
+  budget.Configure(700, 40, kStart);
+  for (int n = 0; n < 40; ++n) {
+    ASSERT_EQ(budget.WhenAllowed("a", kStart), kStart);
+    budget.Spend("a", kStart);
+  }
+  EXPECT_EQ(budget.left(kStart), 0);
+  // The bucket is empty: 660 a minute is one in 90.9 ms.
+  EXPECT_EQ(budget.WhenAllowed("b", kStart), kStart + milliseconds(91));
+  EXPECT_EQ(budget.WhenAllowed("a", kStart), kStart + milliseconds(1'000));
+  EXPECT_EQ(budget.WhenAllowed("b", kStart + milliseconds(91)), kStart + milliseconds(91));
+}
+
+TEST(RequestBudget, ThrottledNothingGoesAndTheBucketIsEmptyThen) {
+  RequestBudget budget;
+  budget.Configure(700, 40, kStart);
+  Instant until = kStart + milliseconds(30'000);
+  budget.Throttle(until);
+  EXPECT_EQ(budget.left(kStart), 0);
+  EXPECT_GT(budget.WhenAllowed("a", kStart), until);
+  EXPECT_EQ(budget.WhenAllowed("a", until), until + milliseconds(91));
+  EXPECT_EQ(budget.left(until), 0);
+  // A shorter one that comes later opens nothing.
+  budget.Throttle(kStart + milliseconds(1'000));
+  EXPECT_EQ(budget.WhenAllowed("a", until), until + milliseconds(91));
+  EXPECT_EQ(budget.left(until + milliseconds(60'000)), 40);
+}
+
+TEST(RequestBudget, OtherSettingsLeaveSpentWhatIsSpent) {
+  RequestBudget budget;
+  budget.Configure(700, 40, kStart);
+  for (int n = 0; n < 40; ++n)
+    budget.Spend("a", kStart);
+  budget.Configure(7'000, 100, kStart);
+  EXPECT_EQ(budget.left(kStart), 0);
+  budget.Configure(700, 10, kStart + milliseconds(60'000));
+  EXPECT_EQ(budget.left(kStart + milliseconds(60'000)), 10);
+}
+
+TEST(RequestBudget, FullBucketGrowsWithItsSettings) {
+  RequestBudget budget;
+  budget.Configure(700, 40, kStart);
+  budget.Configure(7'000, 100, kStart);
+  EXPECT_EQ(budget.left(kStart), 100);
+}
+
+}  // namespace
+}  // namespace agent_branch

@@ -1,0 +1,100 @@
+#include <gtest/gtest.h>
+
+#include "worker/core/checks.hpp"
+
+namespace agent_branch {
+namespace {
+
+std::string StateOf(const char *json) {
+  return CheckProjectOptions(json).status().sqlstate();
+}
+
+TEST(OptionChecks, EveryOptionIsTaken) {
+  Result<ProjectOptions> options = CheckProjectOptions(
+      R"({"max_parallel":8,"min_cu":0.5,"max_cu":2,"max_pinned":0,"ttl":"1 h",)"
+      R"("undo_window":"0","statement_timeout":"5 min","lock_timeout":"1 s",)"
+      R"("merge_strategy":"restore","on_drift":"fail","api_key_file":"team-a"})");
+  ASSERT_TRUE(options.ok()) << options.status().message();
+  EXPECT_EQ(options->api_key_file, "team-a");
+  ASSERT_EQ(options->durations.size(), 4u);
+  EXPECT_EQ(options->durations[0].key, "ttl");
+  EXPECT_EQ(options->durations[0].text, "1 h");
+  EXPECT_EQ(options->durations[0].range, DurationRange::kTtl);
+  EXPECT_EQ(options->durations[1].range, DurationRange::kZeroOrMore);
+  EXPECT_EQ(options->durations[2].range, DurationRange::kPositive);
+  EXPECT_TRUE(CheckProjectOptions("{}").ok());
+}
+
+TEST(OptionChecks, WrongTypesValuesAndKeysAreToldApart) {
+  struct {
+    const char *json;
+    const char *sqlstate;
+  } const table[] = {
+      {"[]", "42804"},
+      {"7", "42804"},
+      {"{", "22023"},
+      {"", "22023"},
+      {R"({"max_parallel":"8"})", "42804"},
+      {R"({"max_parallel":1.5})", "42804"},
+      {R"({"max_parallel":0})", "22023"},
+      {R"({"max_parallel":1001})", "22023"},
+      {R"({"max_parallel":1e30})", "42804"},
+      {R"({"max_pinned":-1})", "22023"},
+      {R"({"min_cu":0.1})", "22023"},
+      {R"({"max_cu":57})", "22023"},
+      {R"({"max_cu":null})", "42804"},
+      {R"({"min_cu":2})", "22023"},  // above the default of max_cu
+      {R"({"min_cu":4,"max_cu":2})", "22023"},
+      {R"({"ttl":3600})", "42804"},
+      {R"({"merge_strategy":"replay"})", "0A000"},
+      {R"({"merge_strategy":"magic"})", "22023"},
+      {R"({"on_drift":"rebase"})", "0A000"},
+      {R"({"on_drift":"ignore"})", "22023"},
+      {R"({"fixer":{}})", "0A000"},
+      {R"({"gates":[]})", "0A000"},
+      {R"({"Ttl":"1 h"})", "22023"},
+      {R"({"":1})", "22023"},
+  };
+  for (const auto &row : table)
+    EXPECT_EQ(StateOf(row.json), row.sqlstate) << row.json;
+}
+
+TEST(OptionChecks, KeyFileStaysInItsDirectory) {
+  for (const char *name :
+       {"", ".", "..", "../key", "a/b", "/etc/key", ".hidden", "a\\\\b", "a\\u0000b"}) {
+    std::string json = "{\"api_key_file\":\"" + std::string(name) + "\"}";
+    EXPECT_EQ(StateOf(json.c_str()), "22023") << name;
+  }
+  EXPECT_TRUE(CheckProjectOptions(R"({"api_key_file":"team a.key"})").ok());
+}
+
+TEST(OptionChecks, SessionHasComputeSizesOnly) {
+  EXPECT_TRUE(CheckSessionOptions("{}", "{}").ok());
+  EXPECT_TRUE(CheckSessionOptions(R"({"min_cu":1,"max_cu":4})", "{}").ok());
+  EXPECT_TRUE(CheckSessionOptions(R"({"min_cu":2})", R"({"max_cu":2})").ok());
+  EXPECT_EQ(CheckSessionOptions(R"({"min_cu":2})", "{}").sqlstate(), "22023");
+  EXPECT_EQ(CheckSessionOptions(R"({"ttl":"1 h"})", "{}").sqlstate(), "22023");
+  EXPECT_EQ(CheckSessionOptions("[]", "{}").sqlstate(), "42804");
+}
+
+TEST(OptionChecks, MergeIsChosenByTheCallThenTheProjectThenTheDefault) {
+  Result<MergeChoice> choice = ChooseMerge(std::nullopt, std::nullopt, "{}");
+  ASSERT_TRUE(choice.ok());
+  EXPECT_EQ(choice->strategy, "auto");
+  EXPECT_EQ(choice->on_drift, "fail");
+  const char *project = R"({"merge_strategy":"restore"})";
+  EXPECT_EQ(ChooseMerge(std::nullopt, std::nullopt, project)->strategy, "restore");
+  EXPECT_EQ(ChooseMerge("auto", "fail", project)->strategy, "auto");
+  EXPECT_EQ(ChooseMerge("replay", std::nullopt, "{}").status().sqlstate(), "0A000");
+  EXPECT_EQ(ChooseMerge("x", std::nullopt, "{}").status().sqlstate(), "22023");
+}
+
+TEST(OptionChecks, TextOptionIsNoneWhenItIsNoText) {
+  EXPECT_EQ(TextOption(R"({"a":"b"})", "a"), "b");
+  EXPECT_FALSE(TextOption(R"({"a":1})", "a"));
+  EXPECT_FALSE(TextOption(R"({"a":"b"})", "c"));
+  EXPECT_FALSE(TextOption("nope", "a"));
+}
+
+}  // namespace
+}  // namespace agent_branch
