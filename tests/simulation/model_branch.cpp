@@ -49,6 +49,7 @@ void ModelBranches::Run(uint64_t id) {
     return;
   }
   switch (task.task.kind) {
+    case BranchTaskKind::kCatalogVersion:
     case BranchTaskKind::kFingerprint:
       Describe(id, *branch);
       return;
