@@ -132,8 +132,9 @@ void JudgeLeftover(const Evidence &evidence, const ModelProject &project, const 
   bool known = kept != evidence.store->kept().end() && !kept->second.deleted;
   bool has_children = project.HasChildren(branch.id);
   if (!known) {
-    // What a sweep cannot delete yet it has at least told of.
-    bool told = has_children && evidence.store->ClassOf(branch.id) == "orphan";
+    // What a sweep cannot delete yet it has at least told of, if it could see what it is.
+    bool told = has_children && (evidence.store->ClassOf(branch.id) == "orphan" ||
+                                 !evidence.neon->options.lists_annotations);
     if (!told) witness.Violation(name + " is forgotten");
   } else if (!has_children && kept->second.keep_until <= evidence.now) {
     witness.Violation(name + " is left though it could be deleted");

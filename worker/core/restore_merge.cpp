@@ -10,6 +10,7 @@ namespace {
 // A new backup may be invisible for a moment (reference/api, 2.4); when it never comes to be seen,
 // somebody has deleted it.
 constexpr int kBackupTries = 12;
+constexpr int kFewTries = 3;  // when there is little reason to expect one
 // What was sent has come by then or does not come any more: an exchange may last a minute.
 constexpr milliseconds kMayStillCome{90'000};
 constexpr milliseconds kLookInterval{2'000};
@@ -100,10 +101,19 @@ void RestoreMerge::OnParent(Session &session, const NeonBranch &parent) {
     return;
   }
   session.merge_fence = Fence(session, parent);
+  // A comparison before this one may have been followed by a restore that was refused, and yet
+  // done: when something on the way repeats a request, the answer is that to the last one.
+  bool may_be_ours = !session.merge_fence.empty() && !session.merge->parent_fingerprint.empty();
   session.merge->parent_reset_at = parent.last_reset_at;
   session.merge->base_fingerprint = session.row.base_fingerprint;
   desk_->journal().Add(*session.merge);
   session.merge_phase = MergePhase::kCompare;
+  if (!may_be_ours || session.backup_lookups >= kFewTries) return;
+  AcceptIfDone(session, [this](Session &asked) {
+    ++asked.backup_lookups;
+    asked.merge_phase = MergePhase::kCheck;
+    desk_->Pause(asked, kLookInterval);
+  });
 }
 
 void RestoreMerge::ClearExpiry(Session &session) {
@@ -156,7 +166,9 @@ void RestoreMerge::OnRestored(Session &session, const ApiAnswer &answer) {
       desk_->TryAgain(session, answer.verdict.why);
       return;
     default:
-      Refuse(session, answer.verdict.why, {});
+      AcceptIfDone(session, [this, why = answer.verdict.why](Session &refused) {
+        Refuse(refused, why, {});
+      });
       return;
   }
   Accept(session);
@@ -171,6 +183,7 @@ void RestoreMerge::OnRestored(Session &session, const ApiAnswer &answer) {
 }
 
 void RestoreMerge::Accept(Session &session) {
+  desk_->CloseStep(session, true, "the backup exists");
   if (session.late_restore) {
     desk_->journal().Record(*session.late_restore, true, "this one or a later one was done");
     session.late_restore.reset();
@@ -296,43 +309,42 @@ void RestoreMerge::Reconcile(Session &session) {
     desk_->Resume(session);
     return;
   }
-  auto on_found = [this](Session &asked, const Result<std::vector<NeonBranch>> &named) {
-    if (!named.ok()) {
-      desk_->TryAgain(asked, named.status());
-      return;
-    }
-    if (!named->empty()) {
-      desk_->CloseStep(asked, true, "the backup exists");
-      Accept(asked);
-      return;
-    }
+  AcceptIfDone(session, [this](Session &asked) {
     // Should it still come, its name makes the next one fail with 409.
     if (asked.late_restore) desk_->journal().Record(*asked.late_restore, false, "superseded");
     asked.late_restore = std::exchange(asked.step, {});
     asked.late_until = desk_->now() + kMayStillCome;
     asked.uncertain = false;
     asked.merge_phase = MergePhase::kCheck;
+  });
+}
+
+void RestoreMerge::AcceptIfDone(Session &session, Desk::OnSession otherwise) {
+  auto on_found = [this, otherwise = std::move(otherwise)](
+                      Session &asked, const Result<std::vector<NeonBranch>> &named) {
+    if (!named.ok()) {
+      asked.merge_phase = MergePhase::kCheck;
+      desk_->TryAgain(asked, named.status());
+    } else if (!named->empty()) {
+      Accept(asked);
+    } else {
+      otherwise(asked);
+    }
   };
   desk_->FindBranch(session, Priority::kMerge, session.merge->backup_name, std::move(on_found));
 }
 
 void RestoreMerge::LookForLateRestore(Session &session) {
-  auto on_found = [this](Session &asked, const Result<std::vector<NeonBranch>> &named) {
-    if (!named.ok()) {
-      desk_->TryAgain(asked, named.status());
-    } else if (!named->empty()) {
-      Accept(asked);
-    } else if (desk_->now() < asked.late_until) {
-      asked.merge_phase = MergePhase::kCheck;
+  AcceptIfDone(session, [this](Session &asked) {
+    asked.merge_phase = MergePhase::kCheck;
+    if (desk_->now() < asked.late_until) {
       desk_->Pause(asked, kLookInterval);
-    } else {
-      desk_->journal().Record(*asked.late_restore, false, "no backup of that name appeared");
-      asked.late_restore.reset();
-      asked.merge_phase = MergePhase::kCheck;
-      desk_->Save(asked);
+      return;
     }
-  };
-  desk_->FindBranch(session, Priority::kMerge, session.merge->backup_name, std::move(on_found));
+    desk_->journal().Record(*asked.late_restore, false, "no backup of that name appeared");
+    asked.late_restore.reset();
+    desk_->Save(asked);
+  });
 }
 
 void RestoreMerge::Refuse(Session &session, const Status &why, std::vector<ConflictRow> conflicts) {

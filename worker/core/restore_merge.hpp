@@ -46,6 +46,8 @@ class RestoreMerge : public MergeStrategy {
   void ReadParent(Session &session);
   void OnParentRead(Session &session, const ApiAnswer &answer);
   void Reconcile(Session &session);
+  // otherwise: when the backup is not there.
+  void AcceptIfDone(Session &session, Desk::OnSession otherwise);
   void LookForLateRestore(Session &session);
   void Refuse(Session &session, const Status &why, std::vector<ConflictRow> conflicts);
 
