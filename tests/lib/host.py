@@ -86,15 +86,20 @@ def free_port():
     raise RuntimeError("no free port between 20000 and 32767")
 
 
-def pg_bindir():
-    """Where the programs of the PostgreSQL under test are: that of PG_CONFIG, as in make."""
-    pg_config = os.environ.get("PG_CONFIG")
-    if not pg_config:
+def pg_config(what):
+    """A folder of the PostgreSQL under test, as its pg_config names it: that of PG_CONFIG, as in
+    make."""
+    program = os.environ.get("PG_CONFIG")
+    if not program:
         major = os.environ.get("PG_MAJOR", "15")
-        pg_config = f"/usr/lib/postgresql/{major}/bin/pg_config"
-        if not os.path.exists(pg_config):
-            pg_config = "pg_config"
-    return subprocess.check_output([pg_config, "--bindir"], text=True).strip()
+        program = f"/usr/lib/postgresql/{major}/bin/pg_config"
+        if not os.path.exists(program):
+            program = "pg_config"
+    return subprocess.check_output([program, f"--{what}"], text=True).strip()
+
+
+def pg_bindir():
+    return pg_config("bindir")
 
 
 def wait_until(condition, deadline=30, what="the condition", interval=0.02):

@@ -1,5 +1,6 @@
 """The test suites: what each runs, for how long at most, and how its tests are counted."""
 import ctypes
+import filecmp
 import glob
 import os
 import signal
@@ -9,6 +10,7 @@ import threading
 import time
 from dataclasses import dataclass
 
+import host
 import results
 
 _PR_SET_CHILD_SUBREAPER = 36
@@ -22,30 +24,30 @@ class Suite:
     count: object  # from the suite's output to its cases
     deadline: int  # in seconds. All together stay well below the hour and a half that CI has
     needs: str  # a file that is there once the suite has tests
+    installed: bool = False  # runs servers that load what is installed
 
 
 def all_suites(build):
-    def pytest(name, deadline):
+    def pytest(name, deadline, installed=False):
         xml = f"build/results/{name}.xml"
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-v", "--tb=short",
                    f"--junit-xml={xml}", f"tests/{name}"]
         return Suite(name, command, lambda _output: results.from_junit(xml), deadline,
-                     f"tests/{name}/test_*.py")
+                     f"tests/{name}/test_*.py", installed)
 
     def gtest(name, deadline, *before):
         return Suite(name, [*before, f"{build}/tests/{name}_tests"], results.from_gtest, deadline,
                      f"{build}/tests/{name}_tests")
 
-    simulation = [gtest("simulation", 300)] if os.path.isdir("tests/simulation") else []
     return [
         gtest("unit", 180),
-        *simulation,
+        gtest("simulation", 300),
         gtest("branch", 300, "tests/branch/run.sh"),
         pytest("emulator", 600),
         Suite("pgtap", [sys.executable, "-u", "tests/lib/pgtap.py"], results.from_tap, 180,
-              "tests/pgtap/*.sql"),
-        pytest("system", 1200),
-        pytest("contract", 600),
+              "tests/pgtap/*.sql", True),
+        pytest("system", 1200, True),
+        pytest("contract", 600, True),
         Suite("lint", [sys.executable, "-u", "tests/lint/run", "--rules"], results.from_tap, 180,
               "tests/lint/run"),
     ]
@@ -87,9 +89,23 @@ def run(suite):
         result.fail("(the suite)", f"{text}\nended with status {process.returncode}")
     elif not result.cases:
         result.fail("(the suite)", f"{text}\nran no test")
+    if suite.installed and (foreign := _not_ours()):
+        result.fail("(the suite)", "was run with another build's libraries; make install, and let "
+                    "no other checkout install meanwhile: " + ", ".join(foreign))
     if left_behind and not late:
         result.fail("(the suite)", "left these processes behind:\n" + "\n".join(left_behind))
     return result
+
+
+def _not_ours():
+    """Installed libraries that are not those of this build. PostgreSQL has one place for them, so
+    two checkouts that are tested at the same time test each other's."""
+    foreign = []
+    for built in glob.glob("build/*/agent_branch*.so"):
+        installed = os.path.join(host.pg_config("pkglibdir"), os.path.basename(built))
+        if not (os.path.exists(installed) and filecmp.cmp(built, installed, shallow=False)):
+            foreign.append(installed)
+    return foreign
 
 
 def _copy(stream, path, output):

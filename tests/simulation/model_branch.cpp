@@ -19,7 +19,8 @@ bool Says(const std::string &sql, const char *word) {
 void ModelBranches::Start(BranchTask task) {
   uint64_t id = task.id;
   if (witness_->tracing()) {
-    static constexpr const char *kKinds[] = {"fingerprint", "migrate", "transaction status"};
+    static constexpr const char *kKinds[] = {"catalog version", "fingerprint", "migrate",
+                                             "transaction status"};
     witness_->Note("task " + std::to_string(id) + ": " + kKinds[static_cast<int>(task.kind)] +
                    " on " + task.connection_key + " " + task.sql + task.transaction_id);
   }
@@ -49,6 +50,7 @@ void ModelBranches::Run(uint64_t id) {
     return;
   }
   switch (task.task.kind) {
+    case BranchTaskKind::kCatalogVersion:
     case BranchTaskKind::kFingerprint:
       Describe(id, *branch);
       return;

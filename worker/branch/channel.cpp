@@ -111,7 +111,7 @@ void Channel::BeginTask(TimePoint now) {
     prologue_ = connection_->mark().size() + prologue.size();
     return Send(Step::kScript, prologue + task_->sql, now);
   }
-  if (task_->kind == BranchTaskKind::kFingerprint) {
+  if (task_->kind != BranchTaskKind::kTransactionStatus) {
     return Send(Step::kQuery, FingerprintText(*task_, connection_->server_version()), now);
   }
   const Result<std::string> text = TransactionStatusText(*task_);
@@ -227,7 +227,7 @@ void Channel::OnCommit(TimePoint now) {
 
 void Channel::OnQuery(TimePoint now) {
   const Reply &reply = connection_->reply();
-  const bool fingerprint = task_->kind == BranchTaskKind::kFingerprint;
+  const bool fingerprint = task_->kind != BranchTaskKind::kTransactionStatus;
   if (reply.failed) {
     Finish(Rejected(task_->id, reply.error.fields));
     return Reset(now);

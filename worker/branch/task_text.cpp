@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "worker/branch/catalog_version.hpp"
 #include "worker/branch/fingerprint.hpp"
 
 namespace agent_branch {
@@ -55,7 +56,9 @@ std::string FingerprintText(const BranchTask &task, int server_version) {
          "SET LOCAL extra_float_digits = 3; SET LOCAL bytea_output = hex; "
          "SET LOCAL quote_all_identifiers = off; SET LOCAL standard_conforming_strings = on; "
          "SET LOCAL xmloption = content; SET LOCAL lc_monetary = 'C'; SET LOCAL jit = off; " +
-         FingerprintQuery(server_version) + "; COMMIT";
+         (task.kind == BranchTaskKind::kFingerprint ? FingerprintQuery(server_version)
+                                                    : CatalogVersionQuery(server_version)) +
+         "; COMMIT";
 }
 
 Result<std::string> TransactionStatusText(const BranchTask &task) {

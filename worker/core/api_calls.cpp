@@ -93,7 +93,9 @@ std::optional<Instant> ApiCalls::WhenAllowed(Call &call, Instant now) {
   if (key.failures > 0 && key.under_way > 0) return std::nullopt;
   Instant when = std::max(call.not_before, key.closed_until);
   if (call.is_change()) {
-    if (call.call.project->busy()) return std::nullopt;
+    const Project &project = *call.call.project;
+    bool reserved = project.reserved_by != 0 && project.reserved_by != call.call.session_id;
+    if (project.busy() || reserved) return std::nullopt;
     when = std::max(when, call.call.project->changes_allowed_at);
   }
   if (under_way_ >= kMaxUnderWay) return std::nullopt;
@@ -166,9 +168,10 @@ void ApiCalls::Send(uint64_t id) {
     Verdict verdict;
     verdict.kind = VerdictKind::kKey;
     verdict.why = key.status();
-    Retry(call, verdict);
     // No event follows, and this may come after Dispatch() has looked at when to try again.
-    Instant when = std::max(call.not_before, KeyOf(call.key_file).closed_until);
+    KeyState &state = KeyOf(call.key_file);
+    Retry(at, verdict);
+    Instant when = std::max(state.closed_until, parts_.clock->Now());
     next_deadline_ = std::min(next_deadline_.value_or(when), when);
     return;
   }
@@ -206,11 +209,11 @@ void ApiCalls::OnCompletion(const HttpCompletion &completion) {
     case VerdictKind::kKey:
     case VerdictKind::kForbidden:
     case VerdictKind::kUnreachable:
-      Retry(call, verdict);
+      Retry(at, verdict);
       return;
     case VerdictKind::kUnknown:
       if (!call.is_change()) {
-        Retry(call, verdict);
+        Retry(at, verdict);
         return;
       }
       break;
@@ -237,7 +240,19 @@ void ApiCalls::Finish(CallList::iterator at, const Verdict &verdict, std::string
   call->call.done(answer, call->step.value_or(StepRow{}));
 }
 
-void ApiCalls::Retry(Call &call, const Verdict &verdict) {
+void ApiCalls::Retry(CallList::iterator at, const Verdict &verdict) {
+  PutOff(**at, verdict);
+  if (!(*at)->call.give_back) return;
+  std::unique_ptr<Call> call = std::move(*at);
+  calls_.erase(at);
+  --waiting_;
+  if (call->step) parts_.journal->Record(*call->step, false, verdict.why.detail());
+  ApiAnswer answer;
+  answer.verdict = verdict;
+  call->call.done(answer, StepRow{});
+}
+
+void ApiCalls::PutOff(Call &call, const Verdict &verdict) {
   Instant now = parts_.clock->Now();
   Release(call);
   ++waiting_;

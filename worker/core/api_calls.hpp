@@ -40,6 +40,9 @@ struct ApiCall {
   // here unless its outcome is unknown.
   std::optional<StepKind> step;
   std::string step_target;
+  // The call is not to wait out a busy project, a failing key and the like: `done` is told at once,
+  // of any kind, and looks again at what the call rests on before it is made anew.
+  bool give_back = false;
   // kind is one of kDone, kNotFound, kExists, kPlan, kLimit, kRefused and, for a change, kUnknown;
   // the step is the one to reconcile in that last case.
   std::function<void(const ApiAnswer &, const StepRow &)> done;
@@ -101,7 +104,8 @@ class ApiCalls {
   void Admit(Call &call);
   void Send(uint64_t id);
   void Finish(CallList::iterator at, const Verdict &verdict, std::string body);
-  void Retry(Call &call, const Verdict &verdict);
+  void Retry(CallList::iterator at, const Verdict &verdict);
+  void PutOff(Call &call, const Verdict &verdict);
   void FailKey(KeyState &key, const std::string &file, const Verdict &verdict);
   void OpenKey(KeyState &key);
   void Trouble(Call &call, const Status &why);

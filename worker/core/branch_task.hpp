@@ -14,6 +14,7 @@
 namespace agent_branch {
 
 enum class BranchTaskKind {
+  kCatalogVersion,     // which versions of rows the system catalogs hold
   kFingerprint,        // describe every object of the schema
   kMigrate,            // run `sql` in one transaction, halting before its COMMIT (see BranchRunner)
   kTransactionStatus,  // pg_xact_status() of `transaction_id`
@@ -66,7 +67,9 @@ struct BranchEvent {
   // kMigrate at kReadyToCommit: the transaction's xid8, empty when it wrote nothing.
   std::string transaction_id;
   TransactionFate fate = TransactionFate::kInProgress;  // kTransactionStatus
-  std::string fingerprint;  // kFingerprint: 32 hexadecimal digits over all of `objects`
+  // kFingerprint: 32 hexadecimal digits over all of `objects`. kCatalogVersion: over the places and
+  // transactions of the catalogs' rows.
+  std::string fingerprint;
   std::string objects;  // kFingerprint: a JSON object, "kind identity" → hash of its definition
 };
 

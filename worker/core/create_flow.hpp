@@ -33,6 +33,7 @@ class CreateFlow {
   void FetchUri(Session &session, bool pooled);
   void FetchParentUri(Session &session, bool pooled);
   void SaveUri(Session &session, bool pooled, Secret uri);
+  void TakeVersion(Session &session);
   void TakeBase(Session &session);
 
   Desk *desk_;

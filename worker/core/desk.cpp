@@ -95,6 +95,7 @@ void Desk::LeaveMerge(Session &session) {
   session.merge_phase = MergePhase::kCheck;
   session.merge_fence.clear();
   Project &project = ProjectOf(session);
+  if (project.reserved_by == session.row.id) project.reserved_by = 0;
   if (project.merging_session != session.row.id) return;
   project.merging_session = 0;
   for (const auto &[id, other] : parts_.world->sessions) {
@@ -193,6 +194,19 @@ void Desk::Change(Session &session, Priority priority, NeonRequest request, Step
   ApiCall call = MakeCall(session, priority, std::move(request));
   call.step = kind;
   call.step_target = std::move(target);
+  Enqueue(session, std::move(call), std::move(then));
+}
+
+void Desk::ChangeNow(Session &session, Priority priority, NeonRequest request, StepKind kind,
+                     std::string target, OnAnswer then) {
+  ApiCall call = MakeCall(session, priority, std::move(request));
+  call.step = kind;
+  call.step_target = std::move(target);
+  call.give_back = true;
+  Enqueue(session, std::move(call), std::move(then));
+}
+
+void Desk::Enqueue(Session &session, ApiCall call, OnAnswer then) {
   call.done = [this, id = session.row.id, then = std::move(then)](const ApiAnswer &answer,
                                                                   const StepRow &step) {
     Session *changed = parts_.world->FindSession(id);

@@ -72,6 +72,9 @@ class Desk {
   // uncertain, with the step open, and `then` is not called.
   void Change(Session &session, Priority priority, NeonRequest request, StepKind kind,
               std::string target, OnAnswer then);
+  // The same, but `then` is told too when nothing has happened (ApiCall::give_back).
+  void ChangeNow(Session &session, Priority priority, NeonRequest request, StepKind kind,
+                 std::string target, OnAnswer then);
   // Notes the operations in the session's row and waits for them.
   void AwaitOperations(Session &session, const std::vector<NeonOperation> &operations,
                        OnFailures then);
@@ -99,6 +102,7 @@ class Desk {
 
  private:
   void Begin(Session &session, Activity activity, uint64_t id);
+  void Enqueue(Session &session, ApiCall call, OnAnswer then);
   ApiCall MakeCall(Session &session, Priority priority, NeonRequest request);
   Operations::Done OnOperationsEnded(Session &session, OnFailures then);
 

@@ -2,13 +2,11 @@
 
 #include <utility>
 
-#include "worker/core/drift.hpp"
 #include "worker/core/parent.hpp"
 
 namespace agent_branch {
 namespace {
 
-constexpr size_t kMaxConflicts = 1'000;
 // A new backup may be invisible for a moment (reference/api, 2.4); when it never comes to be seen,
 // somebody has deleted it.
 constexpr int kBackupTries = 12;
@@ -64,7 +62,8 @@ void RestoreMerge::Drive(Session &session) {
     Check(session);
   } else if (session.row.branch_expires_at != 0 && session.merge_fence.empty()) {
     ClearExpiry(session);
-  } else if (session.merge_phase == MergePhase::kCompare) {
+  } else if (session.merge_phase == MergePhase::kCompare ||
+             session.merge_phase == MergePhase::kDescribe) {
     Compare(session);
   } else {
     Restore(session);
@@ -134,69 +133,6 @@ void RestoreMerge::ClearExpiry(Session &session) {
       });
 }
 
-void RestoreMerge::Compare(Session &session) {
-  if (!creator_->HaveUris(session)) return;
-  Project &project = desk_->ProjectOf(session);
-  if (project.parent_uri.empty()) {
-    // Another session is fetching it.
-    desk_->Pause(session, milliseconds(20));
-    return;
-  }
-  BranchTask task;
-  task.kind = BranchTaskKind::kFingerprint;
-  task.connection_key = project.parent_connection_key();
-  task.uri = project.parent_uri;
-  desk_->Run(session, std::move(task),
-             [this](Session &asked, const BranchEvent &event) { OnCompared(asked, event); });
-}
-
-void RestoreMerge::OnCompared(Session &session, const BranchEvent &event) {
-  if (event.outcome != BranchOutcome::kDone) {
-    Project &project = desk_->ProjectOf(session);
-    bool password_refused = event.error.sqlstate().rfind("28", 0) == 0 ||
-                            event.server_error.sqlstate.rfind("28", 0) == 0;
-    if (password_refused) {
-      project.parent_uri = Secret();
-      project.parent_pooled_uri = Secret();
-    }
-    desk_->TryAgain(session, event.error);
-    return;
-  }
-  session.merge->parent_fingerprint = event.fingerprint;
-  desk_->journal().Add(*session.merge);
-  if (event.fingerprint != session.row.base_fingerprint || !session.merge_fence.empty()) {
-    RefuseDrift(session, event.objects);
-    return;
-  }
-  session.merge_phase = MergePhase::kRestore;
-}
-
-void RestoreMerge::RefuseDrift(Session &session, const std::string &parent_objects) {
-  const ProjectRow &project = desk_->ProjectOf(session).row;
-  Result<std::string> base = desk_->store().SnapshotObjects(session.row.base_fingerprint);
-  std::vector<ConflictRow> drift;
-  if (base.ok()) drift = FindDrift(base.value(), parent_objects, kMaxConflicts);
-  std::string detail = drift.empty() ? "" : DescribeDrift(drift) + ".";
-  if (!session.merge_fence.empty()) {
-    if (!detail.empty()) detail += " ";
-    detail += session.merge_fence + ".";
-    ConflictRow restored;
-    restored.object = "branch " + project.parent;
-    restored.change = "restored";
-    restored.base_hash = session.row.parent_reset_at;
-    restored.parent_hash = session.merge->parent_reset_at;
-    drift.insert(drift.begin(), restored);
-  }
-  std::string what = session.row.base_fingerprint == session.merge->parent_fingerprint
-                         ? "parent branch \"" + project.parent + "\" was merged into"
-                         : "the schema of parent branch \"" + project.parent + "\" changed";
-  Refuse(session,
-         Status::Error("40001", what + " since the session began", detail,
-                       "Nothing was touched. Discard the session and apply its migrations "
-                       "in a new one, which begins with the parent as it is now."),
-         std::move(drift));
-}
-
 void RestoreMerge::Restore(Session &session) {
   const Project &project = desk_->ProjectOf(session);
   // Written with the step that sends it, so that a merge that got no further names no backup.
@@ -204,12 +140,13 @@ void RestoreMerge::Restore(Session &session) {
   desk_->journal().Add(*session.merge);
   NeonRequest request = RestoreRequest(project.row.neon_id, session.row.parent_branch_id,
                                        session.row.branch_id, session.merge->backup_name);
-  desk_->Change(session, Priority::kMerge, std::move(request), StepKind::kRestore,
-                session.row.parent_branch_id,
-                [this](Session &asked, const ApiAnswer &answer) { OnRestored(asked, answer); });
+  desk_->ChangeNow(session, Priority::kMerge, std::move(request), StepKind::kRestore,
+                   session.row.parent_branch_id,
+                   [this](Session &asked, const ApiAnswer &answer) { OnRestored(asked, answer); });
 }
 
 void RestoreMerge::OnRestored(Session &session, const ApiAnswer &answer) {
+  desk_->ProjectOf(session).reserved_by = 0;
   switch (answer.verdict.kind) {
     case VerdictKind::kDone:
     case VerdictKind::kExists:
@@ -217,6 +154,14 @@ void RestoreMerge::OnRestored(Session &session, const ApiAnswer &answer) {
       break;
     case VerdictKind::kLimit:
       desk_->ProjectOf(session).retire_wanted = true;
+      [[fallthrough]];
+    case VerdictKind::kBusy:
+    case VerdictKind::kThrottled:
+    case VerdictKind::kUnavailable:
+    case VerdictKind::kKey:
+    case VerdictKind::kForbidden:
+    case VerdictKind::kUnreachable:
+      // Nothing has happened, and what was compared may be another thing when it is tried again.
       session.merge_phase = MergePhase::kCheck;
       desk_->TryAgain(session, answer.verdict.why);
       return;
@@ -247,6 +192,7 @@ void RestoreMerge::Accept(Session &session) {
   session.merge->accepted = true;
   desk_->journal().Add(*session.merge);
   desk_->Save(session);
+  desk_->ProjectOf(session).known_versions.clear();
   FenceOthers(session);
 }
 
@@ -357,6 +303,7 @@ void RestoreMerge::OnParentRead(Session &session, const ApiAnswer &answer) {
 }
 
 void RestoreMerge::Reconcile(Session &session) {
+  desk_->ProjectOf(session).reserved_by = 0;
   if (session.step && session.step->kind != StepKind::kRestore) {
     // Clearing the expiry: doing it again does no harm.
     desk_->CloseStep(session, false, "outcome unknown; it is done again");
@@ -403,6 +350,7 @@ void RestoreMerge::LookForLateRestore(Session &session) {
 }
 
 void RestoreMerge::Refuse(Session &session, const Status &why, std::vector<ConflictRow> conflicts) {
+  desk_->ProjectOf(session).reserved_by = 0;
   // What looks like a reason may be the work of a restore of ours that came late.
   if (session.late_restore) {
     LookForLateRestore(session);

@@ -31,6 +31,7 @@ class RestoreMerge : public MergeStrategy {
   void OnParent(Session &session, const NeonBranch &parent);
   void ClearExpiry(Session &session);
   void Compare(Session &session);
+  void OnVersion(Session &session, const BranchEvent &event);
   void OnCompared(Session &session, const BranchEvent &event);
   void RefuseDrift(Session &session, const std::string &parent_objects);
   void Restore(Session &session);

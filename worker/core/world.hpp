@@ -30,7 +30,7 @@ enum class Activity {
 
 // Where a merge by restore is; begun anew after a crash, unless Neon had accepted the restore. At
 // kEnded the restore is known to have come to its end.
-enum class MergePhase { kCheck, kCompare, kRestore, kEnded };
+enum class MergePhase { kCheck, kCompare, kDescribe, kRestore, kEnded };
 
 struct Session {
   SessionRow row;
@@ -48,11 +48,12 @@ struct Session {
   bool parent_checked = false;
   bool branch_gone = false;
   MergePhase merge_phase = MergePhase::kCheck;
-  std::string merge_fence;   // why the parent is another one than the session began with, if it is
+  std::string merge_fence;  // why the parent is another one than the session began with, if it is
   // A restore that had no effect when it was looked for, and may still have one until then.
   std::optional<StepRow> late_restore;
   Instant late_until{0};
   int backup_lookups = 0;
+  std::string base_version;  // of the branch's catalogs when it was made; forgotten by a crash
   int64_t expiry_asked = 0;  // the expiry Neon was last asked for
   Secret uri;
   Secret pooled_uri;
@@ -69,10 +70,17 @@ struct Project {
   Instant changes_allowed_at{0};
   bool busy() const { return changes_under_way > 0 || operations_under_way > 0; }
 
+  // The session for which the next change is kept free: from when it compared the parent until its
+  // restore is sent, nobody else's change comes in between. 0: none.
+  int64_t reserved_by = 0;
+
   int64_t merging_session = 0;
   int64_t parent_uris_by = 0;  // the session that fetches them
   Secret parent_uri;
   Secret parent_pooled_uri;
+  // What a version of the parent's catalogs was found to be: catalog version to fingerprint. Of the
+  // parent's present life only: a restore makes versions mean something else.
+  std::map<std::string, std::string> known_versions;
   std::string parent_connection_key() const { return "parent of " + row.neon_id; }
 
   std::map<std::string, KeptBranchRow> kept;  // by branch id

@@ -45,7 +45,7 @@ struct CallsFixture {
     journal.Committed();
   }
   // Answers the n-th request that was sent.
-  void Answer(size_t n, int status, const std::string &body = "{}") {
+  void Answer(size_t n, int status, const std::string &body = R"({"operations":[]})") {
     calls->OnCompletion(FakeTransport::Answer(http.sent.at(n).id, status, body));
   }
   // Paths, in the order they were sent.

@@ -27,7 +27,8 @@ TEST(Verdict, FollowsFromStatusCodeAndMessage) {
     const char *sqlstate;
   } const table[] = {
       {200, "", Kind::kDone, ""},
-      {201, "<html>", Kind::kDone, ""},
+      {201, R"({"operations":[]})", Kind::kDone, ""},
+      {201, "<html>", Kind::kUnknown, "22P02"},
       {204, "", Kind::kDone, ""},
       {400, R"({"code":"","message":"invalid request"})", Kind::kRefused, "55000"},
       {401, R"({"code":"","message":"supplied credentials do not pass"})", Kind::kKey, "28000"},
