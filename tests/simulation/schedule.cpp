@@ -52,7 +52,10 @@ void DrawFaults(Chance &chance, Schedule &schedule) {
   schedule.crashes_at_most = static_cast<int>(chance.Between(1, 8));
   schedule.neon.operation_fails = schedule.faults.operation_fails;
   // A change is counted when it is admitted, and goes when its step is committed.
-  if (schedule.settings.rate_limit_burst < 40) schedule.faults.commit_fails = 0;
+  if (schedule.settings.rate_limit_burst < 40) {
+    schedule.faults.commit_fails = 0;
+    schedule.faults.read_fails = 0;
+  }
 }
 
 void DrawProjects(Chance &chance, Schedule &schedule) {

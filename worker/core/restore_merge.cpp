@@ -204,6 +204,8 @@ void RestoreMerge::FenceOthers(const Session &session) {
     if (id == session.row.id || !same_project || other->row.parent_branch_id.empty()) continue;
     other->row.parent_reset_at = "before merge " + std::to_string(session.merge->id);
     desk_->Save(*other);
+    // Saving looks again whether it is settled, and a clock that was set may have changed that.
+    if (other->activity == Activity::kNone) desk_->Resume(*other);
     if (!other->row.branch_id.empty()) continue;
     // Its branch is made of the parent as it is now, so the parent is looked at once more.
     other->parent_checked = false;
