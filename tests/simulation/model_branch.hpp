@@ -51,6 +51,7 @@ class ModelBranches : public BranchRunner {
   void Run(uint64_t id);
   void RunMigration(uint64_t id, ModelBranch &branch);
   void Describe(uint64_t id, ModelBranch &branch);
+  void TellVersion(uint64_t id, ModelBranch &branch);
   void TellFate(uint64_t id, ModelBranch &branch);
   void Lose(uint64_t id);
   void DoCommit(uint64_t id);
