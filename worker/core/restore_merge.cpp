@@ -10,7 +10,7 @@ namespace {
 // A new backup may be invisible for a moment (reference/api, 2.4); when it never comes to be seen,
 // somebody has deleted it.
 constexpr int kBackupTries = 12;
-constexpr int kFewTries = 3;  // when there is little reason to expect one
+constexpr int kFewTries = 4;  // when there is little reason to expect one
 // What was sent has come by then or does not come any more: an exchange may last a minute.
 constexpr milliseconds kMayStillCome{90'000};
 constexpr milliseconds kLookInterval{2'000};
@@ -101,9 +101,9 @@ void RestoreMerge::OnParent(Session &session, const NeonBranch &parent) {
     return;
   }
   session.merge_fence = Fence(session, parent);
-  // A comparison before this one may have been followed by a restore that was refused, and yet
-  // done: when something on the way repeats a request, the answer is that to the last one.
-  bool may_be_ours = !session.merge_fence.empty() && !session.merge->parent_fingerprint.empty();
+  // A restore that was refused may yet have been done: when something on the way repeats a request,
+  // the answer is that to the last one.
+  bool may_be_ours = !session.merge_fence.empty() && !session.merge->backup_name.empty();
   session.merge->parent_reset_at = parent.last_reset_at;
   session.merge->base_fingerprint = session.row.base_fingerprint;
   desk_->journal().Add(*session.merge);
@@ -223,10 +223,10 @@ void RestoreMerge::OnOperations(Session &session, const std::vector<NeonOperatio
 
 void RestoreMerge::Complete(Session &session) {
   bool ended = session.merge_phase == MergePhase::kEnded;
-  bool seek = session.merge->backup_branch_id.empty() && session.backup_lookups < kBackupTries;
-  // A restore that failed may have left no backup, which would be looked for in vain for long.
+  // A restore that failed may have left no backup.
   bool failed = !ended && !session.merge->reason.empty();
-  if (seek && !failed) {
+  int tries = failed ? kFewTries : kBackupTries;
+  if (session.merge->backup_branch_id.empty() && session.backup_lookups < tries) {
     FindBackup(session);
   } else if (!ended) {
     Confirm(session);
@@ -243,7 +243,9 @@ void RestoreMerge::FindBackup(Session &session) {
     }
     ++asked.backup_lookups;
     if (named->empty()) {
-      desk_->TryAgain(asked, Status::Error("58000", "the parent's backup is not to be seen yet"));
+      desk_->ShowTrouble(asked,
+                         Status::Error("58000", "the parent's backup is not to be seen yet"));
+      desk_->Pause(asked, kLookInterval);
       return;
     }
     Project &project = desk_->ProjectOf(asked);
