@@ -154,7 +154,7 @@ std::string Cluster::Start() {
                    std::to_string(number_), "-k", installation_.sockets},
                   {}};
   for (const std::string &setting : kSettings) {
-    command.arguments.push_back("-c");
+    command.arguments.emplace_back("-c");
     command.arguments.push_back(setting);
   }
   // Immediate shutdown: the postmaster still ends its children and removes its shared memory.

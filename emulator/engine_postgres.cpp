@@ -258,7 +258,8 @@ void PostgresEngine::Shutdown() {
   loop_.JoinThreads();
   EndProcesses();
   // A waiting turn holds the timeline in whose queue it waits.
-  for (auto &[name, timeline] : timelines_) timeline->waiting.clear();
+  for (auto &[name, timeline] : timelines_)
+    timeline->waiting.clear();
   data_.RemoveEverything();
 }
 

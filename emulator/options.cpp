@@ -199,7 +199,7 @@ Options ParseOptions(int count, char **arguments) {
   }
   if (options.help || options.version) return options;
   CheckTogether(options, engine_given);
-  if (options.projects.empty()) options.projects.push_back("shiny-wind-028834");
+  if (options.projects.empty()) options.projects.emplace_back("shiny-wind-028834");
   return options;
 }
 

@@ -198,6 +198,7 @@ void WriteDatabases(JsonWriter &json, const Branch &branch) {
 
 std::vector<OperationPtr> OperationsOf(const std::vector<Step> &steps) {
   std::vector<OperationPtr> operations;
+  operations.reserve(steps.size());
   for (const Step &step : steps)
     operations.push_back(step.operation);
   return operations;

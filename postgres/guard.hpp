@@ -131,6 +131,7 @@ void EnterMain(Datum argument) {
 }  // namespace agent_branch
 
 // Defines the C function `name` that SQL calls, as the C++ function `Fn`.
+// NOLINTBEGIN(bugprone-macro-parentheses): a function's name and a template's argument take none.
 #define AGENT_BRANCH_FUNCTION(name, Fn)        \
   extern "C" {                                 \
   PGDLLEXPORT Datum name(PG_FUNCTION_ARGS);    \
@@ -139,3 +140,4 @@ void EnterMain(Datum argument) {
     return ::agent_branch::Enter<&Fn>(fcinfo); \
   }                                            \
   }
+// NOLINTEND(bugprone-macro-parentheses)

@@ -35,7 +35,7 @@ class Param {
   Param(std::optional<T> number) : type_(TypeOf<T>()) {
     if (number) value_ = ValueOf(*number);
   }
-  // NOLINTEND
+  // NOLINTEND(google-explicit-constructor)
   // A value that is passed as it is: by value, or pointing to what outlives the call.
   static Param Of(Oid type, Datum value) {
     Param param(std::nullopt);

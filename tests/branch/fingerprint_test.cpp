@@ -337,10 +337,8 @@ TEST_F(FingerprintTest, DoesNotChangeWithData) {
         "INSERT INTO s.child (parent) SELECT NULL FROM generate_series(1, 10)", "ANALYZE",
         "VACUUM FULL", "VACUUM FREEZE ANALYZE s.parent", "REINDEX SCHEMA s", "TRUNCATE s.child",
         "SELECT nextval('s.counter')", "SELECT setval('s.counter', 500)",
-        "CLUSTER s.parent USING "
-        "parent_pkey",
-        "CREATE TABLE s.x (a int); DROP TABLE s.x", "SELECT lo_create(0)",
-        "CREATE TEMP TABLE parent (a int)",
+        "CLUSTER s.parent USING parent_pkey", "CREATE TABLE s.x (a int); DROP TABLE s.x",
+        "SELECT lo_create(0)", "CREATE TEMP TABLE parent (a int)",
         "ALTER TABLE s.base ADD z int; ALTER TABLE s.base DROP z",
         "GRANT INSERT, DELETE ON s.parent TO fp_b; REVOKE INSERT, DELETE ON s.parent FROM fp_b",
         "GRANT SELECT ON s.base TO postgres", "PREPARE TRANSACTION 'x'"}) {

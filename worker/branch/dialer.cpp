@@ -60,8 +60,9 @@ void Dialer::Resolve() {
   asked_ = true;
   if (!resolver_) return GiveUp({"", "there is no resolver for host names"});
   resolving_ = true;
-  resolver_->Resolve(tag_, target_.host, target_.port,
-                     [this](Result<std::vector<std::string>> result) { OnAddresses(result); });
+  resolver_->Resolve(
+      tag_, target_.host, target_.port,
+      [this](const Result<std::vector<std::string>> &result) { OnAddresses(result); });
 }
 
 void Dialer::OnAddresses(const Result<std::vector<std::string>> &addresses) {

@@ -186,6 +186,7 @@ void ApiCalls::Send(uint64_t id) {
     request.headers.emplace_back("Content-Type", Secret("application/json"));
   }
   call.sent_at = parts_.clock->Now();
+  KeyOf(call.key_file).budget.Sent(call.call.request.route, call.sent_at);
   ++sent_total_;
   if (on_sent && call.call.session_id != 0) on_sent(call.call.session_id);
   parts_.http->Send(id, std::move(request));

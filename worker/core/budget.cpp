@@ -44,6 +44,11 @@ void RequestBudget::Spend(const std::string &route, Instant now) {
     sends.pop_front();
 }
 
+void RequestBudget::Sent(const std::string &route, Instant now) {
+  std::deque<Instant> &sends = sent_[route];
+  if (!sends.empty()) sends.back() = std::max(sends.back(), now);
+}
+
 void RequestBudget::Throttle(Instant until) {
   closed_until_ = std::max(closed_until_, until);
   tokens_ = 0;

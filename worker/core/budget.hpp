@@ -25,6 +25,8 @@ class RequestBudget {
   Instant WhenAllowed(const std::string &route, Instant now);
   // Spends one request; only when WhenAllowed() says now.
   void Spend(const std::string &route, Instant now);
+  // What was spent last on `route` leaves only now: a commit came in between.
+  void Sent(const std::string &route, Instant now);
   // The server said 429: nothing is sent before `until`, and the bucket is empty then.
   void Throttle(Instant until);
 

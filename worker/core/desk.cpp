@@ -47,7 +47,10 @@ Project &Desk::ProjectOf(const Session &session) {
 }
 
 void Desk::Save(Session &session) {
+  bool was_settled = session.row.settled;
   session.row.settled = IsSettled(session, unix_time());
+  // Whatever it was that is to do again: somebody has to begin with it.
+  if (was_settled && !session.row.settled && session.activity == Activity::kNone) Resume(session);
   parts_.journal->Save(session.row);
 }
 

@@ -57,7 +57,7 @@ void RemoveFlow::OnDeleted(Session &session, const ApiAnswer &answer) {
     desk_->TryAgain(session, deleted.status());
     return;
   }
-  desk_->AwaitOperations(session, deleted->operations, [this](Session &gone, const auto &failed) {
+  desk_->AwaitOperations(session, deleted->operations, [](Session &gone, const auto &failed) {
     // Deleting what did not go is safe, so a failed operation means: once more.
     if (!failed.empty()) return;
     gone.branch_gone = true;
