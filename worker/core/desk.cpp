@@ -1,5 +1,6 @@
 #include "worker/core/desk.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <utility>
 
@@ -192,6 +193,34 @@ void Desk::FindBranch(Session &session, Priority priority, const std::string &na
   Begin(session, Activity::kCall, ListBranches(*parts_.calls, std::move(listing)));
 }
 
+void Desk::ConfirmGone(Session &session, OnSession then) {
+  int64_t id = session.row.id;
+  BranchListing listing;
+  listing.like = MakeCall(session, Priority::kCleanup, {});
+  listing.search = session.row.branch_id;
+  listing.then = [this, id,
+                  then = std::move(then)](const Result<std::vector<NeonBranch>> &branches) {
+    Session *asked = parts_.world->FindSession(id);
+    if (asked == nullptr) return;
+    Resume(*asked);
+    bool is_there = branches.ok() && std::any_of(branches->begin(), branches->end(),
+                                                 [asked](const NeonBranch &branch) {
+                                                   return branch.id == asked->row.branch_id;
+                                                 });
+    if (!branches.ok()) {
+      TryAgain(*asked, branches.status());
+    } else if (is_there) {
+      TryAgain(*asked, Status::Error("55000", "Neon did not find the branch for a while"));
+    } else {
+      then(*asked);
+    }
+  };
+  listing.on_page = [this, id](uint64_t call_id) {
+    if (Session *asked = parts_.world->FindSession(id)) asked->activity_id = call_id;
+  };
+  Begin(session, Activity::kCall, ListBranches(*parts_.calls, std::move(listing)));
+}
+
 void Desk::Change(Session &session, Priority priority, NeonRequest request, StepKind kind,
                   std::string target, OnAnswer then) {
   ApiCall call = MakeCall(session, priority, std::move(request));
@@ -332,20 +361,14 @@ void Desk::TryAgainIfBranchExists(Session &session, const Status &why) {
       TryAgain(asked, why);
       return;
     }
-    // A key that lost its scope says 404 too: the project itself must answer.
-    auto on_project = [this, why](Session &confirmed, const ApiAnswer &found) {
-      if (found.verdict.kind != VerdictKind::kDone) {
-        TryAgain(confirmed, found.verdict.why);
-        return;
-      }
+    ConfirmGone(asked, [this, why](Session &confirmed) {
       CloseStep(confirmed, false, "the branch is gone");
       confirmed.branch_gone = true;
       // What became of the parent comes first.
       if (confirmed.late_restore) return;
       Fail(confirmed, Status::Error("55000", "the branch no longer exists at Neon", why.message(),
                                     "Discard the session and create it again."));
-    };
-    Ask(asked, Priority::kCleanup, GetProjectRequest(ProjectOf(asked).row.neon_id), on_project);
+    });
   };
   Ask(session, Priority::kCleanup, GetBranchRequest(project.row.neon_id, session.row.branch_id),
       on_branch);

@@ -68,6 +68,9 @@ class Desk {
   void Ask(Session &session, Priority priority, NeonRequest request, OnAnswer then);
   // Branches whose name is `name`: none or one, in a vector, or why they could not be listed.
   void FindBranch(Session &session, Priority priority, const std::string &name, OnFound then);
+  // After a 404 for the session's branch: a key that lost its scope is answered so too, but gets no
+  // list. `then` is called when the project's list does not have the branch; else it tries again.
+  void ConfirmGone(Session &session, OnSession then);
   // A call that changes: a step of this kind. With an unknown outcome the session is left
   // uncertain, with the step open, and `then` is not called.
   void Change(Session &session, Priority priority, NeonRequest request, StepKind kind,

@@ -107,7 +107,6 @@ NeonRequest ConnectionUriRequest(std::string_view project, std::string_view bran
                                  std::string_view database, std::string_view role, bool pooled);
 NeonRequest ListOperationsRequest(std::string_view project, std::string_view cursor, int limit);
 NeonRequest GetOperationRequest(std::string_view project, std::string_view operation_id);
-NeonRequest GetProjectRequest(std::string_view project);
 
 Result<NeonChange> ParseChange(std::string_view body);
 Result<NeonBranch> ParseBranch(std::string_view body);

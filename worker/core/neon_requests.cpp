@@ -149,8 +149,4 @@ NeonRequest GetOperationRequest(std::string_view project, std::string_view opera
   return Get(ProjectPath(project) + "/operations/" + Escape(operation_id), "GET operation");
 }
 
-NeonRequest GetProjectRequest(std::string_view project) {
-  return Get(ProjectPath(project), "GET project");
-}
-
 }  // namespace agent_branch

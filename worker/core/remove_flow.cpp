@@ -42,7 +42,7 @@ void RemoveFlow::OnDeleted(Session &session, const ApiAnswer &answer) {
     case VerdictKind::kDone:
       break;
     case VerdictKind::kNotFound:
-      ConfirmGone(session);
+      desk_->ConfirmGone(session, [](Session &gone) { gone.branch_gone = true; });
       return;
     case VerdictKind::kRefused:
       // It has children (the restored parent among them), or somebody protected it: never force.
@@ -62,19 +62,6 @@ void RemoveFlow::OnDeleted(Session &session, const ApiAnswer &answer) {
     if (!failed.empty()) return;
     gone.branch_gone = true;
   });
-}
-
-void RemoveFlow::ConfirmGone(Session &session) {
-  // A key that lost its scope says 404 too: only when the project answers is the branch gone.
-  const Project &project = desk_->ProjectOf(session);
-  desk_->Ask(session, Priority::kCleanup, GetProjectRequest(project.row.neon_id),
-             [this](Session &asked, const ApiAnswer &answer) {
-               if (answer.verdict.kind != VerdictKind::kDone) {
-                 desk_->TryAgain(asked, answer.verdict.why);
-                 return;
-               }
-               asked.branch_gone = true;
-             });
 }
 
 void RemoveFlow::Pin(Session &session) {

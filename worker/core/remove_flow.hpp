@@ -18,7 +18,6 @@ class RemoveFlow {
   void CancelMigrations(Session &session);
   void Delete(Session &session);
   void OnDeleted(Session &session, const ApiAnswer &answer);
-  void ConfirmGone(Session &session);
   void Pin(Session &session);
 
   Desk *desk_;

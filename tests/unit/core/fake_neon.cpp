@@ -202,8 +202,9 @@ HttpResponse FakeNeon::List(const FakeCall &call) {
   std::string list;
   std::string annotations;
   for (const auto &[id, branch] : branches) {
-    bool matches =
-        search == call.query.end() || branch.name.find(search->second) != std::string::npos;
+    bool matches = search == call.query.end() ||
+                   branch.name.find(search->second) != std::string::npos ||
+                   id.find(search->second) != std::string::npos;
     if (!matches) continue;
     list += (list.empty() ? "" : ",") + BranchJson(branch);
     annotations += (annotations.empty() ? "\"" : ",\"") + id + "\":" + AnnotationJson(branch);

@@ -51,7 +51,6 @@ TEST(NeonRequests, ListsArePagedAndSearched) {
 }
 
 TEST(NeonRequests, SingleThingsAreReadByTheirIds) {
-  ExpectRequest(GetProjectRequest("p"), "GET", "/projects/p", "");
   ExpectRequest(GetBranchRequest("p", "br-1"), "GET", "/projects/p/branches/br-1", "");
   ExpectRequest(ListEndpointsRequest("p", "br-1"), "GET", "/projects/p/branches/br-1/endpoints",
                 "");
@@ -91,7 +90,8 @@ TEST(NeonRequests, ConnectionUriNamesTheBranchWhateverElse) {
 
 TEST(NeonRequests, NothingInANameGetsOutOfItsPlace) {
   EXPECT_EQ(GetBranchRequest("p", "../../x?y#z").path, "/projects/p/branches/..%2F..%2Fx%3Fy%23z");
-  EXPECT_EQ(GetProjectRequest("a/b\r\nHost: x").path, "/projects/a%2Fb%0D%0AHost%3A%20x");
+  EXPECT_EQ(GetBranchRequest("a/b\r\nHost: x", "b").path,
+            "/projects/a%2Fb%0D%0AHost%3A%20x/branches/b");
   EXPECT_EQ(ListBranchesRequest("p", "\u00e9\xff%", "", 1).path,
             "/projects/p/branches?limit=1&search=%C3%A9%FF%25");
   EXPECT_EQ(GetBranchRequest("p", "AZaz09-._~").path, "/projects/p/branches/AZaz09-._~");

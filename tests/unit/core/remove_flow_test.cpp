@@ -73,7 +73,8 @@ TEST(RemoveFlow, BranchThatIsGoneAlreadyIsDiscardedOnceTheProjectAnswers) {
   driver.neon.calls.clear();
   driver.store.Discard(id);
   ASSERT_TRUE(driver.RunUntilFinished(id));
-  EXPECT_EQ(driver.neon.CallsWithoutPolls(), (Strings{"DELETE /branches/br-1", "GET "}));
+  EXPECT_EQ(driver.neon.CallsWithoutPolls(),
+            (Strings{"DELETE /branches/br-1", "GET /branches?limit=100&search=br-1"}));
 }
 
 TEST(RemoveFlow, KeyThatLostItsScopeDoesNotMakeABranchGone) {
@@ -82,7 +83,7 @@ TEST(RemoveFlow, KeyThatLostItsScopeDoesNotMakeABranchGone) {
   std::string scope =
       R"({"code":"","message":"not allowed to perform actions outside the project"})";
   driver.neon.Expect("DELETE", Fault::Answer(404, scope));
-  driver.neon.Expect("GET ", Fault::Answer(404, scope));
+  driver.neon.Expect("GET /branches?limit=100&search=br-1", Fault::Answer(404, scope));
   ExpectDiscarded(driver, id);
   EXPECT_EQ(driver.neon.Count("DELETE"), 2u);
 }
