@@ -8,6 +8,7 @@
 # Variables: PG_MAJOR (15) or PG_CONFIG: the PostgreSQL to build for; CXX, CXXFLAGS; WERROR= for a
 # compiler that warns of more than ours; DESTDIR; SUITE="unit pgtap": what make check runs;
 # SANITIZE=address,undefined: unit and simulation tests under sanitizers;
+# SECONDS=60: how long make simulate runs;
 # DEMO="--topology flat --keep": options of the demo, see demo/run --help;
 # SINCE=main: clang-tidy looks only at what changed since that commit.
 
@@ -37,7 +38,7 @@ submake = +@$(MAKE) $(quiet)
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all extension worker emulator libraries tests install uninstall demo check bench lint format deps clean help
+.PHONY: all extension worker emulator libraries tests install uninstall demo check simulate bench lint format deps clean help
 .PHONY: compile_commands.json
 
 help:
@@ -46,6 +47,7 @@ help:
 	@echo "make demo        installs what is missing, then shows a session's life on the emulator"
 	@echo "make check       the same, then runs all tests; SUITE='$(suites)' chooses"
 	@echo "make bench       measures what agent_run adds to the calls that it makes"
+	@echo "make simulate    runs the worker's core through random schedules for SECONDS=60"
 	@echo "make lint        formatting, clang-tidy, and the rules of the house"
 	@echo "make format      formats the sources"
 	@echo "make deps        installs the Debian packages that all this needs (as root)"
@@ -135,6 +137,9 @@ tests: $(sort $(foreach suite,$(or $(SUITE),$(suites)),$(needs_$(suite))))
 check: deps
 	$(submake) $(jobs) tests
 	@tests/run --build $(build) $(SUITE)
+
+simulate: $(build)/tests/simulation_tests
+	AGENT_BRANCH_SIMULATION_SECONDS=$(or $(SECONDS),60) $< --gtest_filter='Time.*'
 
 demo:
 	@demo/rights

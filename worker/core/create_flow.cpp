@@ -256,14 +256,21 @@ void CreateFlow::OnOperations(Session &session, const std::vector<NeonOperation>
   if (!failed.front().error.empty()) why += ": " + failed.front().error;
   const Project &project = desk_->ProjectOf(session);
   // An operation that did not succeed may still have left a branch that works.
+  auto fail = [this, why](Session &failed_session) {
+    desk_->Fail(failed_session,
+                Status::Error("58000", "Neon could not make the branch", "Operation " + why + ".",
+                              "Discard the session and create it again."));
+  };
   desk_->Ask(session, Priority::kCreate,
              GetBranchRequest(project.row.neon_id, session.row.branch_id),
-             [this, why](Session &asked, const ApiAnswer &answer) {
+             [this, fail](Session &asked, const ApiAnswer &answer) {
                Result<NeonBranch> branch = ParseBranch(answer.body);
                if (branch.ok() && branch->current_state == "ready") return;
-               desk_->Fail(asked, Status::Error("58000", "Neon could not make the branch",
-                                                "Operation " + why + ".",
-                                                "Discard the session and create it again."));
+               if (answer.verdict.kind == VerdictKind::kNotFound) {
+                 desk_->ConfirmGone(asked, fail);
+               } else {
+                 fail(asked);
+               }
              });
 }
 

@@ -54,6 +54,11 @@ class Operations {
     std::optional<Instant> Next() const;
   };
 
+  // Not by address: what goes first must not depend on chance, or no run could be repeated.
+  struct ById {
+    bool operator()(const Project *a, const Project *b) const { return a->row.id < b->row.id; }
+  };
+
   void Add(Project *project, Waiting waiting);
   void Ask(Project *project, Poller &poller);
   void OnList(Project *project, const ApiAnswer &answer);
@@ -65,7 +70,7 @@ class Operations {
 
   ApiCalls *calls_;
   const Clock *clock_;
-  std::map<Project *, Poller> pollers_;
+  std::map<Project *, Poller, ById> pollers_;
 };
 
 }  // namespace agent_branch
