@@ -16,9 +16,13 @@ constexpr int64_t kShortestLife = 60;
 constexpr char kUnknownVersion[] = "unknown";
 constexpr size_t kMaxKnownVersions = 16;
 
-// A version means something only within one life of the parent.
-std::string KnownVersionKey(const Session &session, const std::string &version) {
-  return session.row.parent_branch_id + " " + session.row.parent_reset_at + " " + version;
+// Which history of the parent the session's branch belongs to decides what its version is compared
+// with.
+void EnterHistory(Project &project, const Session &session) {
+  std::string part = session.row.parent_branch_id + " " + session.row.parent_reset_at;
+  if (project.history.count(part) > 0) return;
+  project.known_versions.clear();
+  project.history = {part};
 }
 
 Status NameTaken(const Session &session) {
@@ -287,7 +291,8 @@ void CreateFlow::TakeVersion(Session &session) {
       return;
     }
     bool told = event.outcome == BranchOutcome::kDone && !event.fingerprint.empty();
-    asked.base_version = told ? KnownVersionKey(asked, event.fingerprint) : kUnknownVersion;
+    asked.base_version = told ? event.fingerprint : kUnknownVersion;
+    EnterHistory(desk_->ProjectOf(asked), asked);
     const auto &known = desk_->ProjectOf(asked).known_versions;
     auto same = known.find(asked.base_version);
     if (same == known.end()) return;
@@ -310,6 +315,7 @@ void CreateFlow::TakeBase(Session &session) {
     desk_->journal().Add(SnapshotRow{event.fingerprint, event.objects});
     desk_->Save(asked);
     if (asked.base_version == kUnknownVersion) return;
+    EnterHistory(desk_->ProjectOf(asked), asked);
     auto &known = desk_->ProjectOf(asked).known_versions;
     if (known.size() >= kMaxKnownVersions) known.clear();
     known[asked.base_version] = event.fingerprint;

@@ -44,10 +44,9 @@ void RestoreMerge::Compare(Session &session) {
 }
 
 void RestoreMerge::OnVersion(Session &session, const BranchEvent &event) {
-  const std::string &base = session.base_version;
+  // No fence, so the parent was not restored since: the two versions are of one history.
   bool same = event.outcome == BranchOutcome::kDone && !event.fingerprint.empty() &&
-              base == session.row.parent_branch_id + " " + session.row.parent_reset_at + " " +
-                          event.fingerprint;
+              event.fingerprint == session.base_version;
   if (!same) {
     session.merge_phase = MergePhase::kDescribe;
     return;

@@ -175,6 +175,11 @@ void RestoreMerge::OnRestored(Session &session, const ApiAnswer &answer) {
   if (answer.verdict.kind != VerdictKind::kDone) return;
   Result<NeonChange> restored = ParseChange(answer.body);
   if (!restored.ok() || restored->operations.empty()) return;
+  // The parent was proven to be still when the branch went on from it: its history goes on.
+  if (!restored->branch.last_reset_at.empty()) {
+    desk_->ProjectOf(session).history.insert(session.row.parent_branch_id + " " +
+                                             restored->branch.last_reset_at);
+  }
   // The restored parent hangs under our branch, which therefore cannot be deleted yet.
   session.row.pinned = restored->branch.parent_id == session.row.branch_id;
   desk_->AwaitOperations(
@@ -192,7 +197,6 @@ void RestoreMerge::Accept(Session &session) {
   session.merge->accepted = true;
   desk_->journal().Add(*session.merge);
   desk_->Save(session);
-  desk_->ProjectOf(session).known_versions.clear();
   FenceOthers(session);
 }
 

@@ -78,9 +78,12 @@ struct Project {
   int64_t parent_uris_by = 0;  // the session that fetches them
   Secret parent_uri;
   Secret parent_pooled_uri;
-  // What a version of the parent's catalogs was found to be: catalog version to fingerprint. Of the
-  // parent's present life only: a restore makes versions mean something else.
+  // What a version of the parent's catalogs was found to be: catalog version to fingerprint. It
+  // means something in one history of the parent only, which a restore ends; but not one of ours,
+  // whose branch went on from what the parent proved to be still. So a history is known by the
+  // last_reset_at that its parts begin with.
   std::map<std::string, std::string> known_versions;
+  std::set<std::string> history;
   std::string parent_connection_key() const { return "parent of " + row.neon_id; }
 
   std::map<std::string, KeptBranchRow> kept;  // by branch id
