@@ -3,13 +3,11 @@
 #include <utility>
 
 namespace agent_branch {
-
 namespace {
 
-// Whether a restore of this merge has happened or may have.
+// Whether a restore of this merge has happened or may have: one was sent, under that name.
 bool MayHaveRestored(const Session &session) {
-  bool restoring = session.step && session.step->kind == StepKind::kRestore;
-  return restoring || session.late_restore || (session.merge && session.merge->accepted);
+  return session.merge && !session.merge->backup_name.empty();
 }
 
 }  // namespace

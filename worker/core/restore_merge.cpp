@@ -55,6 +55,8 @@ void RestoreMerge::Drive(Session &session) {
     Complete(session);
   } else if (session.late_restore && (IsGivenUp(session) || session.branch_gone)) {
     LookForLateRestore(session);
+  } else if (IsGivenUp(session) && !session.merge->backup_name.empty()) {
+    RuleOut(session);
   } else if (session.branch_gone) {
     merges_->Broken(session, Status::Error("55000", "the branch no longer exists at Neon", {},
                                            "Discard the session and create it again."));
@@ -340,6 +342,17 @@ void RestoreMerge::AcceptIfDone(Session &session, Desk::OnSession otherwise) {
     }
   };
   desk_->FindBranch(session, Priority::kMerge, session.merge->backup_name, std::move(on_found));
+}
+
+void RestoreMerge::RuleOut(Session &session) {
+  AcceptIfDone(session, [this](Session &asked) {
+    if (++asked.backup_lookups < kFewTries) {
+      desk_->Pause(asked, kLookInterval);
+      return;
+    }
+    asked.merge->backup_name.clear();
+    desk_->journal().Add(*asked.merge);
+  });
 }
 
 void RestoreMerge::LookForLateRestore(Session &session) {
