@@ -139,7 +139,7 @@ check: deps
 	@tests/run --build $(build) $(SUITE)
 
 simulate: $(build)/tests/simulation_tests
-	AGENT_BRANCH_SIMULATION_SECONDS=$(or $(SECONDS),60) $< --gtest_filter='Time.*'
+	AGENT_BRANCH_SIMULATION_SECONDS=$(or $(SECONDS),60) $< --gtest_filter='*/Seconds.*'
 
 demo:
 	@demo/rights

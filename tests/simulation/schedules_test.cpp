@@ -37,10 +37,11 @@ std::string Joined(const std::vector<std::string> &lines) {
   return text;
 }
 
-std::optional<uint64_t> NumberFromEnvironment(const char *name) {
+// None or one: a test that is instantiated with it is there only when it is asked for.
+std::vector<uint64_t> NumberFromEnvironment(const char *name) {
   const char *text = std::getenv(name);
-  if (text == nullptr || *text == '\0') return std::nullopt;
-  return std::strtoull(text, nullptr, 10);
+  if (text == nullptr || *text == '\0') return {};
+  return {std::strtoull(text, nullptr, 10)};
 }
 
 // False: the test has failed, and said everything that there is to say.
@@ -56,7 +57,7 @@ bool RunSeed(uint64_t seed, Tally &tally) {
                 << Joined(result.violations)
                 << (again.digest == result.digest ? "" : "AND IT DOES NOT REPLAY EXACTLY\n")
                 << "again: AGENT_BRANCH_SIMULATION_SEED=" << seed
-                << " build/tests/simulation_tests --gtest_filter='Seed.*'";
+                << " build/tests/simulation_tests --gtest_filter='*/Seed.*'";
   return false;
 }
 
@@ -89,27 +90,38 @@ TEST(Replay, GoesTheSameWayEachTime) {
   }
 }
 
-TEST(Seed, OfTheEnvironmentIsTold) {
-  auto seed = NumberFromEnvironment("AGENT_BRANCH_SIMULATION_SEED");
-  if (!seed) GTEST_SKIP() << "AGENT_BRANCH_SIMULATION_SEED names no seed";
-  Schedule schedule = DrawSchedule(*seed);
+class Seed : public testing::TestWithParam<uint64_t> {};
+
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Seed);
+
+TEST_P(Seed, IsTold) {
+  Schedule schedule = DrawSchedule(GetParam());
   RunResult result = RunSchedule(schedule, true);
   std::cout << schedule.Describe() << Joined(result.trace);
   EXPECT_TRUE(result.violations.empty()) << Joined(result.violations);
 }
 
-TEST(Time, OfTheEnvironmentIsUsed) {
-  auto seconds = NumberFromEnvironment("AGENT_BRANCH_SIMULATION_SECONDS");
-  if (!seconds) GTEST_SKIP() << "AGENT_BRANCH_SIMULATION_SECONDS gives no time";
+INSTANTIATE_TEST_SUITE_P(Environment, Seed,
+                         testing::ValuesIn(NumberFromEnvironment("AGENT_BRANCH_SIMULATION_SEED")));
+
+class Seconds : public testing::TestWithParam<uint64_t> {};
+
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Seconds);
+
+TEST_P(Seconds, AreUsed) {
   std::random_device entropy;
   uint64_t seed = (uint64_t{entropy()} << 20) + (kSchedules << 32);
   std::cout << "from seed " << seed << std::endl;
-  auto end = std::chrono::steady_clock::now() + std::chrono::seconds(*seconds);
+  auto end = std::chrono::steady_clock::now() + std::chrono::seconds(GetParam());
   Tally tally;
   while (std::chrono::steady_clock::now() < end && RunSeed(seed++, tally)) {
   }
   tally.Print();
 }
+
+INSTANTIATE_TEST_SUITE_P(
+    Environment, Seconds,
+    testing::ValuesIn(NumberFromEnvironment("AGENT_BRANCH_SIMULATION_SECONDS")));
 
 }  // namespace
 }  // namespace agent_branch::simulation

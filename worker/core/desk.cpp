@@ -1,6 +1,5 @@
 #include "worker/core/desk.hpp"
 
-#include <algorithm>
 #include <cstdlib>
 #include <utility>
 
@@ -166,59 +165,58 @@ void Desk::Ask(Session &session, Priority priority, NeonRequest request, OnAnswe
   Begin(session, Activity::kCall, parts_.calls->Enqueue(std::move(call)));
 }
 
-void Desk::FindBranch(Session &session, Priority priority, const std::string &name, OnFound then) {
-  int64_t id = session.row.id;
-  BranchListing listing;
-  listing.like = MakeCall(session, priority, {});
-  listing.search = name;
-  listing.until = name;
-  listing.then = [this, id, name,
+void Desk::List(Session &session, BranchListing listing, OnFound then) {
+  listing.then = [this, id = session.row.id,
                   then = std::move(then)](const Result<std::vector<NeonBranch>> &branches) {
     Session *asked = parts_.world->FindSession(id);
     if (asked == nullptr) return;
     Resume(*asked);
-    if (!branches.ok()) {
-      then(*asked, branches);
-      return;
-    }
-    std::vector<NeonBranch> named;
-    for (const NeonBranch &branch : branches.value()) {
-      if (branch.name == name) named.push_back(branch);
-    }
-    then(*asked, named);
+    then(*asked, branches);
   };
-  listing.on_page = [this, id](uint64_t call_id) {
+  listing.on_page = [this, id = session.row.id](uint64_t call_id) {
     if (Session *asked = parts_.world->FindSession(id)) asked->activity_id = call_id;
   };
   Begin(session, Activity::kCall, ListBranches(*parts_.calls, std::move(listing)));
 }
 
+void Desk::FindBranch(Session &session, Priority priority, const std::string &name, OnFound then) {
+  BranchListing listing;
+  listing.like = MakeCall(session, priority, {});
+  listing.search = name;
+  listing.until = name;
+  List(session, std::move(listing),
+       [name, then = std::move(then)](Session &asked,
+                                      const Result<std::vector<NeonBranch>> &branches) {
+         if (!branches.ok()) {
+           then(asked, branches);
+           return;
+         }
+         std::vector<NeonBranch> named;
+         for (const NeonBranch &branch : branches.value()) {
+           if (branch.name == name) named.push_back(branch);
+         }
+         then(asked, named);
+       });
+}
+
 void Desk::ConfirmGone(Session &session, OnSession then) {
-  int64_t id = session.row.id;
   BranchListing listing;
   listing.like = MakeCall(session, Priority::kCleanup, {});
   listing.search = session.row.branch_id;
-  listing.then = [this, id,
-                  then = std::move(then)](const Result<std::vector<NeonBranch>> &branches) {
-    Session *asked = parts_.world->FindSession(id);
-    if (asked == nullptr) return;
-    Resume(*asked);
-    bool is_there = branches.ok() && std::any_of(branches->begin(), branches->end(),
-                                                 [asked](const NeonBranch &branch) {
-                                                   return branch.id == asked->row.branch_id;
-                                                 });
-    if (!branches.ok()) {
-      TryAgain(*asked, branches.status());
-    } else if (is_there) {
-      TryAgain(*asked, Status::Error("55000", "Neon did not find the branch for a while"));
-    } else {
-      then(*asked);
-    }
-  };
-  listing.on_page = [this, id](uint64_t call_id) {
-    if (Session *asked = parts_.world->FindSession(id)) asked->activity_id = call_id;
-  };
-  Begin(session, Activity::kCall, ListBranches(*parts_.calls, std::move(listing)));
+  List(session, std::move(listing),
+       [this, then = std::move(then)](Session &asked,
+                                      const Result<std::vector<NeonBranch>> &branches) {
+         if (!branches.ok()) {
+           TryAgain(asked, branches.status());
+           return;
+         }
+         for (const NeonBranch &branch : branches.value()) {
+           if (branch.id != asked.row.branch_id) continue;
+           TryAgain(asked, Status::Error("55000", "Neon did not find the branch for a while"));
+           return;
+         }
+         then(asked);
+       });
 }
 
 void Desk::Change(Session &session, Priority priority, NeonRequest request, StepKind kind,

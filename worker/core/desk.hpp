@@ -106,6 +106,7 @@ class Desk {
  private:
   void Begin(Session &session, Activity activity, uint64_t id);
   void Enqueue(Session &session, ApiCall call, OnAnswer then);
+  void List(Session &session, BranchListing listing, OnFound then);
   ApiCall MakeCall(Session &session, Priority priority, NeonRequest request);
   Operations::Done OnOperationsEnded(Session &session, OnFailures then);
 
