@@ -74,8 +74,8 @@ void ModelBranches::Describe(uint64_t id, ModelBranch &branch) {
   Finish(id, std::move(event));
 }
 
-// Changes with each change of the schema, and means nothing beyond the branch and its copies: others
-// that had as many changes have the same.
+// Changes with each change of the schema, and means nothing beyond the branch and its copies:
+// others that had as many changes have the same.
 void ModelBranches::TellVersion(uint64_t id, ModelBranch &branch) {
   branch.described_at = clock_->Now();
   BranchEvent event;
