@@ -57,6 +57,7 @@ ModelOperation &ModelNeon::AddOperation(ModelProject &project, const std::string
   operation.id = "op-" + std::to_string(next_id_++);
   operation.branch_id = branch_id;
   operation.action = action;
+  operation.made_at = clock_->Now();
   operation.ends_at = begins + duration;
   operation.outcome = OutcomeOfOperation();
   project.running.push_back(project.operations.size());

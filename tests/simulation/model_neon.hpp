@@ -63,6 +63,7 @@ struct ModelOperation {
   std::string id;
   std::string branch_id;
   std::string action;
+  Instant made_at{0};
   Instant ends_at{0};
   std::string outcome = "finished";
   Effect effect = Effect::kNone;
@@ -85,6 +86,10 @@ struct ModelProject {
   int page_size = 100;
   bool next_on_last_page = true;
   bool tells_uris = true;  // in the answer to a create
+  // Of operations: how many a list has, how much it lags, and how long those that ended are known.
+  size_t operations_listed = 100;
+  milliseconds operations_lag{0};
+  milliseconds operations_known{86'400'000};
 
   ModelBranch *Find(const std::string &branch_id);
   ModelBranch *FindByName(const std::string &name);
@@ -167,6 +172,7 @@ class ModelNeon {
                  const std::string &backup_name);
   void JudgeRestore(const Call &call, const ModelBranch &target, const ModelBranch &source);
   Answer ConnectionUri(Call &call);
+  bool IsForgotten(const ModelProject &project, const ModelOperation &operation) const;
   Answer ListOperations(Call &call);
   Answer ReadOperation(Call &call);
 

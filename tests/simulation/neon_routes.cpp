@@ -252,14 +252,23 @@ ModelNeon::Answer ModelNeon::ConnectionUri(Call &call) {
   return answer;
 }
 
+bool ModelNeon::IsForgotten(const ModelProject &project, const ModelOperation &operation) const {
+  return operation.ended && operation.ends_at + project.operations_known < clock_->Now();
+}
+
 ModelNeon::Answer ModelNeon::ListOperations(Call &call) {
-  size_t limit = static_cast<size_t>(std::stoi("0" + call.query["limit"]));
+  const ModelProject &project = *call.project;
+  size_t limit = std::min(project.operations_listed,
+                          static_cast<size_t>(std::stoi("0" + call.query["limit"])));
   Answer answer;
   answer.body = "{\"operations\":[";
-  const auto &operations = call.project->operations;
-  for (size_t n = 0; n < std::min(limit, operations.size()); ++n) {
-    if (n > 0) answer.body += ',';
-    answer.body += OperationJson(*call.project, operations[operations.size() - 1 - n]);
+  size_t listed = 0;
+  auto operation = project.operations.rbegin();
+  for (; operation != project.operations.rend() && listed < limit; ++operation) {
+    bool shown = operation->made_at + project.operations_lag <= clock_->Now();
+    if (!shown || IsForgotten(project, *operation)) continue;
+    if (listed++ > 0) answer.body += ',';
+    answer.body += OperationJson(project, *operation);
   }
   answer.body += "]}";
   return answer;
@@ -267,7 +276,7 @@ ModelNeon::Answer ModelNeon::ListOperations(Call &call) {
 
 ModelNeon::Answer ModelNeon::ReadOperation(Call &call) {
   for (const ModelOperation &operation : call.project->operations) {
-    if (operation.id != call.path[2]) continue;
+    if (operation.id != call.path[2] || IsForgotten(*call.project, operation)) continue;
     Answer answer;
     answer.body = "{\"operation\":" + OperationJson(*call.project, operation) + "}";
     return answer;

@@ -9,7 +9,7 @@ namespace {
 constexpr const char *kIncidentNames[Incident::kKinds] = {
     "crash",      "server crash", "key revoked",    "key unreadable", "scope lost",
     "clock jump", "limit",        "foreign branch", "foreign delete", "foreign child",
-    "protect",    "drift",        "reap",           "reload"};
+    "protect",    "drift",        "reap",           "reload",         "protect parent"};
 constexpr const char *kEndNames[] = {"merge", "discard", "abandon"};
 
 struct Knob {
@@ -71,6 +71,9 @@ void DrawProjects(Chance &chance, Schedule &schedule) {
     project.page_size = kPages[chance.Between(0, 3)];
     project.next_on_last_page = chance.Happens(0.5);
     project.tells_uris = chance.Happens(0.6);
+    if (chance.Happens(0.2)) project.operations_listed = 4;
+    if (chance.Happens(0.2)) project.operations_lag = chance.Delay(0, 1'000);
+    if (chance.Happens(0.1)) project.operations_known = chance.Delay(0, 2'000);
     schedule.projects.push_back(project);
   }
 }
@@ -155,7 +158,9 @@ std::string Schedule::Describe() const {
     text << "  project: max_parallel " << project.max_parallel << ", undo_window "
          << project.undo_window << ", max_pinned " << project.max_pinned.value_or(-1)
          << (project.bare_only ? ", bare only" : "") << ", pages of " << project.page_size
-         << (project.tells_uris ? "" : ", tells no URIs") << "\n";
+         << (project.tells_uris ? "" : ", tells no URIs") << ", lists " << project.operations_listed
+         << " operations after " << project.operations_lag.count() << " ms, knows them for "
+         << project.operations_known.count() << " ms\n";
   }
   for (const UserPlan &user : users) {
     text << "  user of project " << user.project << ", session " << user.name << ", begins at "

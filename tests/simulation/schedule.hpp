@@ -42,9 +42,10 @@ struct Incident {
     kProtect,        // somebody protects one
     kDrift,          // somebody changes the parent's schema
     kReap,
-    kReload,  // of the settings
+    kReload,         // of the settings
+    kProtectParent,  // somebody protects the parent for a while
   };
-  static constexpr int kKinds = 14;
+  static constexpr int kKinds = 15;
 
   Kind kind = Kind::kCrash;
   Instant when{0};
@@ -61,6 +62,9 @@ struct ProjectPlan {
   int page_size = 100;
   bool next_on_last_page = true;
   bool tells_uris = true;
+  size_t operations_listed = 100;
+  milliseconds operations_lag{0};
+  milliseconds operations_known{86'400'000};
 };
 
 struct Schedule {

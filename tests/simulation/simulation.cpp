@@ -70,6 +70,9 @@ void Simulation::Build() {
     project.page_size = plan.page_size;
     project.next_on_last_page = plan.next_on_last_page;
     project.tells_uris = plan.tells_uris;
+    project.operations_listed = plan.operations_listed;
+    project.operations_lag = plan.operations_lag;
+    project.operations_known = plan.operations_known;
     ProjectRow row;
     row.neon_id = project.id;
     row.parent = "dev";
@@ -182,6 +185,9 @@ void Simulation::Begin(const Incident &incident) {
     case Incident::Kind::kReap:
       store_.AddSweep((incident.amount & 3) == 0);
       return Wake();
+    case Incident::Kind::kProtectParent:
+      project.FindByName("dev")->is_protected = true;
+      return after([&project] { project.FindByName("dev")->is_protected = false; });
     case Incident::Kind::kReload:
       if (engine_) engine_->Reconfigure();
       if (engine_ && !turn_due_) turn_due_ = clock_.Now();

@@ -348,8 +348,9 @@ void Desk::TryAgainIfBranchExists(Session &session, const Status &why) {
   const Project &project = ProjectOf(session);
   auto on_branch = [this, why](Session &asked, const ApiAnswer &answer) {
     Result<NeonBranch> branch = ParseBranch(answer.body);
-    if (branch.ok() && branch->current_state == "init") {
-      // Nothing of ours runs on it any more, so its creation has failed.
+    bool long_tried = asked.failures + 1 >= 3 * kFailuresWorthAsking;
+    if (branch.ok() && branch->current_state == "init" && long_tried) {
+      // Nothing of ours is known to run on it, and lists of operations do not lag for so long.
       CloseStep(asked, false, "the branch was never completed");
       Fail(asked, Status::Error("58000", "Neon did not complete the branch", why.message(),
                                 "Discard the session and create it again."));
