@@ -25,7 +25,7 @@ void ModelBranches::Start(BranchTask task) {
                    " on " + task.connection_key + " " + task.sql + task.transaction_id);
   }
   tasks_[id].task = std::move(task);
-  Later(id, chance_->Delay(5, 200), &ModelBranches::Run);
+  Later(id, neon_->Paced(chance_->Delay(5, 200)), &ModelBranches::Run);
 }
 
 void ModelBranches::Later(uint64_t id, milliseconds after, void (ModelBranches::*what)(uint64_t)) {
@@ -138,7 +138,7 @@ void ModelBranches::Commit(uint64_t id) {
   auto found = tasks_.find(id);
   if (found == tasks_.end()) return;
   found->second.committing = true;
-  Later(id, chance_->Delay(1, 100), &ModelBranches::DoCommit);
+  Later(id, neon_->Paced(chance_->Delay(1, 100)), &ModelBranches::DoCommit);
 }
 
 void ModelBranches::DoCommit(uint64_t id) {

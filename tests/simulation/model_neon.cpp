@@ -58,7 +58,7 @@ ModelOperation &ModelNeon::AddOperation(ModelProject &project, const std::string
   operation.branch_id = branch_id;
   operation.action = action;
   operation.made_at = clock_->Now();
-  operation.ends_at = begins + duration;
+  operation.ends_at = begins + Paced(duration);
   operation.outcome = OutcomeOfOperation();
   project.running.push_back(project.operations.size());
   project.operations.push_back(std::move(operation));

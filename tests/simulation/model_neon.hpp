@@ -114,6 +114,8 @@ class ModelNeon {
     bool lists_annotations = true;
     bool expires = true;  // else expires_at is taken, and nothing comes of it
     double operation_fails = 0;
+    // What everything takes that is not a fault is multiplied by this.
+    double pace = 1;
   };
   struct Answer {
     int status = 200;
@@ -129,6 +131,9 @@ class ModelNeon {
 
   // Carries a request of the worker out. on_time: not one that wandered about and comes now.
   Answer Handle(const HttpRequest &request, bool on_time);
+  milliseconds Paced(milliseconds usual) const {
+    return milliseconds(static_cast<int64_t>(static_cast<double>(usual.count()) * options.pace));
+  }
   // Lets operations end and branches expire, as far as their time has come.
   void Settle();
 

@@ -50,7 +50,7 @@ void Network::Send(uint64_t id, HttpRequest request) {
     witness_->Note("send " + std::to_string(id) + ": " + sent.method + " " +
                    sent.url.substr(kApi.size()) + (sent.body.empty() ? "" : " ") + sent.body);
   }
-  milliseconds travel = chance_->Delay(5, 40);
+  milliseconds travel = neon_->Paced(chance_->Delay(5, 40));
   if (chance_->Happens(faults_->slow)) travel = chance_->Delay(1'000, 20'000);
   if (chance_->Happens(faults_->not_sent)) {
     Fail(id, travel, HttpOutcome::kNotSent);
@@ -124,7 +124,7 @@ void Network::Arrive(uint64_t id) {
       neon_->AddOperation(project, "", "check_availability", chance_->Delay(500, 8'000));
     }
   }
-  milliseconds back = chance_->Delay(5, 40);
+  milliseconds back = neon_->Paced(chance_->Delay(5, 40));
   HttpResponse response;
   if (Inject(request, &response)) {
     Answer(id, back, std::move(response));

@@ -78,6 +78,15 @@ void DrawProjects(Chance &chance, Schedule &schedule) {
   }
 }
 
+// So that several merges of data alone fall within one second.
+void Hurry(Chance &chance, UserPlan &user) {
+  user.begins = chance.Delay(0, 2'000);
+  user.pace = chance.Delay(1, 30);
+  user.writes = 1;
+  if (chance.Happens(0.7)) user.migrations.clear();
+  if (chance.Happens(0.7)) user.end = UserPlan::End::kMerge;
+}
+
 UserPlan DrawUser(Chance &chance, const Schedule &schedule) {
   UserPlan user;
   user.project =
@@ -98,6 +107,7 @@ UserPlan DrawUser(Chance &chance, const Schedule &schedule) {
   user.end = chance.Happens(0.6)   ? UserPlan::End::kMerge
              : chance.Happens(0.6) ? UserPlan::End::kDiscard
                                    : UserPlan::End::kAbandon;
+  if (schedule.neon.pace < 1) Hurry(chance, user);
   return user;
 }
 
@@ -129,6 +139,7 @@ Schedule DrawSchedule(uint64_t seed) {
   schedule.neon.expires = chance.Happens(0.5);
   // Without annotations a sweep cannot tell an orphan; then expires_at has to do.
   schedule.neon.lists_annotations = !schedule.neon.expires || chance.Happens(0.6);
+  if (chance.Happens(0.15)) schedule.neon.pace = 0.02;  // several merges in one second
   schedule.settings.api_url = "https://neon.test/api/v2";
   schedule.settings.reap_interval = chance.Happens(0.3) ? chance.Between(60, 3'600) : 0;
   if (chance.Happens(0.2)) {
@@ -151,9 +162,10 @@ std::string Schedule::Describe() const {
        << (neon.topology == Topology::kLineage ? "lineage" : "flat") << ", "
        << (neon.lock_first ? "locks first" : "locks last") << ", gone is "
        << (neon.gone_is_204 ? 204 : 404) << (neon.expires ? "" : ", nothing expires")
-       << (neon.lists_annotations ? "" : ", lists without annotations") << ", "
-       << settings.rate_limit_per_minute << " requests a minute, " << settings.rate_limit_burst
-       << " at once, faults end at " << faults_end.count() / 1000 << " s\n";
+       << (neon.lists_annotations ? "" : ", lists without annotations")
+       << (neon.pace < 1 ? ", fast" : "") << ", " << settings.rate_limit_per_minute
+       << " requests a minute, " << settings.rate_limit_burst << " at once, faults end at "
+       << faults_end.count() / 1000 << " s\n";
   for (const ProjectPlan &project : projects) {
     text << "  project: max_parallel " << project.max_parallel << ", undo_window "
          << project.undo_window << ", max_pinned " << project.max_pinned.value_or(-1)
