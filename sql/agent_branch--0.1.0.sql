@@ -242,13 +242,19 @@ CREATE TABLE agent_branch.sweep_branch (
 	name text NOT NULL,
 	parent_id text,
 	class text NOT NULL CHECK (class IN ('live', 'expired', 'pinned', 'backup', 'orphan', 'ghost', 'foreign', 'parent')),
-	action text NOT NULL CHECK (action IN ('none', 'delete', 'would delete', 'blocked by children')),
+	action text NOT NULL CHECK (action IN ('none', 'delete', 'would delete', 'blocked by children', 'next sweep')),
 	session_id bigint,
 	created_at timestamptz,
 	expires_at timestamptz,
+	children integer NOT NULL DEFAULT 0,
+	logical_size bigint,
+	compute_seconds bigint NOT NULL DEFAULT 0,
 	PRIMARY KEY (sweep_id, project_id, branch_id)
 );
 COMMENT ON TABLE agent_branch.sweep_branch IS 'what a sweep saw at Neon and what each branch is to us';
+COMMENT ON COLUMN agent_branch.sweep_branch.action IS 'what was done, or would be: a branch with children waits for theirs, and what is beyond agent_branch.reap_limit for the next sweep';
+COMMENT ON COLUMN agent_branch.sweep_branch.logical_size IS 'bytes, as Neon tells; null: not computed yet';
+COMMENT ON COLUMN agent_branch.sweep_branch.compute_seconds IS 'seconds of one compute unit that the branch has used so far';
 
 /*
  * Connection URIs hold passwords.  UNLOGGED keeps them out of WAL, standbys, base backups and (with
@@ -460,6 +466,18 @@ CREATE FUNCTION agent_branch.worker_status(OUT pid integer, OUT state text, OUT 
 	RETURNS SETOF record LANGUAGE C VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'agent_branch_worker_status';
 COMMENT ON FUNCTION agent_branch.worker_status() IS 'this database''s worker, from shared memory; no row when none runs';
 
+CREATE FUNCTION agent_branch.monthly_cost(logical_size bigint, compute_seconds bigint, age interval)
+	RETURNS numeric LANGUAGE sql STABLE PARALLEL SAFE
+	SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	SELECT round((current_setting('agent_branch.branch_month_price', true)::numeric
+		+ current_setting('agent_branch.storage_month_price', true)::numeric * coalesce(logical_size, 0) / 1e9
+		+ current_setting('agent_branch.compute_hour_price', true)::numeric * 730
+			* least(compute_seconds / greatest(extract(epoch FROM age), 3600), 1000)), 2);
+END;
+COMMENT ON FUNCTION agent_branch.monthly_cost(bigint, bigint, interval) IS
+	'an estimate of what a branch costs a month (of 730 hours), by the settings branch_month_price, storage_month_price and compute_hour_price: as if it were beyond what the plan includes, shared no storage, and went on computing as it has so far';
+
 -- ---------------------------------------------------------------------------------------------
 -- Views.  They read the tables with their owner's rights and show each role its own sessions.
 -- ---------------------------------------------------------------------------------------------
@@ -523,11 +541,12 @@ COMMENT ON VIEW @extschema@.agent_events IS 'every change of a session''s state;
 
 CREATE VIEW @extschema@.agent_branches AS
 	SELECT b.sweep_id AS sweep, w.dry_run, w.finished_at AS seen_at, p.project, b.branch_id, b.name, b.parent_id, b.class,
-		b.action, s.name AS session, b.created_at, b.expires_at, w.finished_at - b.created_at AS age
+		b.action, s.name AS session, b.created_at, b.expires_at, w.finished_at - b.created_at AS age, b.children,
+		agent_branch.monthly_cost(b.logical_size, b.compute_seconds, w.finished_at - b.created_at) AS monthly_cost
 	FROM agent_branch.sweep_branch AS b JOIN agent_branch.sweep AS w ON w.id = b.sweep_id
 		JOIN agent_branch.project AS p ON p.id = b.project_id LEFT JOIN agent_branch.session AS s ON s.id = b.session_id
 	WHERE b.sweep_id = (SELECT max(l.id) FROM agent_branch.sweep AS l WHERE l.finished_at IS NOT NULL);
-COMMENT ON VIEW @extschema@.agent_branches IS 'what the last sweep saw at Neon, what each branch is to us, and what the sweep did or would do';
+COMMENT ON VIEW @extschema@.agent_branches IS 'what the last sweep saw at Neon, what each branch is to us, what the sweep did or would do, and an estimate of what the branch costs a month';
 
 CREATE VIEW @extschema@.agent_worker AS SELECT * FROM agent_branch.worker_status();
 COMMENT ON VIEW @extschema@.agent_worker IS 'this database''s worker: its process, load and last error; no row when none runs';

@@ -68,9 +68,10 @@ WHERE id = $1)";
 
 constexpr char kSaveSweepBranch[] = R"(
 INSERT INTO agent_branch.sweep_branch (sweep_id, project_id, branch_id, name, parent_id, class,
-  action, session_id, created_at, expires_at)
+  action, session_id, created_at, expires_at, children, logical_size, compute_seconds)
 VALUES ($1, $2, $3, $4, nullif($5, ''), $6, $7, nullif($8, 0),
-  CASE WHEN $9 > 0 THEN to_timestamp($9) END, CASE WHEN $10 > 0 THEN to_timestamp($10) END)
+  CASE WHEN $9 > 0 THEN to_timestamp($9) END, CASE WHEN $10 > 0 THEN to_timestamp($10) END, $11,
+  $12, $13)
 ON CONFLICT (sweep_id, project_id, branch_id) DO UPDATE SET class = excluded.class,
   action = excluded.action)";
 
@@ -140,9 +141,10 @@ struct Writer {
   }
 
   void operator()(const SweepBranchRow &row) const {
-    transaction.Execute(kSaveSweepBranch, {row.sweep_id, row.project_id, row.branch_id, row.name,
-                                           row.parent_id, row.class_name, row.action,
-                                           row.session_id, row.created_at, row.expires_at});
+    transaction.Execute(kSaveSweepBranch,
+                        {row.sweep_id, row.project_id, row.branch_id, row.name, row.parent_id,
+                         row.class_name, row.action, row.session_id, row.created_at, row.expires_at,
+                         row.children, row.logical_size, row.compute_seconds});
   }
 
   void operator()(const CredentialRow &row) const {

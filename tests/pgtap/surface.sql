@@ -47,7 +47,7 @@ SELECT columns_are('agent_conflicts', ARRAY['session', 'project', 'object', 'cha
 SELECT columns_are('agent_events', ARRAY['id', 'at', 'session', 'project', 'old_state', 'state', 'error',
 	'session_id']);
 SELECT columns_are('agent_branches', ARRAY['sweep', 'dry_run', 'seen_at', 'project', 'branch_id', 'name',
-	'parent_id', 'class', 'action', 'session', 'created_at', 'expires_at', 'age']);
+	'parent_id', 'class', 'action', 'session', 'created_at', 'expires_at', 'age', 'children', 'monthly_cost']);
 SELECT columns_are('agent_worker', ARRAY['pid', 'state', 'started_at', 'sessions', 'waiting', 'calls_under_way',
 	'calls_total', 'call_budget', 'last_error', 'last_error_at']);
 

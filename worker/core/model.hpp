@@ -168,6 +168,9 @@ struct SweepBranchRow {
   int64_t session_id = 0;
   int64_t created_at = 0;
   int64_t expires_at = 0;
+  int children = 0;
+  std::optional<int64_t> logical_size;  // bytes
+  int64_t compute_seconds = 0;          // CU-seconds
 };
 
 struct RequestRow {

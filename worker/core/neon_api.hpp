@@ -50,7 +50,12 @@ struct NeonBranch {
   std::string expires_at;
   bool is_default = false;
   bool is_protected = false;
+  std::optional<int64_t> logical_size;  // bytes; Neon computes it after a while
+  int64_t compute_seconds = 0;          // CU-seconds used so far
   std::map<std::string, std::string> annotation;
+
+  // What Neon does not let go, or not for good: never ours to delete, whatever its annotation says.
+  bool untouchable() const { return is_default || is_protected || parent_id.empty(); }
 };
 
 struct NeonConnectionUri {

@@ -84,18 +84,19 @@ void RetireFlow::Next(const PassPointer &pass) {
     bool may_go = kept != pass->project->kept.end() && kept->second.keep_until <= now &&
                   !HasChildren(pass->branches, id);
     if (!may_go) continue;
-    // What we made and recorded is known by its id; an orphan is known by its annotation only.
-    if (kept->second.kind == "orphan") {
-      CheckOrphan(pass, kept->second);
-    } else {
-      Delete(pass, kept->second);
-    }
+    Check(pass, kept->second);
     return;
   }
   End(pass, false);
 }
 
-void RetireFlow::CheckOrphan(const PassPointer &pass, const KeptBranchRow &kept) {
+bool RetireFlow::IsStillOurs(const KeptBranchRow &kept, const NeonBranch &branch) const {
+  // A restore makes the backup, so it has no annotation; its name is one that only the merge used.
+  if (kept.kind == "backup") return branch.name == kept.name;
+  return IsMadeBy(desk_->world().installations, branch);
+}
+
+void RetireFlow::Check(const PassPointer &pass, const KeptBranchRow &kept) {
   ApiCall call = MakeCall(pass->project);
   call.request = GetBranchRequest(pass->project->row.neon_id, kept.branch_id);
   call.done = [this, pass, kept](const ApiAnswer &answer, const StepRow &) {
@@ -104,14 +105,16 @@ void RetireFlow::CheckOrphan(const PassPointer &pass, const KeptBranchRow &kept)
       End(pass, true);  // the next list tells whether it is gone
       return;
     }
-    bool ours =
-        desk_->world().installations.count(AnnotatedWith(branch.value(), kInstallationKey)) > 0;
-    bool untouchable = branch->is_default || branch->is_protected || branch->parent_id.empty();
-    if (ours && !untouchable) {
+    bool ours = IsStillOurs(kept, branch.value());
+    if (ours && !branch->untouchable()) {
       Delete(pass, kept);
       return;
     }
-    Gone(pass, kept.branch_id);  // somebody made it his own: it is not ours to delete any more
+    if (ours && kept.kind != "orphan") {
+      pass->candidates.erase(kept.branch_id);  // protected, and perhaps not for ever
+    } else {
+      Gone(pass, kept.branch_id);  // somebody made it his own: it is not ours to delete any more
+    }
     Next(pass);
   };
   desk_->calls().Enqueue(std::move(call));

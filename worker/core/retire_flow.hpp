@@ -32,8 +32,9 @@ class RetireFlow {
   void Start(Project *project);
   void OnBranches(const PassPointer &pass);
   void Next(const PassPointer &pass);
-  // Reads an orphan once more before it is deleted.
-  void CheckOrphan(const PassPointer &pass, const KeptBranchRow &kept);
+  // Reads a branch once more before it is deleted.
+  void Check(const PassPointer &pass, const KeptBranchRow &kept);
+  bool IsStillOurs(const KeptBranchRow &kept, const NeonBranch &branch) const;
   void Delete(const PassPointer &pass, const KeptBranchRow &kept);
   void Gone(const PassPointer &pass, const std::string &branch_id);
   void End(const PassPointer &pass, bool again);

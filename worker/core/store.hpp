@@ -95,6 +95,7 @@ struct Settings {
   int rate_limit_burst = 40;
   int64_t reap_interval = 6 * 3600;  // seconds; 0: never by itself
   int64_t max_age = 24 * 3600;       // seconds
+  int reap_limit = 100;              // branches of a project that one sweep deletes
   int active_computes = 20;          // per project
 };
 

@@ -30,19 +30,20 @@ class SweepFlow {
     SweepRow row;
     std::vector<int64_t> projects;  // not looked at yet
     std::set<int64_t> expiring;     // sessions it ended, not finished yet
-    int orphans = 0;                // that it found and is to delete
     bool asking = false;
   };
 
   void Start();
   void NextProject();
   void OnBranches(int64_t project_id, const Result<std::vector<NeonBranch>> &branches);
-  void Classify(const Project &project, const std::vector<NeonBranch> &branches);
+  void Classify(Project &project, const std::vector<NeonBranch> &branches);
+  // Begins with what the row says, unless it is a dry run.
+  void Delete(Project &project, SweepBranchRow &row);
   // A branch that is ours and in no table gets into one, and is deleted from there.
   void AdoptOrphan(Project &project, const SweepBranchRow &row);
   void AddGhosts(const Project &project, const std::vector<NeonBranch> &branches);
   void ExpireQueued(const Project &project);
-  SweepBranchRow Describe(const Project &project, const NeonBranch &branch, bool has_children);
+  SweepBranchRow Describe(const Project &project, const NeonBranch &branch) const;
   void Expire(Session &session);
   bool IsDue(const Session &session) const;
   void FinishIfDone();

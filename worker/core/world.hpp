@@ -47,6 +47,7 @@ struct Session {
 
   bool parent_checked = false;
   bool branch_gone = false;
+  bool branch_checked = false;  // read once more before it is deleted, and it is ours
   MergePhase merge_phase = MergePhase::kCheck;
   std::string merge_fence;  // why the parent is another one than the session began with, if it is
   // A restore that had no effect when it was looked for, and may still have one until then.

@@ -14,6 +14,7 @@ void Keep(EngineDriver &driver, int64_t keep_until = 0) {
     branch.id = id;
     branch.name = id;
     branch.parent_id = branch.id == "br-a" ? "br-main" : "br-a";
+    branch.annotation = {{"agent-branch-installation", "installation-1"}};
     driver.neon.branches[id] = branch;
     KeptBranchRow kept;
     kept.project_id = 1;
@@ -32,7 +33,8 @@ TEST(RetireFlow, ChildrenAreDeletedBeforeTheirParents) {
   Keep(driver);
   driver.RunUntilIdle();
   EXPECT_EQ(driver.neon.CallsWithoutPolls(),
-            (std::vector<std::string>{"GET /branches?limit=100", "DELETE /branches/br-b",
+            (std::vector<std::string>{"GET /branches?limit=100", "GET /branches/br-b",
+                                      "DELETE /branches/br-b", "GET /branches/br-a",
                                       "DELETE /branches/br-a"}));
   EXPECT_TRUE(driver.store.kept.at("br-a").deleted);
   EXPECT_TRUE(driver.store.kept.at("br-b").deleted);
@@ -82,12 +84,30 @@ TEST(RetireFlow, LostAnswersAndFailedListsAreLookedAtAgain) {
   }
 }
 
-TEST(RetireFlow, RefusedDeletionWaitsForSomethingToEnd) {
+TEST(RetireFlow, WhatSomebodyMadeHisOwnIsLeftAndForgotten) {
+  EngineDriver driver;
+  Keep(driver);
+  driver.neon.branches.at("br-b").annotation.clear();
+  driver.store.kept.at("br-a").kind = "backup";
+  driver.neon.branches.at("br-a").name = "renamed";
+  driver.Restart();
+  driver.RunUntilIdle();
+  EXPECT_EQ(driver.neon.Count("DELETE"), 0u);
+  EXPECT_TRUE(driver.store.kept.at("br-b").deleted);
+  driver.neon.branches.erase("br-b");
+  int64_t id = driver.ReadySession("one");
+  driver.store.Discard(id);
+  driver.RunUntilIdle();
+  EXPECT_EQ(driver.neon.branches.count("br-a"), 1u);
+  EXPECT_TRUE(driver.store.kept.at("br-a").deleted);
+}
+
+TEST(RetireFlow, ProtectedBranchWaitsForSomethingToEnd) {
   EngineDriver driver;
   Keep(driver);
   driver.neon.branches.at("br-b").is_protected = true;
   driver.RunUntilIdle();
-  EXPECT_EQ(driver.neon.Count("DELETE"), 1u);
+  EXPECT_EQ(driver.neon.Count("DELETE"), 0u);
   driver.neon.branches.at("br-b").is_protected = false;
   int64_t id = driver.ReadySession("one");
   driver.store.Discard(id);
