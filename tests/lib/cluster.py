@@ -32,6 +32,7 @@ class Cluster:
         self.bindir = host.pg_bindir()
         self.port = host.free_port()
         self.process = None
+        self.prefix = []  # a command that runs the server: see namespace.py
         self.directory = host.scratch_directory(name)
         host.close_at_exit(self)
         self.data = os.path.join(self.directory, "data")
@@ -64,7 +65,8 @@ class Cluster:
             log_end = len(self.log())
             with open(self.log_path, "ab") as log:
                 self.process = subprocess.Popen(
-                    host.as_server_user([os.path.join(self.bindir, "postgres"), "-D", self.data]),
+                    self.prefix + host.as_server_user(
+                        [os.path.join(self.bindir, "postgres"), "-D", self.data]),
                     stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/")
             try:
                 wait_until(lambda: self._ready() or self.process.poll() is not None, deadline,
