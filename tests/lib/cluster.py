@@ -157,6 +157,8 @@ class Cluster:
         return self.process is not None and self.process.poll() is None
 
     def log(self):
+        if not os.path.isfile(self.log_path):  # a device has no end
+            return ""
         try:
             with open(self.log_path, encoding="utf-8", errors="replace") as log:
                 return log.read()

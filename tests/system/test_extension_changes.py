@@ -58,7 +58,7 @@ def nothing_is_left(load, fixed_uri):
     assert not system.rows("SELECT 1 AS one FROM agent_sessions WHERE finished_at IS NULL")
     wait_until(lambda: all(system.branch_names(project) == {"production", "development"}
                            for project in PROJECTS), 20, "clean-up")
-    wait_until(lambda: not system.rows("SELECT FROM agent_branch.step WHERE status = 'intended'"),
+    wait_until(lambda: not system.rows("SELECT 1 AS one FROM agent_branch.step WHERE status = 'intended'"),
                10, "all steps to be recorded")
 
 
@@ -150,6 +150,6 @@ def test_a_prepared_creation_of_the_extension_starts_the_worker(two_phases, rest
     system.worker_runs(seconds=5)
     prepare(system, "DROP EXTENSION agent_branch")
     system.rows("COMMIT PREPARED 'prepared'")
-    worker = "SELECT FROM pg_stat_activity WHERE pid = %s OR " \
+    worker = "SELECT 1 AS one FROM pg_stat_activity WHERE pid = %s OR " \
              "(backend_type = 'agent_branch worker' AND datname = current_database())"
     wait_until(lambda: not system.rows(worker, pid), 5, "the worker to leave")

@@ -41,7 +41,7 @@ def worker_ends_at_once(system):
     pid = system.worker()
     began = time.monotonic()
     system.rows("SELECT pg_terminate_backend(%s)", pid)
-    wait_until(lambda: not system.rows("SELECT FROM pg_stat_activity WHERE pid = %s", pid), 5,
+    wait_until(lambda: not system.rows("SELECT 1 AS one FROM pg_stat_activity WHERE pid = %s", pid), 5,
                "the worker to end", 0.005)
     assert time.monotonic() - began < 1
     system.worker_runs(other_than=pid)
