@@ -3,8 +3,10 @@ import json
 import time
 
 from host import wait_until
+from rounds import private_kilobytes
 
 SESSIONS = 1000
+MOST_KILOBYTES = 16 * 1024
 PERMANENT = {"production", "development"}
 SPREAD = [f"of-many-{n:03}" for n in range(SESSIONS // 4)]
 
@@ -79,6 +81,7 @@ def test_a_thousand_sessions_of_250_projects(memory_system):
     until_resting(system, 4)
     ends_and_comes_back(system)
     until_resting(system, SESSIONS)
+    assert private_kilobytes(system.worker()) < MOST_KILOBYTES
     merged = names[:len(SPREAD)]
     in_one_transaction(system, "SELECT agent_merge(%s, project => %s)", merged)
     ends_and_comes_back(system)
