@@ -174,11 +174,12 @@ bool HasSharedMemory() {
   return state != nullptr;
 }
 
-void WakeWorker(Oid database) {
+void WakeWorker(Oid database, WakeReason reason) {
   if (state == nullptr) return;
   Locked locked;
   WorkerSlot *slot = SlotOf(database);
-  if (slot != nullptr) ++slot->wakes;
+  if (slot != nullptr) ++slot->wakes.all;
+  if (slot != nullptr && reason == WakeReason::kExtension) ++slot->wakes.of_extensions;
   if (slot != nullptr && slot->pid != 0) {
     SetLatchOf(slot->procno);
     return;
@@ -307,10 +308,10 @@ void PublishError(std::string_view message) {
   slot->numbers.last_error_at = GetCurrentTimestamp();
 }
 
-uint64_t WakesOfThisWorker() {
+Wakes WakesOfThisWorker() {
   Locked locked(LW_SHARED);
   const WorkerSlot *slot = SlotOf(worker_database);
-  return slot == nullptr ? 0 : slot->wakes;
+  return slot == nullptr ? Wakes{} : slot->wakes;
 }
 
 std::optional<WorkerSlot> FindWorkerSlot(Oid database) {

@@ -54,7 +54,7 @@ class EventLoop {
   std::unique_ptr<LibpqBranchRunner> branches_;
   std::unique_ptr<Engine> engine_;
   WaitEventSet *events_ = nullptr;
-  uint64_t wakes_seen_ = 0;
+  Wakes wakes_seen_{};
   bool requests_due_ = true;
   int store_failures_ = 0;
   Instant store_allowed_at_{0};
