@@ -26,6 +26,17 @@ bool IsGivenUp(const Session &session) {
   return session.row.goal == Goal::kDiscard || session.row.goal == Goal::kExpire;
 }
 
+// In the place of the parent's last_reset_at: it was restored by the merge of another session.
+constexpr char kFenced[] = "before merge ";
+
+// Whether the restore that the parent had may be this merge's own, though nothing says that one was
+// sent: a standby that lagged when it was promoted lacks what was committed last. After another
+// session's merge none was sent.
+bool MayBeForgotten(const Session &session) {
+  return !session.merge_fence.empty() && session.merge->backup_name.empty() &&
+         session.backup_lookups == 0 && session.row.parent_reset_at.rfind(kFenced, 0) != 0;
+}
+
 std::string Fence(const Session &session, const NeonBranch &parent) {
   if (parent.id != session.row.parent_branch_id) {
     return "Another branch has the parent's name now: " + parent.id;
@@ -111,12 +122,29 @@ void RestoreMerge::OnParent(Session &session, const NeonBranch &parent) {
   session.merge->base_fingerprint = session.row.base_fingerprint;
   desk_->journal().Add(*session.merge);
   session.merge_phase = MergePhase::kCompare;
+  if (MayBeForgotten(session)) return LookForForgotten(session);
   if (!may_be_ours || session.backup_lookups >= kFewTries) return;
   AcceptIfDone(session, [this](Session &asked) {
     ++asked.backup_lookups;
     asked.merge_phase = MergePhase::kCheck;
     desk_->Pause(asked, kLookInterval);
   });
+}
+
+void RestoreMerge::LookForForgotten(Session &session) {
+  std::string name = BackupName(desk_->ProjectOf(session), session);
+  ++session.backup_lookups;
+  auto on_found = [this, name](Session &asked, const Result<std::vector<NeonBranch>> &named) {
+    if (!named.ok()) {
+      asked.backup_lookups = 0;
+      asked.merge_phase = MergePhase::kCheck;
+      desk_->TryAgain(asked, named.status());
+    } else if (!named->empty()) {
+      asked.merge->backup_name = name;
+      Accept(asked);
+    }
+  };
+  desk_->FindBranch(session, Priority::kMerge, name, std::move(on_found));
 }
 
 void RestoreMerge::ClearExpiry(Session &session) {
@@ -211,7 +239,7 @@ void RestoreMerge::FenceOthers(const Session &session) {
   for (const auto &[id, other] : desk_->world().sessions) {
     bool same_project = other->row.project_id == session.row.project_id;
     if (id == session.row.id || !same_project || other->row.parent_branch_id.empty()) continue;
-    other->row.parent_reset_at = "before merge " + std::to_string(session.merge->id);
+    other->row.parent_reset_at = kFenced + std::to_string(session.merge->id);
     desk_->Save(*other);
     // Saving looks again whether it is settled, and a clock that was set may have changed that.
     if (other->activity == Activity::kNone) desk_->Resume(*other);

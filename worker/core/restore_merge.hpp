@@ -47,6 +47,7 @@ class RestoreMerge : public MergeStrategy {
   void OnParentRead(Session &session, const ApiAnswer &answer);
   void Reconcile(Session &session);
   // otherwise: when the backup is not there.
+  void LookForForgotten(Session &session);
   void AcceptIfDone(Session &session, Desk::OnSession otherwise);
   // Of a merge that is given up: makes sure that no restore that was refused was done after all.
   void RuleOut(Session &session);
