@@ -216,6 +216,7 @@ CREATE TABLE agent_branch.kept_branch (
 	name text NOT NULL,
 	kind text NOT NULL CHECK (kind IN ('pinned', 'backup', 'orphan')),
 	keep_until timestamptz,
+	endpoint_id text,
 	kept_at timestamptz NOT NULL DEFAULT now(),
 	deleted_at timestamptz,
 	installation_id uuid NOT NULL
@@ -223,6 +224,7 @@ CREATE TABLE agent_branch.kept_branch (
 COMMENT ON TABLE agent_branch.kept_branch IS 'branches that are to be deleted as soon as Neon allows: of finished sessions, backups that merges made, and orphans that a sweep found';
 CREATE TRIGGER stamp_installation BEFORE INSERT ON agent_branch.kept_branch
 	FOR EACH ROW EXECUTE FUNCTION agent_branch.stamp_installation();
+COMMENT ON COLUMN agent_branch.kept_branch.endpoint_id IS 'a compute that may be active; null: none, or it was suspended';
 CREATE INDEX kept_branch_open ON agent_branch.kept_branch (project_id) WHERE deleted_at IS NULL;
 
 CREATE TABLE agent_branch.sweep (
@@ -251,6 +253,7 @@ CREATE TABLE agent_branch.sweep_branch (
 	compute_seconds bigint NOT NULL DEFAULT 0,
 	PRIMARY KEY (sweep_id, project_id, branch_id)
 );
+CREATE INDEX sweep_branch_project ON agent_branch.sweep_branch (project_id, sweep_id);
 COMMENT ON TABLE agent_branch.sweep_branch IS 'what a sweep saw at Neon and what each branch is to us';
 COMMENT ON COLUMN agent_branch.sweep_branch.action IS 'what was done, or would be: a branch with children waits for theirs, and what is beyond agent_branch.reap_limit for the next sweep';
 COMMENT ON COLUMN agent_branch.sweep_branch.logical_size IS 'bytes, as Neon tells; null: not computed yet';
@@ -543,10 +546,13 @@ CREATE VIEW @extschema@.agent_branches AS
 	SELECT b.sweep_id AS sweep, w.dry_run, w.finished_at AS seen_at, p.project, b.branch_id, b.name, b.parent_id, b.class,
 		b.action, s.name AS session, b.created_at, b.expires_at, w.finished_at - b.created_at AS age, b.children,
 		agent_branch.monthly_cost(b.logical_size, b.compute_seconds, w.finished_at - b.created_at) AS monthly_cost
-	FROM agent_branch.sweep_branch AS b JOIN agent_branch.sweep AS w ON w.id = b.sweep_id
-		JOIN agent_branch.project AS p ON p.id = b.project_id LEFT JOIN agent_branch.session AS s ON s.id = b.session_id
-	WHERE b.sweep_id = (SELECT max(l.id) FROM agent_branch.sweep AS l WHERE l.finished_at IS NOT NULL);
-COMMENT ON VIEW @extschema@.agent_branches IS 'what the last sweep saw at Neon, what each branch is to us, what the sweep did or would do, and an estimate of what the branch costs a month';
+	FROM agent_branch.project AS p
+		CROSS JOIN LATERAL (SELECT l.sweep_id FROM agent_branch.sweep_branch AS l JOIN agent_branch.sweep AS f ON f.id = l.sweep_id
+			WHERE l.project_id = p.id AND f.finished_at IS NOT NULL ORDER BY l.sweep_id DESC LIMIT 1) AS last
+		JOIN agent_branch.sweep AS w ON w.id = last.sweep_id
+		JOIN agent_branch.sweep_branch AS b ON b.project_id = p.id AND b.sweep_id = last.sweep_id
+		LEFT JOIN agent_branch.session AS s ON s.id = b.session_id;
+COMMENT ON VIEW @extschema@.agent_branches IS 'what the last sweep of each project saw at Neon, what each branch is to us, what the sweep did or would do, and an estimate of what the branch costs a month';
 
 CREATE VIEW @extschema@.agent_worker AS SELECT * FROM agent_branch.worker_status();
 COMMENT ON VIEW @extschema@.agent_worker IS 'this database''s worker: its process, load and last error; no row when none runs';

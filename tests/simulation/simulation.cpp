@@ -307,7 +307,7 @@ void Simulation::NoteState() {
 }
 
 RunResult Simulation::Run() {
-  Evidence evidence{&neon_, &store_, &branches_, 0};
+  Evidence evidence{&neon_, &store_, &branches_, &settings_, 0};
   Start();
   RunUntil(schedule_.faults_end);
   clock_.AdvanceTo(schedule_.faults_end);

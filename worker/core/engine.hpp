@@ -13,6 +13,7 @@
 #include "worker/core/migrate_flow.hpp"
 #include "worker/core/remove_flow.hpp"
 #include "worker/core/retire_flow.hpp"
+#include "worker/core/suspend_flow.hpp"
 #include "worker/core/sweep_flow.hpp"
 
 namespace agent_branch {
@@ -70,7 +71,6 @@ class Engine {
   void TurnAway(const RequestRow &request, const Intake &intake);
   void AskMerge(Session &session, const RequestRow &request);
   void GiveUp(Session &session, Goal goal);
-  void AdmitSessions();
   void WakePaused();
   void Drive(Session &session);
   void DriveResting(Session &session);
@@ -82,11 +82,13 @@ class Engine {
   ApiCalls calls_;
   Operations operations_;
   Desk desk_;
+  Admission admission_;
   CreateFlow create_;
   MigrateFlow migrate_;
   MergeFlow merge_;
   RemoveFlow remove_;
   RetireFlow retire_;
+  SuspendFlow suspend_;
   SweepFlow sweep_;
   std::set<int64_t> taken_requests_;
   bool reload_wanted_ = false;

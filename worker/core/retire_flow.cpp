@@ -164,6 +164,7 @@ void RetireFlow::Gone(const PassPointer &pass, const std::string &branch_id) {
                  branches.end());
   auto found = pass->project->kept.find(branch_id);
   if (found == pass->project->kept.end()) return;
+  pass->project->room_at = Instant(0);
   KeptBranchRow kept = found->second;
   kept.deleted = true;
   desk_->journal().Add(kept);
