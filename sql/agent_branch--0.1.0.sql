@@ -275,6 +275,13 @@ COMMENT ON TABLE agent_branch.credential IS 'connection URIs of branches (sessio
 CREATE UNIQUE INDEX credential_branch ON agent_branch.credential (session_id, pooled) WHERE session_id IS NOT NULL;
 CREATE UNIQUE INDEX credential_parent ON agent_branch.credential (project_id, pooled) WHERE session_id IS NULL;
 
+CREATE TABLE agent_branch.session_wait (
+	session_id bigint PRIMARY KEY,
+	waits_for text NOT NULL,
+	told_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE agent_branch.session_wait IS 'what sessions have waited for, for a second or more; the worker empties it when it starts';
+
 CREATE TABLE agent_branch.event (
 	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	session_id bigint NOT NULL REFERENCES agent_branch.session,
@@ -465,7 +472,7 @@ $$;
 COMMENT ON FUNCTION agent_branch.revoke_access(regrole) IS 'takes every privilege on the extension''s functions and views from a role';
 
 CREATE FUNCTION agent_branch.worker_status(OUT pid integer, OUT state text, OUT started_at timestamptz, OUT sessions integer,
-	OUT waiting integer, OUT calls_under_way integer, OUT calls_total bigint, OUT call_budget integer,
+	OUT waiting integer, OUT calls_waiting integer, OUT calls_under_way integer, OUT calls_total bigint, OUT call_budget integer,
 	OUT last_error text, OUT last_error_at timestamptz)
 	RETURNS SETOF record LANGUAGE C VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'agent_branch_worker_status';
 COMMENT ON FUNCTION agent_branch.worker_status() IS 'this database''s worker, from shared memory; no row when none runs';
@@ -502,8 +509,9 @@ CREATE VIEW @extschema@.agent_sessions WITH (security_barrier) AS
 			WHERE q.project_id = s.project_id AND q.finished_at IS NULL AND q.state = 'queued' AND q.id <= s.id)
 		END AS queue_position,
 		s.created_at, s.ready_at, s.state_changed_at, s.expires_at, s.branch_expires_at, s.finished_at, s.pinned,
-		s.api_calls, s.base_fingerprint, s.id
+		s.api_calls, s.base_fingerprint, s.id, w.waits_for
 	FROM agent_branch.session AS s JOIN agent_branch.project AS p ON p.id = s.project_id
+		LEFT JOIN agent_branch.session_wait AS w ON w.session_id = s.id AND s.finished_at IS NULL
 	WHERE pg_has_role(s.owner, 'USAGE') OR EXISTS (SELECT FROM agent_branch.access AS a
 		WHERE a.level IN ('monitor', 'admin') AND pg_has_role(a.role, 'USAGE'));
 COMMENT ON VIEW @extschema@.agent_sessions IS 'sessions, finished ones too: those of the caller''s roles, or all for monitor and admin';
@@ -555,8 +563,15 @@ CREATE VIEW @extschema@.agent_branches AS
 		LEFT JOIN agent_branch.session AS s ON s.id = b.session_id;
 COMMENT ON VIEW @extschema@.agent_branches IS 'what the last sweep of each project saw at Neon, what each branch is to us, what the sweep did or would do, and an estimate of what the branch costs a month';
 
-CREATE VIEW @extschema@.agent_worker AS SELECT * FROM agent_branch.worker_status();
-COMMENT ON VIEW @extschema@.agent_worker IS 'this database''s worker: its process, load and last error; no row when none runs';
+CREATE VIEW @extschema@.agent_worker AS
+	SELECT w.pid, w.state, w.started_at, w.sessions, w.waiting, w.calls_waiting, w.calls_under_way, w.calls_total,
+		w.call_budget, w.last_error, w.last_error_at, (
+			SELECT jsonb_agg(jsonb_build_object('session', s.session, 'project', s.project, 'state', s.state,
+				'waits_for', s.waits_for, 'since', t.told_at - interval '1 second') ORDER BY t.told_at, s.id)
+			FROM @extschema@.agent_sessions AS s JOIN agent_branch.session_wait AS t ON t.session_id = s.id
+			WHERE s.waits_for IS NOT NULL) AS queue
+	FROM agent_branch.worker_status() AS w;
+COMMENT ON VIEW @extschema@.agent_worker IS 'this database''s worker: its process, load, budget of API calls, last error, and what each session that the caller may see has waited for, for a second or more; no row when none runs';
 
 -- ---------------------------------------------------------------------------------------------
 -- Privileges: nothing for PUBLIC; agent_branch_grant() gives.

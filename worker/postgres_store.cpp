@@ -150,6 +150,7 @@ Result<StoreSnapshot> PostgresStore::Load() {
   StoreSnapshot loaded;
   Status status = InTransaction([&](Transaction &transaction) {
     loaded.installation_id = Identify(transaction);
+    transaction.Execute("DELETE FROM agent_branch.session_wait");
     for (const Row &row : transaction.Query("SELECT id FROM agent_branch.former_installation")) {
       loaded.former_installations.push_back(row.Text(0));
     }

@@ -179,6 +179,18 @@ struct Writer {
         {row.fingerprint, row.objects});
   }
 
+  void operator()(const WaitRow &row) const {
+    if (row.waits_for.empty()) {
+      transaction.Execute("DELETE FROM agent_branch.session_wait WHERE session_id = $1",
+                          {row.session_id});
+      return;
+    }
+    transaction.Execute(
+        "INSERT INTO agent_branch.session_wait (session_id, waits_for) VALUES ($1, $2) "
+        "ON CONFLICT (session_id) DO UPDATE SET waits_for = excluded.waits_for, told_at = now()",
+        {row.session_id, row.waits_for});
+  }
+
   void operator()(const DropRequest &row) const { transaction.Execute(kDropRequest, {row.id}); }
 };
 

@@ -72,6 +72,16 @@ std::optional<Instant> Admission::NextDeadline() const {
   return next;
 }
 
+std::string Admission::WhyWaits(const Session &session, const Use &use) const {
+  const Project &project = desk_->ProjectOf(session);
+  if (use.places >= project.row.max_parallel) {
+    return "one of the project's " + std::to_string(project.row.max_parallel) + " places";
+  }
+  if (project.refusals > 0) return "room for another branch at Neon";
+  return "one of the project's " + std::to_string(desk_->settings().active_computes) +
+         " active computes";
+}
+
 void Admission::QueueAgain(Session &session, const Status &why) {
   Project &project = desk_->ProjectOf(session);
   if (desk_->now() >= project.room_at) {

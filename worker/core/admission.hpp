@@ -26,20 +26,22 @@ class Admission {
   // When a project without room is tried again.
   std::optional<Instant> NextDeadline() const;
 
-  // Neon had no room for the session's branch.
-  void QueueAgain(Session &session, const Status &why);
-  // Lets the reaper look for what can go: now, but not more often than once a minute.
-  void MakeRoom(Project &project);
-
- private:
   struct Use {
     int places = 0;    // sessions that hold a branch or are making one
     int creating = 0;  // of these, those that have no branch yet
     int awake = 0;     // computes of kept branches
   };
   using Uses = std::map<int64_t, Use>;  // by project
-
   Uses CountUses() const;
+  // What a queued session waits for, in words.
+  std::string WhyWaits(const Session &session, const Use &use) const;
+
+  // Neon had no room for the session's branch.
+  void QueueAgain(Session &session, const Status &why);
+  // Lets the reaper look for what can go: now, but not more often than once a minute.
+  void MakeRoom(Project &project);
+
+ private:
   bool MayBegin(Project &project, const Use &use) const;
 
   Desk *desk_;

@@ -37,7 +37,8 @@ Engine::Engine(Parts parts, const StoreSnapshot &snapshot)
       remove_(&desk_),
       retire_(&desk_),
       suspend_(&desk_),
-      sweep_(&desk_, [this](Session &session) { GiveUp(session, Goal::kExpire); }) {
+      sweep_(&desk_, [this](Session &session) { GiveUp(session, Goal::kExpire); }),
+      waits_(&desk_, &admission_) {
   calls_.on_sent = [this](int64_t id) {
     if (Session *session = world_.FindSession(id)) ++session->row.api_calls;
   };
@@ -251,6 +252,7 @@ void Engine::Advance() {
   sweep_.Advance();
   operations_.Advance();
   calls_.Dispatch();
+  waits_.Advance();
 }
 
 void Engine::Drive(Session &session) {
@@ -348,6 +350,7 @@ std::optional<Instant> Engine::NextDeadline() const {
   consider(retire_.NextDeadline());
   consider(suspend_.NextDeadline());
   consider(sweep_.NextDeadline());
+  consider(waits_.NextDeadline());
   return next;
 }
 
@@ -357,6 +360,7 @@ Engine::Load Engine::CurrentLoad() const {
   for (const auto &[id, session] : world_.sessions) {
     if (session->row.state == SessionState::kQueued) ++load.waiting;
   }
+  load.calls_waiting = calls_.waiting();
   load.calls_under_way = calls_.under_way();
   load.calls_total = calls_.sent_total();
   load.call_budget = calls_.budget_left();

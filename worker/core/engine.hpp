@@ -15,6 +15,7 @@
 #include "worker/core/retire_flow.hpp"
 #include "worker/core/suspend_flow.hpp"
 #include "worker/core/sweep_flow.hpp"
+#include "worker/core/wait_board.hpp"
 
 namespace agent_branch {
 
@@ -56,7 +57,8 @@ class Engine {
 
   struct Load {
     size_t sessions = 0;
-    size_t waiting = 0;
+    size_t waiting = 0;  // sessions
+    size_t calls_waiting = 0;
     size_t calls_under_way = 0;
     int64_t calls_total = 0;
     int call_budget = 0;
@@ -90,6 +92,7 @@ class Engine {
   RetireFlow retire_;
   SuspendFlow suspend_;
   SweepFlow sweep_;
+  WaitBoard waits_;
   std::set<int64_t> taken_requests_;
   bool reload_wanted_ = false;
 };
