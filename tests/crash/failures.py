@@ -1,0 +1,55 @@
+"""The kinds of failure. Each returns when what it broke is there again, or on its way."""
+import os
+import signal
+
+import psycopg2
+
+from host import wait_until
+
+
+class NothingToBreak(Exception):
+    """At that point there is nothing that this failure could break."""
+
+
+def _worker_is_another(world, pid):
+    def another():
+        try:
+            return world.worker() not in (None, pid)
+        except psycopg2.Error:
+            world.connection = None
+            return False
+    wait_until(another, 60, "another worker")
+
+
+def worker_ended(world, pid):
+    world.rows("SELECT pg_terminate_backend(%s)", pid)
+    wait_until(lambda: not world.one("SELECT count(*) FROM pg_stat_activity WHERE pid = %s", pid),
+               20, "the worker to be gone", 0.002)
+
+
+def worker_killed(world, pid):
+    os.kill(pid, signal.SIGKILL)
+    _worker_is_another(world, pid)
+
+
+def cluster(world, _pid):
+    world.cluster.restart("immediate")
+    world.connection = None
+
+
+def emulator(world, _pid):
+    world.emulator.kill9()
+    # An answer of its that is still on the way is lost with it.
+    world.stage.proxy.cut()
+    world.emulator.start()
+
+
+def connection(world, _pid):
+    ended = world.on_branch("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                            "WHERE application_name = 'agent_branch'")
+    if world.stage.proxy.cut() + len(ended) == 0:
+        raise NothingToBreak("the worker has no connection then")
+
+
+ALL = {"worker ended": worker_ended, "worker killed": worker_killed, "cluster": cluster,
+       "emulator": emulator, "connection": connection}
