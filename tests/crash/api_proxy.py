@@ -13,17 +13,27 @@ _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close() sends a reset
 
 
 class Hold:
-    """Waits for the first request that matches; side: request or answer."""
+    """Waits for the first request that matches; side: request or answer. A request is held until
+    all of it is there, and let go by release(); or it goes by deliver(), though whoever sent it is
+    gone, as one that was long on its way."""
 
     def __init__(self, method, path, side):
         self.pattern = re.compile(f"^{method} /api/v2{path} HTTP".encode())
         self.side = side
         self.taken = False
+        self.request = b""
         self.held = threading.Event()
         self.released = threading.Event()
 
     def release(self):
         self.released.set()
+
+    def deliver(self, target):
+        """Returns once the API has done what the request asks for."""
+        self.release()
+        with socket.create_connection(target, timeout=20) as connection:
+            connection.sendall(self.request)
+            assert connection.recv(_CHUNK), "a late request was not answered"
 
 
 class ApiProxy:
@@ -109,6 +119,8 @@ class _Link:
             while chunk := source.recv(_CHUNK):
                 hold = check(chunk)
                 if hold is not None:
+                    if hold.side == "request":
+                        chunk = hold.request = _whole_request(source, chunk)
                     hold.held.set()
                     hold.released.wait()
                     # Whoever sent it may be gone meanwhile, and then it never left.
@@ -129,6 +141,16 @@ class _Link:
     def _answer(self, _chunk):
         hold, self.awaited = self.awaited, None
         return hold
+
+
+def _whole_request(client, chunk):
+    head, _separator, body = chunk.partition(b"\r\n\r\n")
+    length = re.search(rb"^content-length: *(\d+)", head, re.I | re.M)
+    missing = int(length[1]) - len(body) if length else 0
+    while missing > 0 and (more := client.recv(missing)):
+        chunk += more
+        missing -= len(more)
+    return chunk
 
 
 def _is_gone(client):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import failures
 import judge
-from points import Base, Held, record
+from points import LATE, Base, Held, record
 from stage import Stage, World
 
 OK, FAILED, NONE = "ok", "FAILED", "–"
@@ -53,10 +53,12 @@ class Player:
 
     def play(self, cell, expected):
         began = time.monotonic()
-        scenario = cell.point.scenario
+        topology = cell.point.scenario.topology
         world = None
         try:
-            world = World(self.stage(scenario.topology))
+            if cell.point.moment == LATE and cell.failure == "emulator":
+                raise failures.NothingToBreak("what an ended emulator was sent is lost with it")
+            world = World(self.stage(topology))
             found = _play(world, cell, expected)
             cell.verdict = FAILED if found else OK
             if found:
@@ -64,12 +66,14 @@ class Player:
             world.close()
         except failures.NothingToBreak as reason:
             cell.verdict, cell.story = NONE, str(reason)
-            self.begin_anew(scenario.topology)
+            if world:
+                world.tidy()
+                world.close()
         except Exception:  # whatever it is, the other cells are played
             cell.verdict = FAILED
             cell.story = traceback.format_exc() + (story(world) if world else "")
         if cell.verdict == FAILED:
-            self.begin_anew(scenario.topology)
+            self.begin_anew(topology)
         cell.seconds = time.monotonic() - began
 
     def begin_anew(self, topology):
@@ -91,8 +95,12 @@ def _play(world, cell, expected):
     held = Held(world, cell.point, base)
     scenario.act(world)
     held.wait()
-    failures.ALL[cell.failure](world, pid)
-    held.release()
+    try:
+        failures.ALL[cell.failure](world, pid)
+    finally:
+        held.release()
+    world.tidy()
+    held.deliver()
     world.tidy()
     return judge.wrongs(world, expected)
 

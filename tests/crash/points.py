@@ -6,6 +6,7 @@ session's state, makes points: the moments of the step, and the commit of the ch
 from dataclasses import dataclass, field
 
 import holds
+from host import wait_until
 
 # Requests by which the steps are made. A kind of step that has none stops the generation.
 _ROUTES = {"create branch": ("POST", "/branches"),
@@ -17,9 +18,12 @@ _ROUTES = {"create branch": ("POST", "/branches"),
 
 INTEND, RECORD = "about to be intended", "about to be recorded"
 REQUEST, ANSWER = "sent, no effect yet", "done, not answered"
+LATE, RUNS = "sent, and comes late", "answered, its operations run"
 WRITE, NOTE, COMMIT = "running", "its transaction about to be noted", "COMMIT sent"
 CHANGE = "about to be committed"
-_OF_A_CALL = (INTEND, REQUEST, ANSWER, RECORD)
+_OF_A_CALL = (INTEND, REQUEST, LATE, ANSWER, RECORD)
+_WITH_OPERATIONS = ("create branch", "restore", "delete branch", "suspend compute")
+_LONG = 1500  # milliseconds that operations take while they are held
 _OF_A_MIGRATION = (INTEND, WRITE, NOTE, COMMIT, RECORD)
 _OF_A_FAILED_MIGRATION = (INTEND, WRITE, RECORD)
 
@@ -88,7 +92,7 @@ def _moments(kind, status):
     if kind == "migrate":
         return _OF_A_MIGRATION if status == "done" else _OF_A_FAILED_MIGRATION
     assert kind in _ROUTES, f"it is not known by which request the step \"{kind}\" is made"
-    return _OF_A_CALL
+    return _OF_A_CALL + ((RUNS,) if status == "done" and kind in _WITH_OPERATIONS else ())
 
 
 class Held:
@@ -97,6 +101,7 @@ class Held:
     def __init__(self, world, point, base):
         self.world = world
         self.point = point
+        self.base = base
         self.first = None  # what is held on the way, to be sure that it is this step
         if point.step is None:
             before, after = point.change
@@ -134,16 +139,25 @@ class Held:
         self.first.release()
         if self.request is not None:
             assert self.request.held.wait(30), f"{what} was not reached"
+        elif self.point.moment == RUNS:
+            wait_until(self._runs, 30, what)
         else:
             self.lock.wait(what)
 
+    def _runs(self):
+        done = self.world.one("SELECT count(*) FROM agent_branch.step WHERE id > %s AND kind = %s "
+                              "AND status = 'done'", self.base.step, self.point.step)
+        return done >= self.point.nth and self.world.at_neon()["running_operations"]
+
     def _hold_what_follows(self):
         moment = self.point.moment
-        if moment in (REQUEST, ANSWER):
+        if moment in (REQUEST, LATE, ANSWER):
             method, path = _ROUTES[self.point.step]
             self.request = self.world.stage.proxy.hold(
                 method, f"/projects/{self.world.project}{path}",
-                "request" if moment == REQUEST else "answer")
+                "answer" if moment == ANSWER else "request")
+        elif moment == RUNS:
+            self.world.set_durations(_LONG)
         elif moment == WRITE:
             self.lock = holds.in_migration(self.world)
         elif moment == COMMIT:
@@ -155,5 +169,12 @@ class Held:
         for lock in (self.first, self.lock):
             if lock is not None:
                 lock.release()
-        if self.first is not None and self.request is not None:
+        if self.request is not None and self.point.moment != LATE:
             self.request.release()
+        if self.point.moment == RUNS:
+            self.world.set_durations()
+
+    def deliver(self):
+        """What comes late comes now."""
+        if self.point.moment == LATE:
+            self.request.deliver(self.world.stage.proxy.target)

@@ -19,8 +19,13 @@ BRANCH = "branch-for-revision-"
 PARENT = "development"
 _numbers = itertools.count(1)
 # Long enough for the worker to look whether they have ended.
-_DURATIONS = {name: 20 for name in ("create_branch", "start_compute", "suspend_compute",
-                                    "create_timeline", "delete_timeline")}
+_DURATION = 20  # milliseconds
+_OPERATIONS = ("create_branch", "start_compute", "suspend_compute", "create_timeline",
+               "delete_timeline")
+
+
+def _durations(milliseconds):
+    return ",".join(f"{name}={milliseconds}" for name in _OPERATIONS)
 
 
 class Stage:
@@ -29,7 +34,7 @@ class Stage:
         self.branches.psql("CREATE DATABASE fixed")
         self.branches.psql(HOLD_FUNCTION, database="fixed")
         self.emulator = Emulator(
-            topology=topology, durations=_DURATIONS, max_branches=100, rate_per_minute=0,
+            topology=topology, durations=_durations(_DURATION), max_branches=100, rate_per_minute=0,
             fixed_uri=self.branches.uri("fixed"),
             arguments=("--keep", "--quiet", "--max-root-branches", "100"))
         self.proxy = ApiProxy(int(self.emulator.base.rsplit(":", 1)[1]))
@@ -141,6 +146,10 @@ class World(System):
         return dict(self.on_branch(f"SELECT label, count(*) FROM {self.table} GROUP BY label"))
 
     # --- asking for things
+
+    def set_durations(self, milliseconds=_DURATION):
+        """Of operations that begin from now on."""
+        self.emulator.config(durations=_durations(milliseconds))
 
     def migrate(self, name, label, sql="", state="ready"):
         """A migration that leaves its label in the table, and does something else after that."""

@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-import coverage
 import failures
+import reach
 import scenarios
 from cells import FAILED, NONE, Cell, Crew
 
@@ -45,7 +45,7 @@ def played(crew, recordings):
 
 
 def test_every_kind_of_step_and_every_change_of_state_is_reached(recordings):
-    assert not coverage.gaps(recordings)
+    assert not reach.gaps(recordings)
 
 
 def _is_well(cell):
@@ -53,14 +53,14 @@ def _is_well(cell):
 
 
 @pytest.mark.parametrize("failure", _FAILURES)
-@pytest.mark.parametrize("kind", coverage.kinds_of_steps())
+@pytest.mark.parametrize("kind", reach.kinds_of_steps())
 def test_a_failure_at_a_step_forgets_and_repeats_nothing(played, kind, failure):
     cell = played[kind, failure]
     _is_well(cell)
     assert cell.verdict != NONE, cell.story
 
 
-@pytest.mark.parametrize("change", coverage.changes_of_state(), ids="-".join)
+@pytest.mark.parametrize("change", reach.changes_of_state(), ids="-".join)
 def test_a_failure_at_a_change_of_state_forgets_and_repeats_nothing(played, change):
     (cell,) = (cell for (what, _failure), cell in played.items() if what == change)
     _is_well(cell)
