@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import failures
 import judge
 from points import LATE, Base, Held, record
-from stage import Stage, World
+from stage import Stage
 
 OK, FAILED, NONE = "ok", "FAILED", "–"
 
@@ -28,14 +28,15 @@ class Player:
     def __init__(self):
         self.stages = {}
 
-    def stage(self, topology):
-        if topology not in self.stages:
-            self.stages[topology] = Stage(topology)
-        return self.stages[topology]
+    def world(self, scenario):
+        wanted = (scenario.topology, scenario.engine)
+        if wanted not in self.stages:
+            self.stages[wanted] = Stage(*wanted)
+        return scenario.world(self.stages[wanted])
 
     def record(self, scenario):
         """Runs a scenario without trouble."""
-        world = World(self.stage(scenario.topology))
+        world = self.world(scenario)
         try:
             scenario.setup(world)
             base = Base(world)
@@ -53,12 +54,12 @@ class Player:
 
     def play(self, cell, expected):
         began = time.monotonic()
-        topology = cell.point.scenario.topology
+        scenario = cell.point.scenario
         world = None
         try:
             if cell.point.moment == LATE and cell.failure == "emulator":
                 raise failures.NothingToBreak("what an ended emulator was sent is lost with it")
-            world = World(self.stage(topology))
+            world = self.world(scenario)
             found = _play(world, cell, expected)
             cell.verdict = FAILED if found else OK
             if found:
@@ -73,18 +74,18 @@ class Player:
             cell.verdict = FAILED
             cell.story = traceback.format_exc() + (story(world) if world else "")
         if cell.verdict == FAILED:
-            self.begin_anew(topology)
+            self.begin_anew(scenario)
         cell.seconds = time.monotonic() - began
 
-    def begin_anew(self, topology):
-        """A cell that did not end well must not spoil the next ones."""
-        stage = self.stages.pop(topology, None)
+    def begin_anew(self, scenario):
+        """What did not end well must not spoil what follows."""
+        stage = self.stages.pop((scenario.topology, scenario.engine), None)
         if stage is not None:
             stage.close()
 
     def close(self):
-        for topology in list(self.stages):
-            self.begin_anew(topology)
+        while self.stages:
+            self.stages.popitem()[1].close()
 
 
 def _play(world, cell, expected):
@@ -142,7 +143,7 @@ class Crew:
                 made[scenario] = player.record(scenario)
             except AssertionError as error:
                 errors.append(str(error))
-                player.begin_anew(scenario.topology)
+                player.begin_anew(scenario)
         self._share(scenarios, one)
         assert not errors, "\n".join(errors)
         return made

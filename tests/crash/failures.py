@@ -38,6 +38,8 @@ def cluster(world, _pid):
 
 
 def emulator(world, _pid):
+    if world.stage.branches is None:
+        raise NothingToBreak("engine postgres of the emulator does not outlive it")
     world.emulator.kill9()
     # An answer of its that is still on the way is lost with it.
     world.stage.proxy.cut()
@@ -45,9 +47,7 @@ def emulator(world, _pid):
 
 
 def connection(world, _pid):
-    ended = world.on_branch("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                            "WHERE application_name = 'agent_branch'")
-    if world.stage.proxy.cut() + len(ended) == 0:
+    if world.end_connections() + world.stage.proxy.cut() == 0:
         raise NothingToBreak("the worker has no connection then")
 
 

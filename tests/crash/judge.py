@@ -1,7 +1,7 @@
 """What must be true once everything is at rest again, whatever happened before."""
 import json
 
-from stage import PARENT
+from world import PARENT
 
 
 def outcome(world):
@@ -81,9 +81,10 @@ def _merges(world):
 def _migrations(world):
     applied = world.applied()
     found = []
-    for row in world.rows("SELECT name, status FROM agent_branch.migration"):
+    for row in world.rows("SELECT m.name, m.status, s.state FROM agent_branch.migration AS m "
+                          "JOIN agent_branch.session AS s ON s.id = m.session_id"):
         times = applied.pop(row["name"], 0)
-        if times != (row["status"] == "applied"):
+        if times != world.must_be_applied(row):
             found.append(f"migration {row['name']} is {row['status']} and was applied "
                          f"{times} times")
     return found + [f"{name} was applied and is not known" for name in applied]

@@ -145,9 +145,10 @@ class Held:
             self.lock.wait(what)
 
     def _runs(self):
-        done = self.world.one("SELECT count(*) FROM agent_branch.step WHERE id > %s AND kind = %s "
-                              "AND status = 'done'", self.base.step, self.point.step)
-        return done >= self.point.nth and self.world.at_neon()["running_operations"]
+        step = self.world.one("SELECT status FROM agent_branch.step WHERE id > %s AND kind = %s "
+                              "ORDER BY id LIMIT 1 OFFSET %s", self.base.step, self.point.step,
+                              self.point.nth - 1)
+        return step == "done" and self.world.at_neon()["running_operations"]
 
     def _hold_what_follows(self):
         moment = self.point.moment

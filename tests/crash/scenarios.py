@@ -7,7 +7,7 @@ records (points.py): nothing of that is written down here.
 """
 import holds
 from host import wait_until
-from stage import BRANCH
+from world import BRANCH, RealWorld, World
 
 _ALL = []
 
@@ -16,6 +16,8 @@ class Scenario:
     def __init__(self, name, topology, setup, act):
         self.name = name
         self.topology = topology
+        self.engine = "memory"
+        self.world = World
         self.setup = setup
         self.act = act
 
@@ -35,6 +37,14 @@ def scenario(name, *topologies, setup=lambda world: None):
             _ALL.append(Scenario(shown, topology, setup, act))
         return act
     return register
+
+
+def _with_real_branches(name, setup, act):
+    for topology in ("flat", "lineage"):
+        real = Scenario(f"{name} ({topology}, real branches)", topology, setup, act)
+        real.engine = "postgres"
+        real.world = RealWorld
+        _ALL.append(real)
 
 
 # --- how they begin
@@ -173,6 +183,9 @@ def _migrate_given_up(world):
 @scenario("merge", "flat", "lineage", setup=a_session_with_work)
 def _merge(world):
     world.rows("SELECT agent_merge('s')")
+
+
+_with_real_branches("merge", a_session_with_work, _merge)
 
 
 def _after_another(world):

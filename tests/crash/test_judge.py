@@ -5,7 +5,8 @@ import judge
 import reach
 from points import Base, Recording, record
 from scenarios import a_session_with_work, all_scenarios
-from stage import BRANCH, Stage, World
+from stage import Stage
+from world import BRANCH, World
 
 
 @pytest.fixture(scope="module")
