@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import failures
 import judge
-from points import LATE, Base, Held, record
+from points import Base, Held, record
 from stage import Stage
 
 OK, FAILED, NONE = "ok", "FAILED", "–"
@@ -57,8 +57,8 @@ class Player:
         scenario = cell.point.scenario
         world = None
         try:
-            if cell.point.moment == LATE and cell.failure == "emulator":
-                raise failures.NothingToBreak("what an ended emulator was sent is lost with it")
+            if reason := failures.impossible(cell.point, cell.failure):
+                raise failures.NothingToBreak(reason)
             world = self.world(scenario)
             found = _play(world, cell, expected)
             cell.verdict = FAILED if found else OK

@@ -103,6 +103,7 @@ class Held:
         self.point = point
         self.base = base
         self.first = None  # what is held on the way, to be sure that it is this step
+        self.lock = self.request = None
         if point.step is None:
             before, after = point.change
             self.take = holds.on_control(
@@ -124,7 +125,6 @@ class Held:
                                          "OLD.transaction_id IS NULL AND "
                                          "NEW.transaction_id IS NOT NULL")
         self.first = intend()
-        self.lock = self.request = None
 
     def wait(self):
         what = str(self.point)
@@ -145,10 +145,10 @@ class Held:
             self.lock.wait(what)
 
     def _runs(self):
-        step = self.world.one("SELECT status FROM agent_branch.step WHERE id > %s AND kind = %s "
-                              "ORDER BY id LIMIT 1 OFFSET %s", self.base.step, self.point.step,
-                              self.point.nth - 1)
-        return step == "done" and self.world.at_neon()["running_operations"]
+        steps = self.world.rows("SELECT status FROM agent_branch.step WHERE id > %s AND kind = %s "
+                                "ORDER BY id LIMIT 1 OFFSET %s", self.base.step, self.point.step,
+                                self.point.nth - 1)
+        return steps and steps[0]["status"] == "done" and self.world.at_neon()["running_operations"]
 
     def _hold_what_follows(self):
         moment = self.point.moment

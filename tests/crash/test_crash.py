@@ -39,7 +39,8 @@ def played(crew, recordings):
             # in another moment.
             if found[0].step is None and nth != number % len(_FAILURES):
                 continue
-            chosen[what, failure] = Cell(found[(number + nth) % len(found)], failure)
+            possible = [point for point in found if not failures.impossible(point, failure)]
+            chosen[what, failure] = Cell(possible[(number + nth) % len(possible)], failure)
     crew.play(list(chosen.values()), recordings)
     return chosen
 
