@@ -154,9 +154,9 @@ class World(System):
 
     def _to_go(self):
         deletable = [branch["id"] for branch in self.at_neon()["branches"] if branch["deletable"]]
-        return self.rows("SELECT 1 AS one FROM agent_branch.kept_branch WHERE deleted_at IS NULL AND "
-                         "coalesce(keep_until <= now(), true) AND branch_id = ANY (%s)",
-                         deletable) or self.at_neon()["running_operations"]
+        return self.at_neon()["running_operations"] or self.one(
+            "SELECT count(*) FROM agent_branch.kept_branch WHERE deleted_at IS NULL AND "
+            "coalesce(keep_until <= now(), true) AND branch_id = ANY (%s)", deletable)
 
     def end_connections(self):
         """The worker's to branches. Returns how many there were."""
