@@ -103,6 +103,8 @@ struct RestoreRecord {
   std::string backup_name;
   std::string session_uuid;  // of the source
   bool undone = false;       // its operation failed, and the old state was put back
+  // Within the second of the one before, and nothing else tells them apart.
+  bool indistinct = false;
 };
 
 class ModelNeon {

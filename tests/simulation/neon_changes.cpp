@@ -124,8 +124,10 @@ void ModelNeon::DoRestore(Call &call, ModelBranch &target, ModelBranch &source,
   target.content = source.content;
   if (options.topology == Topology::kLineage) target.parent_id = source.id;
   target.state = ModelBranch::State::kResetting;
-  target.last_reset_at = clock_->TrueUnixTime();
   RestoreRecord record;
+  record.indistinct =
+      options.topology == Topology::kFlat && target.last_reset_at == clock_->TrueUnixTime();
+  target.last_reset_at = clock_->TrueUnixTime();
   record.project_id = project.id;
   record.backup_name = backup_name;
   record.session_uuid = source.session_uuid;

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "worker/core/parent.hpp"
+#include "worker/core/timestamp.hpp"
 
 namespace agent_branch {
 namespace {
@@ -10,7 +11,7 @@ namespace {
 // A new backup may be invisible for a moment (reference/api, 2.4); when it never comes to be seen,
 // somebody has deleted it.
 constexpr int kBackupTries = 12;
-constexpr int kFewTries = 4;  // when there is little reason to expect one
+constexpr int kFewTries = 4;  // when there is little reason to expect one; over six seconds
 // What was sent has come by then or does not come any more: an exchange may last a minute.
 constexpr milliseconds kMayStillCome{90'000};
 constexpr milliseconds kLookInterval{2'000};
@@ -43,6 +44,26 @@ bool IsRestored(const Session &session, const NeonBranch &parent) {
          parent.parent_id == session.row.branch_id;
 }
 
+// Whether a parent that does not look restored may be: an earlier merge came within the same second
+// as this one, and last_reset_at cannot tell them apart.
+bool MayBeRestored(const Session &session, const NeonBranch &parent) {
+  int64_t before = ParseTimestamp(parent.last_reset_at);
+  return before != 0 && ParseTimestamp(session.backup_created_at) <= before;
+}
+
+Status NotRestored(const Session &session, const NeonBranch &parent) {
+  if (session.merge->backup_branch_id.empty() || !MayBeRestored(session, parent)) {
+    return Status::Error("58000", "Neon could not restore the parent", session.merge->reason,
+                         "The parent is as it was, and the branch is kept.");
+  }
+  return Status::Error("08007", "it is not known whether Neon restored the parent",
+                       "No answer told, and the parent's last_reset_at, " + parent.last_reset_at +
+                           ", is that of an earlier merge within the same second.",
+                       "Compare the parent with the branch, which is kept, and with the parent's "
+                       "old state, which is preserved as \"" +
+                           session.merge->backup_name + "\".");
+}
+
 }  // namespace
 
 void RestoreMerge::Drive(Session &session) {
@@ -53,10 +74,12 @@ void RestoreMerge::Drive(Session &session) {
         session, [this](Session &waited, const auto &failed) { OnOperations(waited, failed); });
   } else if (session.merge->accepted) {
     Complete(session);
-  } else if (session.late_restore && (IsGivenUp(session) || session.branch_gone)) {
-    LookForLateRestore(session);
-  } else if (IsGivenUp(session) && !session.merge->backup_name.empty()) {
+  } else if (session.may_have_restored() &&
+             (session.refusal || session.branch_gone || IsGivenUp(session))) {
     RuleOut(session);
+  } else if (session.refusal) {
+    MergeRefusal refusal = std::move(*session.refusal);
+    merges_->Refuse(session, refusal.why, std::move(refusal.conflicts));
   } else if (session.branch_gone) {
     merges_->Broken(session, Status::Error("55000", "the branch no longer exists at Neon", {},
                                            "Discard the session and create it again."));
@@ -103,19 +126,12 @@ void RestoreMerge::OnParent(Session &session, const NeonBranch &parent) {
     return;
   }
   session.merge_fence = Fence(session, parent);
-  // A restore that was refused may yet have been done: when something on the way repeats a request,
-  // the answer is that to the last one.
-  bool may_be_ours = !session.merge_fence.empty() && !session.merge->backup_name.empty();
   session.merge->parent_reset_at = parent.last_reset_at;
   session.merge->base_fingerprint = session.row.base_fingerprint;
   desk_->journal().Add(*session.merge);
   session.merge_phase = MergePhase::kCompare;
-  if (!may_be_ours || session.backup_lookups >= kFewTries) return;
-  AcceptIfDone(session, [this](Session &asked) {
-    ++asked.backup_lookups;
-    asked.merge_phase = MergePhase::kCheck;
-    desk_->Pause(asked, kLookInterval);
-  });
+  // It may have been our own restore.
+  if (!session.merge_fence.empty() && session.may_have_restored()) RuleOut(session);
 }
 
 void RestoreMerge::ClearExpiry(Session &session) {
@@ -139,6 +155,7 @@ void RestoreMerge::Restore(Session &session) {
   const Project &project = desk_->ProjectOf(session);
   // Written with the step that sends it, so that a merge that got no further names no backup.
   session.merge->backup_name = BackupName(project, session);
+  session.backup_lookups = 0;
   desk_->journal().Add(*session.merge);
   NeonRequest request = RestoreRequest(project.row.neon_id, session.row.parent_branch_id,
                                        session.row.branch_id, session.merge->backup_name);
@@ -168,9 +185,7 @@ void RestoreMerge::OnRestored(Session &session, const ApiAnswer &answer) {
       desk_->TryAgain(session, answer.verdict.why);
       return;
     default:
-      AcceptIfDone(session, [this, why = answer.verdict.why](Session &refused) {
-        Refuse(refused, why, {});
-      });
+      Refuse(session, answer.verdict.why, {});
       return;
   }
   Accept(session);
@@ -196,6 +211,8 @@ void RestoreMerge::Accept(Session &session) {
     session.late_restore.reset();
   }
   session.failures = 0;
+  session.backup_lookups = 0;
+  session.refusal.reset();
   session.merge->accepted = true;
   desk_->journal().Add(*session.merge);
   desk_->Save(session);
@@ -234,7 +251,10 @@ void RestoreMerge::Complete(Session &session) {
   // A restore that failed may have left no backup.
   bool failed = !ended && !session.merge->reason.empty();
   int tries = failed ? kFewTries : kBackupTries;
-  if (session.merge->backup_branch_id.empty() && session.backup_lookups < tries) {
+  // After a restart the backup is known, but not of when it is.
+  bool known =
+      !session.merge->backup_branch_id.empty() && (ended || !session.backup_created_at.empty());
+  if (!known && session.backup_lookups < tries) {
     FindBackup(session);
   } else if (!ended) {
     Confirm(session);
@@ -264,6 +284,8 @@ void RestoreMerge::FindBackup(Session &session) {
     backup.name = named->front().name;
     backup.kind = "backup";
     backup.keep_until = desk_->unix_time() + project.row.undo_window;
+    asked.backup_created_at = named->front().created_at;
+    if (asked.merge->backup_branch_id == backup.branch_id) return;
     project.kept[backup.branch_id] = backup;
     desk_->journal().Add(backup);
     asked.merge->backup_branch_id = backup.branch_id;
@@ -293,9 +315,7 @@ void RestoreMerge::OnParentRead(Session &session, const ApiAnswer &answer) {
     return;
   }
   if (!IsRestored(session, parent.value())) {
-    merges_->Broken(
-        session, Status::Error("58000", "Neon could not restore the parent", session.merge->reason,
-                               "The parent is as it was, and the branch is kept."));
+    merges_->Broken(session, NotRestored(session, parent.value()));
     return;
   }
   if (parent->current_state != "ready") {
@@ -346,36 +366,32 @@ void RestoreMerge::AcceptIfDone(Session &session, Desk::OnSession otherwise) {
 
 void RestoreMerge::RuleOut(Session &session) {
   AcceptIfDone(session, [this](Session &asked) {
-    if (++asked.backup_lookups < kFewTries) {
+    asked.merge_phase = MergePhase::kCheck;
+    bool may_come = asked.late_restore && desk_->now() < asked.late_until;
+    if (++asked.backup_lookups < kFewTries || may_come) {
       desk_->Pause(asked, kLookInterval);
       return;
+    }
+    if (asked.late_restore) {
+      desk_->journal().Record(*asked.late_restore, false, "no backup of that name appeared");
+      asked.late_restore.reset();
     }
     asked.merge->backup_name.clear();
     desk_->journal().Add(*asked.merge);
-  });
-}
-
-void RestoreMerge::LookForLateRestore(Session &session) {
-  AcceptIfDone(session, [this](Session &asked) {
-    asked.merge_phase = MergePhase::kCheck;
-    if (desk_->now() < asked.late_until) {
-      desk_->Pause(asked, kLookInterval);
-      return;
-    }
-    desk_->journal().Record(*asked.late_restore, false, "no backup of that name appeared");
-    asked.late_restore.reset();
     desk_->Save(asked);
   });
 }
 
 void RestoreMerge::Refuse(Session &session, const Status &why, std::vector<ConflictRow> conflicts) {
   desk_->ProjectOf(session).reserved_by = 0;
-  // What looks like a reason may be the work of a restore of ours that came late.
-  if (session.late_restore) {
-    LookForLateRestore(session);
-  } else {
+  if (!session.may_have_restored()) {
     merges_->Refuse(session, why, std::move(conflicts));
+    return;
   }
+  // What looks like a reason may be the work of our own restore. One that was refused may have been
+  // done as well: when something on the way repeats a request, the answer is that to the last one.
+  desk_->ShowTrouble(session, why);
+  session.refusal = MergeRefusal{why, std::move(conflicts)};
 }
 
 }  // namespace agent_branch

@@ -48,9 +48,8 @@ class RestoreMerge : public MergeStrategy {
   void Reconcile(Session &session);
   // otherwise: when the backup is not there.
   void AcceptIfDone(Session &session, Desk::OnSession otherwise);
-  // Of a merge that is given up: makes sure that no restore that was refused was done after all.
+  // Of a merge that is refused or given up: makes sure that no restore of it was done, nor will be.
   void RuleOut(Session &session);
-  void LookForLateRestore(Session &session);
   void Refuse(Session &session, const Status &why, std::vector<ConflictRow> conflicts);
 
   Desk *desk_;
