@@ -21,6 +21,10 @@ bool IsGivenUp(const Session &session) {
   return session.row.goal == Goal::kDiscard || session.row.goal == Goal::kExpire;
 }
 
+bool IsBranchless(const Session &session) {
+  return session.row.state == SessionState::kFailed && session.row.branch_id.empty();
+}
+
 }  // namespace
 
 Engine::Engine(Parts parts, const StoreSnapshot &snapshot)
@@ -143,7 +147,9 @@ void Engine::Apply(const RequestRow &request, const Intake &intake) {
     return;
   }
   Session *session = world_.FindSession(request.session_id);
-  if (session == nullptr || session->row.finished) {
+  bool over = session == nullptr || session->row.finished;
+  // What failed to get a branch has none to run anything on.
+  if (over || (request.kind == "migrate" && IsBranchless(*session))) {
     TurnAway(request, intake);
     return;
   }
@@ -164,7 +170,8 @@ void Engine::Apply(const RequestRow &request, const Intake &intake) {
 }
 
 void Engine::TurnAway(const RequestRow &request, const Intake &intake) {
-  // The session ended between the caller's check and now; what was asked for ends with it.
+  // The session ended between the caller's check and now; what was asked for ends with it. So it
+  // does when there never was a branch.
   if (request.kind == "migrate") {
     for (MigrationRow row : intake.migrations) {
       if (row.id != request.subject_id) continue;
@@ -223,7 +230,7 @@ void Engine::GiveUp(Session &session, Goal goal) {
 void Engine::AdmitSessions() {
   std::map<int64_t, int> places;
   for (const auto &[id, session] : world_.sessions) {
-    bool branchless = session->row.branch_id.empty() && session->row.state == SessionState::kFailed;
+    bool branchless = IsBranchless(*session);
     if (session->row.state != SessionState::kQueued && !branchless && !session->row.finished) {
       ++places[session->row.project_id];
     }
