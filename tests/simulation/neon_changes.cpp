@@ -33,6 +33,7 @@ ModelNeon::Answer ModelNeon::Patch(Call &call) {
   if (same != nullptr && same != branch) return Refuse(409, "branch already exists");
   if (auto locked = Locked(call)) return *locked;
   if (expiry != nullptr) branch->expires_at = expires_at;
+  if (expiry != nullptr) branch->patched_late = !call.on_time;
   if (!name.empty()) branch->name = name;
   return Changed(project, *branch, {}, false);
 }
@@ -54,6 +55,9 @@ ModelNeon::Answer ModelNeon::Delete(Call &call) {
   if (project.HasChildren(branch->id)) return Refuse(422, "cannot delete branch with children");
   if (auto locked = Locked(call)) return *locked;
   std::string id = branch->id;
+  if (is_live(*branch)) {
+    witness_->Violation("DELETE of " + id + ", whose session is not given up");
+  }
   std::vector<std::string> operations;
   operations.push_back(AddOperation(project, id, "suspend_compute", chance_->Delay(50, 500)).id);
   ModelOperation &deletion = AddOperation(project, id, "delete_timeline", chance_->Delay(50, 500));
