@@ -32,7 +32,8 @@ enum class WorkerState { kAbsent, kStarting, kRunning, kStopping };
 // What agent_branch.worker_status() shows; the worker publishes it.
 struct WorkerNumbers {
   int32_t sessions;
-  int32_t waiting;
+  int32_t waiting;  // sessions
+  int32_t calls_waiting;
   int32_t calls_under_way;
   int64_t calls_total;
   int32_t call_budget;

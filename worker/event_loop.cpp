@@ -146,6 +146,7 @@ void EventLoop::Publish() {
   if (std::optional<WorkerSlot> slot = FindWorkerSlot(MyDatabaseId)) numbers_ = slot->numbers;
   numbers_.sessions = static_cast<int32_t>(load.sessions);
   numbers_.waiting = static_cast<int32_t>(load.waiting);
+  numbers_.calls_waiting = static_cast<int32_t>(load.calls_waiting);
   numbers_.calls_under_way = static_cast<int32_t>(load.calls_under_way);
   numbers_.calls_total = load.calls_total;
   numbers_.call_budget = load.call_budget;

@@ -18,9 +18,9 @@ bool HasPlace(const Evidence &evidence, const SessionRow &queued) {
                  other.state != SessionState::kQueued;
     taken += holds ? 1 : 0;
   }
-  int limit = std::min(evidence.store->projects().at(queued.project_id).max_parallel,
-                       evidence.active_computes);
-  return taken < limit;
+  // The parent's compute is one; those of kept branches are suspended when it matters.
+  return taken < evidence.store->projects().at(queued.project_id).max_parallel &&
+         taken + 1 < evidence.settings->active_computes;
 }
 
 void JudgeSessions(const Evidence &evidence, Witness &witness) {

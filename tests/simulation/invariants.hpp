@@ -12,8 +12,8 @@ struct Evidence {
   const ModelNeon *neon;
   const ModelStore *store;
   const ModelBranches *branches;
-  int64_t now = 0;          // of the calendar
-  int active_computes = 0;  // of the settings
+  const Settings *settings;
+  int64_t now = 0;  // of the calendar
   bool calendar_was_wrong = false;
 };
 
@@ -23,7 +23,7 @@ void JudgeRest(const Evidence &evidence, Witness &witness);
 void JudgeEnd(const Evidence &evidence, Witness &witness);
 // Its parts that are about branches (judge_branches.cpp).
 //
-// At each commit: no more sessions of a project have a compute than the settings allow.
+// At each commit: no more sessions of a project have begun than it has places.
 void JudgePlaces(const Evidence &evidence, Witness &witness);
 // At rest: a session's branch ends at Neon when the session does. swept: a sweep has looked at it.
 void JudgeExpiries(const Evidence &evidence, bool swept, Witness &witness);

@@ -68,10 +68,10 @@ void JudgePlaces(const Evidence &evidence, Witness &witness) {
     taken[session.project_id] += holds ? 1 : 0;
   }
   for (const auto &[id, count] : taken) {
-    int limit = std::min(evidence.store->projects().at(id).max_parallel, evidence.active_computes);
+    int limit = evidence.store->projects().at(id).max_parallel;
     if (count <= limit) continue;
     witness.Violation(std::to_string(count) + " sessions of project " + std::to_string(id) +
-                      " have a compute, and the limit is " + std::to_string(limit));
+                      " have a place, and the limit is " + std::to_string(limit));
   }
 }
 

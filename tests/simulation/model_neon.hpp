@@ -53,6 +53,8 @@ struct ModelBranch {
   Maker maker = Maker::kOthers;
   std::string session_uuid;   // kWorker
   bool patched_late = false;  // by a request that wandered about
+  bool made_late = false;
+  bool is_awake = false;  // its compute
   Content content;
   Instant described_at{-1};  // when its fingerprint was last taken
   std::map<std::string, TransactionFate> transactions;
@@ -161,6 +163,7 @@ class ModelNeon {
   const std::vector<ForeignRecord> &foreign() const { return foreign_; }
   // Whether somebody still wants the branch, as the branch of its session.
   std::function<bool(const ModelBranch &branch)> is_live;
+  int active_computes = 0;  // that the worker's settings allow in a project
   // The worker read the answer that names these, or forgot all by a crash.
   void Told(const std::vector<std::string> &operation_ids);
   void Forgotten();
@@ -191,6 +194,8 @@ class ModelNeon {
   void DoRestore(Call &call, ModelBranch &target, ModelBranch &source,
                  const std::string &backup_name);
   void JudgeRestore(const Call &call, const ModelBranch &target, const ModelBranch &source);
+  void JudgeComputes(const ModelProject &project);
+  Answer Suspend(Call &call);
   Answer ConnectionUri(Call &call);
   bool IsForgotten(const ModelProject &project, const ModelOperation &operation) const;
   Answer ListOperations(Call &call);

@@ -158,8 +158,12 @@ class NoPlaces : public Sabotage {
   }
 };
 
+TEST(Planted, MoreSessionsThanPlaces) {
+  ExpectFound<NoPlaces>("have a place, and the limit is");
+}
+
 TEST(Planted, MoreComputesThanAllowed) {
-  ExpectFound<NoPlaces>("have a compute, and the limit is");
+  ExpectFound<NoPlaces>("computes are active, and the limit is");
 }
 
 // What was answered to a request makes another one of it.

@@ -146,8 +146,7 @@ Schedule DrawSchedule(uint64_t seed) {
     schedule.settings.rate_limit_per_minute = static_cast<int>(chance.Between(30, 200));
     schedule.settings.rate_limit_burst = static_cast<int>(chance.Between(1, 10));
   }
-  if (chance.Happens(0.2))
-    schedule.settings.active_computes = static_cast<int>(chance.Between(1, 4));
+  if (seed % 5 == 0) schedule.settings.active_computes = 2 + static_cast<int>(seed / 5 % 5);
   schedule.faults_end =
       chance.Happens(0.7) ? chance.Delay(60'000, 600'000) : chance.Delay(600'000, 10'800'000);
   DrawProjects(chance, schedule);

@@ -40,6 +40,7 @@ Simulation::Simulation(const Schedule &schedule, Sabotage *sabotage, bool tracin
       network_tap_(&network_, sabotage),
       users_(&clock_, &agenda_, &chance_, &neon_, &store_) {
   neon_.options = schedule.neon;
+  neon_.active_computes = settings_.active_computes;
   network_.settings = &settings_;
   Build();
 }
@@ -316,12 +317,7 @@ void Simulation::NoteState() {
 }
 
 Evidence Simulation::TakeEvidence() const {
-  return {&neon_,
-          &store_,
-          &branches_,
-          clock_.UnixTime(),
-          settings_.active_computes,
-          clock_.was_wrong()};
+  return {&neon_, &store_, &branches_, &settings_, clock_.UnixTime(), clock_.was_wrong()};
 }
 
 bool Simulation::SweepTwice() {

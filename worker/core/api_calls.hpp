@@ -77,6 +77,9 @@ class ApiCalls {
   // The settings or the keys' files may have changed: what waits for a key is tried at once.
   void Reconfigure();
 
+  // What the call waits for, in words; empty when it is not there or may go.
+  std::string WhyWaits(uint64_t id);
+
   size_t waiting() const { return waiting_; }
   size_t under_way() const { return under_way_; }
   int64_t sent_total() const { return sent_total_; }
@@ -98,7 +101,13 @@ class ApiCalls {
   using CallList = std::list<std::unique_ptr<Call>>;
 
   KeyState &KeyOf(const std::string &file);
-  std::optional<Instant> WhenAllowed(Call &call, Instant now);
+  // What keeps a waiting call back, and when that is over: now or later; nothing, if only an event
+  // can tell.
+  struct Gate {
+    const char *waits_for;
+    std::optional<Instant> when;
+  };
+  Gate GateOf(Call &call, Instant now);
   // Tells of calls that were sent and are not answered for long.
   void NoticeSilence(Instant now);
   void Admit(Call &call);

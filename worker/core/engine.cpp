@@ -21,10 +21,6 @@ bool IsGivenUp(const Session &session) {
   return session.row.goal == Goal::kDiscard || session.row.goal == Goal::kExpire;
 }
 
-bool IsBranchless(const Session &session) {
-  return session.row.state == SessionState::kFailed && session.row.branch_id.empty();
-}
-
 }  // namespace
 
 Engine::Engine(Parts parts, const StoreSnapshot &snapshot)
@@ -34,12 +30,15 @@ Engine::Engine(Parts parts, const StoreSnapshot &snapshot)
       operations_(&calls_, parts.clock),
       desk_({&world_, &journal_, &calls_, &operations_, parts.branches, parts.store, parts.clock,
              parts.random, parts.settings}),
-      create_(&desk_),
+      admission_(&desk_, [this](Session &session) { remove_.Finish(session); }),
+      create_(&desk_, &admission_),
       migrate_(&desk_, &create_, parts.statements),
-      merge_(&desk_, &create_),
+      merge_(&desk_, &create_, &admission_),
       remove_(&desk_),
       retire_(&desk_),
-      sweep_(&desk_, [this](Session &session) { GiveUp(session, Goal::kExpire); }) {
+      suspend_(&desk_),
+      sweep_(&desk_, [this](Session &session) { GiveUp(session, Goal::kExpire); }),
+      waits_(&desk_, &admission_) {
   calls_.on_sent = [this](int64_t id) {
     if (Session *session = world_.FindSession(id)) ++session->row.api_calls;
   };
@@ -147,9 +146,11 @@ void Engine::Apply(const RequestRow &request, const Intake &intake) {
     return;
   }
   Session *session = world_.FindSession(request.session_id);
-  bool over = session == nullptr || session->row.finished;
-  // What failed to get a branch has none to run anything on.
-  if (over || (request.kind == "migrate" && IsBranchless(*session))) {
+  // It may have failed to get a branch since the caller looked.
+  bool nowhere = session != nullptr && session->row.state == SessionState::kFailed &&
+                 (session->row.branch_id.empty() || session->branch_gone);
+  bool migrates_nowhere = nowhere && request.kind == "migrate";
+  if (session == nullptr || session->row.finished || migrates_nowhere) {
     TurnAway(request, intake);
     return;
   }
@@ -227,29 +228,6 @@ void Engine::GiveUp(Session &session, Goal goal) {
   desk_.Interrupt(session);
 }
 
-void Engine::AdmitSessions() {
-  std::map<int64_t, int> places;
-  for (const auto &[id, session] : world_.sessions) {
-    bool branchless = IsBranchless(*session);
-    if (session->row.state != SessionState::kQueued && !branchless && !session->row.finished) {
-      ++places[session->row.project_id];
-    }
-  }
-  for (const auto &[id, session] : world_.sessions) {
-    if (session->row.state != SessionState::kQueued || session->activity != Activity::kNone)
-      continue;
-    if (IsGivenUp(*session)) {
-      remove_.Finish(*session);
-      continue;
-    }
-    const ProjectRow &project = desk_.ProjectOf(*session).row;
-    int limit = std::min(project.max_parallel, parts_.settings->active_computes);
-    if (places[project.id] >= limit) continue;
-    ++places[project.id];
-    desk_.MoveTo(*session, SessionState::kCreating);
-  }
-}
-
 void Engine::WakePaused() {
   Instant now = parts_.clock->Now();
   for (const auto &[id, session] : world_.sessions) {
@@ -262,7 +240,7 @@ void Engine::Advance() {
   constexpr int kRounds = 20;
   WakePaused();
   for (int round = 0; round < kRounds; ++round) {
-    AdmitSessions();
+    admission_.Advance();
     std::set<int64_t> runnable = desk_.TakeRunnable();
     if (runnable.empty()) break;
     for (int64_t id : runnable) {
@@ -271,16 +249,18 @@ void Engine::Advance() {
     }
   }
   retire_.Advance();
+  suspend_.Advance();
   sweep_.Advance();
   operations_.Advance();
   calls_.Dispatch();
+  waits_.Advance();
 }
 
 void Engine::Drive(Session &session) {
   if (session.row.finished) return;
   switch (session.row.state) {
     case SessionState::kQueued:
-      return;  // AdmitSessions() looks after it
+      return;  // Admission looks after it
     case SessionState::kCreating:
       create_.Drive(session);
       return;
@@ -367,8 +347,11 @@ std::optional<Instant> Engine::NextDeadline() const {
   }
   consider(calls_.NextDeadline());
   consider(operations_.NextDeadline());
+  consider(admission_.NextDeadline());
   consider(retire_.NextDeadline());
+  consider(suspend_.NextDeadline());
   consider(sweep_.NextDeadline());
+  consider(waits_.NextDeadline());
   return next;
 }
 
@@ -378,6 +361,7 @@ Engine::Load Engine::CurrentLoad() const {
   for (const auto &[id, session] : world_.sessions) {
     if (session->row.state == SessionState::kQueued) ++load.waiting;
   }
+  load.calls_waiting = calls_.waiting();
   load.calls_under_way = calls_.under_way();
   load.calls_total = calls_.sent_total();
   load.call_budget = calls_.budget_left();

@@ -124,7 +124,15 @@ struct ConflictRow {
   std::string parent_hash;
 };
 
-enum class StepKind { kCreateBranch, kMigrate, kSetExpiry, kRestore, kDeleteBranch, kRenameBranch };
+enum class StepKind {
+  kCreateBranch,
+  kMigrate,
+  kSetExpiry,
+  kRestore,
+  kDeleteBranch,
+  kRenameBranch,
+  kSuspendCompute
+};
 
 std::string_view StepKindName(StepKind kind);
 std::optional<StepKind> ParseStepKind(std::string_view name);
@@ -146,6 +154,7 @@ struct KeptBranchRow {
   std::string name;
   std::string kind;  // pinned, backup, orphan
   int64_t keep_until = 0;
+  std::string endpoint_id;  // of a compute that may be active; empty: there is none
   bool deleted = false;
 };
 

@@ -105,6 +105,7 @@ NeonRequest SetExpiryRequest(std::string_view project, std::string_view branch_i
                              std::string_view expires_at);
 NeonRequest RenameBranchRequest(std::string_view project, std::string_view branch_id,
                                 std::string_view name);
+NeonRequest SuspendEndpointRequest(std::string_view project, std::string_view endpoint_id);
 NeonRequest DeleteBranchRequest(std::string_view project, std::string_view branch_id);
 NeonRequest RestoreRequest(std::string_view project, std::string_view target_id,
                            std::string_view source_id, std::string_view preserve_under_name);

@@ -100,6 +100,7 @@ void RemoveFlow::Pin(Session &session) {
   kept.branch_id = session.row.branch_id;
   kept.name = session.row.branch_name;
   kept.kind = "pinned";
+  kept.endpoint_id = session.row.endpoint_id;
   desk_->journal().Add(kept);
   desk_->ProjectOf(session).kept[kept.branch_id] = kept;
   session.row.pinned = true;
@@ -119,6 +120,7 @@ void RemoveFlow::Finish(Session &session) {
   desk_->branches().Close(session.connection_key());
   desk_->journal().Add(DropCredentials{session.row.project_id, session.row.id});
   Project &project = desk_->ProjectOf(session);
+  if (session.branch_gone) project.room_at = Instant(0);
   project.retire_wanted = !project.kept.empty();
   desk_->Commit(session,
                 [this](Session &finished) { desk_->world().sessions.erase(finished.row.id); });

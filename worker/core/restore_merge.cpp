@@ -135,7 +135,7 @@ void RestoreMerge::OnRestored(Session &session, const ApiAnswer &answer) {
       // The backup's name is this merge's own: if it exists, an earlier request of ours was done.
       break;
     case VerdictKind::kLimit:
-      desk_->ProjectOf(session).retire_wanted = true;
+      admission_->MakeRoom(desk_->ProjectOf(session));
       [[fallthrough]];
     case VerdictKind::kBusy:
     case VerdictKind::kThrottled:

@@ -27,6 +27,12 @@ struct DropCredentials {  // of a session, or of a project's parent when session
   int64_t session_id = 0;
 };
 
+// What a session has waited for, for longer than a moment; empty: nothing any more.
+struct WaitRow {
+  int64_t session_id = 0;
+  std::string waits_for;
+};
+
 struct SnapshotRow {
   std::string fingerprint;
   std::string objects;  // JSON
@@ -39,7 +45,7 @@ struct DropRequest {
 // Saving replaces what the row with that key held before.
 using Mutation =
     std::variant<SessionRow, MigrationRow, MergeRow, ConflictRow, StepRow, KeptBranchRow, SweepRow,
-                 SweepBranchRow, CredentialRow, DropCredentials, SnapshotRow, DropRequest>;
+                 SweepBranchRow, CredentialRow, DropCredentials, SnapshotRow, WaitRow, DropRequest>;
 
 struct Batch {
   std::vector<Mutation> mutations;

@@ -29,7 +29,7 @@ const Session *SessionOfBranch(const World &world, const NeonBranch &branch) {
 }  // namespace
 
 void SweepFlow::Add(const SweepRow &sweep) {
-  waiting_.push_back(sweep);
+  waiting_.push_back({sweep, 0});
 }
 
 std::optional<Instant> SweepFlow::NextDeadline() const {
@@ -49,26 +49,35 @@ void SweepFlow::Advance() {
   if (next_scheduled_ && *next_scheduled_ <= desk_->now()) {
     scheduled_for_ = 0;
     Schedule();
-    bool anything = !desk_->world().projects.empty();
-    Result<int64_t> id = anything ? desk_->store().CreateSweep() : Result<int64_t>(0);
-    if (anything && id.ok()) {
-      SweepRow sweep;
-      sweep.id = id.value();
-      Add(sweep);
-    }
+    if (!desk_->world().projects.empty()) AddOwn(0);
+  }
+  for (const auto &[id, project] : desk_->world().projects) {
+    if (!project->sweep_wanted) continue;
+    project->sweep_wanted = false;
+    AddOwn(id);
   }
   FinishIfDone();
   if (!current_ && !waiting_.empty()) Start();
 }
 
+void SweepFlow::AddOwn(int64_t project_id) {
+  Result<int64_t> id = desk_->store().CreateSweep();
+  if (!id.ok()) return;  // the next one comes by itself
+  SweepRow sweep;
+  sweep.id = id.value();
+  waiting_.push_back({sweep, project_id});
+}
+
 void SweepFlow::Start() {
   current_ = std::make_unique<Sweep>();
-  current_->row = waiting_.front();
-  waiting_.erase(waiting_.begin());
+  auto [row, only_project] = waiting_.front();
+  waiting_.pop_front();
+  current_->row = row;
   current_->row.started = true;
   desk_->journal().Add(current_->row);
-  for (const auto &[id, project] : desk_->world().projects)
-    current_->projects.push_back(id);
+  for (const auto &[id, project] : desk_->world().projects) {
+    if (only_project == 0 || id == only_project) current_->projects.push_back(id);
+  }
   NextProject();
 }
 

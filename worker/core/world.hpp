@@ -101,6 +101,16 @@ struct Project {
   bool retire_wanted = false;
   bool retiring = false;
   Instant retire_at{0};
+  bool suspend_wanted = false;
+  bool suspending = false;
+  Instant suspend_at{0};
+
+  // How often in a row Neon had no room for another branch, and when that is tried again; at once
+  // when a branch went.
+  int refusals = 0;
+  Instant room_at{0};
+  bool sweep_wanted = false;
+  std::optional<Instant> swept_for_room_at;
 };
 
 struct World {

@@ -164,6 +164,21 @@ TEST(MigrateFlow, FailedMigrationCancelsTheMergeBehindIt) {
   EXPECT_EQ(driver.neon.Count("POST /branches/br-dev/restore"), 0u);
 }
 
+TEST(MigrateFlow, MigrationAskedForWhileTheSessionFailedToGetABranchIsCancelled) {
+  EngineDriver driver;
+  FakeBranch foreign;
+  foreign.id = "br-foreign";
+  foreign.parent_id = "br-dev";
+  int64_t id = driver.store.CreateSession("one", driver.InAnHour());
+  foreign.name = driver.Row(id).branch_name;
+  driver.neon.branches[foreign.id] = foreign;
+  ASSERT_TRUE(driver.RunUntilState(id, SessionState::kFailed));
+  int64_t migration = driver.store.Migrate(id, "m1");
+  driver.RunUntilIdle();
+  EXPECT_EQ(driver.store.migrations.at(migration).status, MigrationStatus::kCancelled);
+  EXPECT_EQ(driver.Row(id).state, SessionState::kFailed);
+}
+
 TEST(MigrateFlow, BranchThatIsGoneFailsTheSession) {
   EngineDriver driver;
   int64_t id = driver.ReadySession("one");

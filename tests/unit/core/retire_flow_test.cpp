@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/unit/core/engine_driver.hpp"
+#include "worker/core/timestamp.hpp"
 
 namespace agent_branch {
 namespace {
@@ -46,6 +47,22 @@ TEST(RetireFlow, BranchInItsUndoWindowIsKept) {
   driver.RunUntilIdle();
   EXPECT_EQ(driver.neon.Count("DELETE"), 0u);
   EXPECT_FALSE(driver.store.kept.at("br-b").deleted);
+}
+
+TEST(RetireFlow, BackupInItsUndoWindowExpiresByItselfADayLater) {
+  EngineDriver driver;
+  int64_t keep_until = driver.clock.UnixTime() + 3'600;
+  Keep(driver, keep_until);
+  for (auto &[id, kept] : driver.store.kept)
+    kept.kind = "backup";
+  driver.neon.Expect("PATCH", Fault::Lose(Fault::Kind::kLoseAnswer));
+  driver.Restart();
+  driver.RunUntilIdle();
+  EXPECT_EQ(driver.neon.branches.at("br-b").expires_at, FormatTimestamp(keep_until + 86'400));
+  EXPECT_EQ(driver.neon.branches.at("br-a").expires_at, "");  // it has a child
+  EXPECT_EQ(driver.neon.Count("PATCH"), 1u);
+  for (const auto &[id, step] : driver.store.steps)
+    EXPECT_NE(step.status, "intended");
 }
 
 TEST(RetireFlow, BranchWithAForeignChildIsNotTried) {
