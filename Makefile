@@ -7,8 +7,8 @@
 #
 # Variables: PG_MAJOR (15) or PG_CONFIG: the PostgreSQL to build for; CXX, CXXFLAGS; WERROR= for a
 # compiler that warns of more than ours; DESTDIR; SUITE="unit pgtap": what make check runs;
-# SANITIZE=address,undefined: unit and simulation tests under sanitizers;
-# SECONDS=60: how long make simulate runs;
+# SANITIZE=address,undefined: unit and simulation tests under sanitizers (make check-sanitize);
+# SECONDS=60: how long make simulate runs, or make fuzz each target (600); TARGET: one of those;
 # POINTS="restore recorded": make crash-matrix plays only points that these words describe;
 # DEMO="--topology flat --keep": options of the demo, see demo/run --help;
 # SINCE=main: clang-tidy looks only at what changed since that commit.
@@ -26,8 +26,8 @@ DEFINES := -DAGENT_BRANCH_VERSION='"$(version)"'
 CONTROL = $(addprefix ../../,$(control))
 export DEFINES CONTROL
 
-build := build$(if $(SANITIZE),/sanitize)
-suites := unit simulation branch emulator pgtap system crash contract lint
+build := build$(if $(FUZZ),/fuzz,$(if $(SANITIZE),/sanitize))
+suites := unit simulation fuzz branch emulator pgtap system crash contract lint
 # All sources below a folder; the objects they make; $(2) if there are any.
 below = $(sort $(if $(wildcard $(1)),$(shell find $(1) -name '*.cpp')))
 objects = $(patsubst %.cpp,$(build)/%.o,$(call below,$(1)))
@@ -39,8 +39,8 @@ submake = +@$(MAKE) $(quiet)
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all extension worker emulator libraries tests install uninstall demo check simulate
-.PHONY: crash-matrix bench lint format deps clean help
+.PHONY: all extension worker emulator libraries tests install uninstall demo check check-sanitize
+.PHONY: simulate fuzz crash-matrix bench lint format deps clean help
 .PHONY: compile_commands.json
 
 help:
@@ -49,7 +49,9 @@ help:
 	@echo "make demo        installs what is missing, then shows a session's life on the emulator"
 	@echo "make check       the same, then runs all tests; SUITE='$(suites)' chooses"
 	@echo "make bench       measures what agent_run adds, what a call takes, and the worker's memory"
+	@echo "make check-sanitize  the tests that need no server, under address and undefined behaviour sanitizer"
 	@echo "make simulate    runs the worker's core through random schedules for SECONDS=60"
+	@echo "make fuzz        libFuzzer on each parser of bytes from outside for SECONDS=600; TARGET=one of them"
 	@echo "make crash-matrix  ends workers, servers and connections at every step, and prints a table"
 	@echo "make lint        formatting, clang-tidy, and the rules of the house"
 	@echo "make format      formats the sources"
@@ -84,7 +86,8 @@ uninstall:
 # --- What does not know the server ------------------------------------------------------------
 
 warnings := -Wall -Wextra $(WERROR)
-sanitizers := $(addprefix -fsanitize=,$(SANITIZE))
+sanitizers := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all \
+	-fno-omit-frame-pointer $(if $(FUZZ),-fsanitize-ignorelist=tests/fuzz/ignorelist))
 compile = $(CXX) -std=c++17 $(CXXFLAGS) $(CPPFLAGS) -fPIC $(warnings) $(sanitizers) \
 	$(visibility) -I. $(DEFINES) $(layer_flags) -MMD -MP
 
@@ -110,16 +113,21 @@ $(archives): $(build)/lib%.a: Makefile
 	$(AR) rcs $@ $(filter %.o,$^)
 
 -include $(patsubst %.o,%.d,$(foreach folder,worker/core worker/http worker/branch \
-	tests/unit tests/simulation tests/branch,$(call objects,$(folder))))
+	tests/unit tests/simulation tests/fuzz tests/branch,$(call objects,$(folder))))
 
 # --- Tests --------------------------------------------------------------------------------------
 
-test_programs := $(foreach suite,unit simulation branch,$(build)/tests/$(suite)_tests)
+test_programs := $(foreach suite,unit simulation fuzz branch,$(build)/tests/$(suite)_tests)
 $(build)/tests/unit_tests: $(call objects,tests/unit) $(build)/libhttp.a $(build)/libcore.a
 $(build)/tests/simulation_tests: $(call objects,tests/simulation) $(build)/libcore.a
+# The targets, and their test over the corpus in place of libFuzzer.
+fuzz_objects := $(filter-out %/libfuzzer.o %_test.o,$(call objects,tests/fuzz))
+all_libraries := $(build)/libbranch.a $(build)/libhttp.a $(build)/libcore.a
+$(build)/tests/fuzz_tests: $(fuzz_objects) $(build)/tests/fuzz/corpus_test.o $(all_libraries)
 $(build)/tests/branch_tests: $(call objects,tests/branch) $(build)/libbranch.a $(build)/libcore.a
 $(build)/tests/unit_tests: libraries = $(shell pkg-config --libs libcurl)
 $(build)/tests/branch_tests: libraries = $(shell pkg-config --libs libpq)
+$(build)/tests/fuzz_tests $(build)/fuzzer: libraries = $(shell pkg-config --libs libcurl libpq)
 $(test_programs): Makefile
 	$(CXX) $(CXXFLAGS) $(sanitizers) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) \
 		-lgtest_main -lgtest $(libraries) -pthread
@@ -127,6 +135,7 @@ $(test_programs): Makefile
 # What each suite needs; those without sources yet need nothing, and the runner says so.
 needs_unit := $(call if_any,tests/unit,$(build)/tests/unit_tests)
 needs_simulation := $(call if_any,tests/simulation,$(build)/tests/simulation_tests)
+needs_fuzz := $(call if_any,tests/fuzz,$(build)/tests/fuzz_tests)
 needs_branch := $(call if_any,tests/branch,$(build)/tests/branch_tests)
 needs_emulator := $(if $(wildcard emulator/Makefile),emulator)
 needs_pgtap := $(if $(call below,extension),install)
@@ -141,6 +150,23 @@ tests: $(sort $(foreach suite,$(or $(SUITE),$(suites)),$(needs_$(suite))))
 check: deps
 	$(submake) $(jobs) tests
 	@tests/run --build $(build) $(SUITE)
+
+# Those of the suites that need no server. Their objects are built once with and once without.
+check-sanitize: deps
+	$(submake) $(jobs) SANITIZE=address,undefined CXXFLAGS='-O1 -g' SUITE='$(sanitized)' tests
+	@UBSAN_OPTIONS=print_stacktrace=1 ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1 \
+		tests/run --build build/sanitize $(sanitized)
+sanitized = $(or $(SUITE),unit simulation fuzz)
+
+# One program for all targets. What it finds stays in build/fuzz/.
+$(build)/fuzzer: $(fuzz_objects) $(build)/tests/fuzz/libfuzzer.o $(all_libraries) Makefile
+	$(CXX) $(CXXFLAGS) $(sanitizers) -fsanitize=fuzzer -o $@ $(filter %.o %.a,$^) $(libraries)
+
+fuzz:
+	@tools/deps fuzz
+	$(submake) $(jobs) FUZZ=1 CXX=clang++-14 SANITIZE=fuzzer-no-link,address,undefined \
+		CXXFLAGS='-O1 -g' build/fuzz/fuzzer
+	@tests/fuzz/run --seconds $(or $(SECONDS),600) $(TARGET)
 
 simulate: $(build)/tests/simulation_tests
 	AGENT_BRANCH_SIMULATION_SECONDS=$(or $(SECONDS),60) $< --gtest_filter='*/Seconds.*'

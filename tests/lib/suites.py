@@ -42,6 +42,7 @@ def all_suites(build):
     return [
         gtest("unit", 180),
         gtest("simulation", 300),
+        gtest("fuzz", 120),
         gtest("branch", 300, "tests/branch/run.sh"),
         pytest("emulator", 600),
         Suite("pgtap", [sys.executable, "-u", "tests/lib/pgtap.py"], results.from_tap, 180,

@@ -80,7 +80,7 @@ def no_lock_files():
 
 @rule("every test file is run")
 def every_test_is_run():
-    ran = {"unit": "*.cpp", "simulation": "*.cpp", "branch": "*.cpp",
+    ran = {"unit": "*.cpp", "simulation": "*.cpp", "fuzz": "*.cpp", "branch": "*.cpp",
            "pgtap": "*.sql", "emulator": "test_*.py", "system": "test_*.py",
            "crash": "test_*.py", "contract": "test_*.py"}
     complaints = []

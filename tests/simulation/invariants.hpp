@@ -14,12 +14,26 @@ struct Evidence {
   const ModelBranches *branches;
   const Settings *settings;
   int64_t now = 0;  // of the calendar
+  bool calendar_was_wrong = false;
 };
 
 // Faults are off, users have stopped, nothing is under way: whoever asked for something was served.
 void JudgeRest(const Evidence &evidence, Witness &witness);
 // Every session has expired, and two sweeps have run.
 void JudgeEnd(const Evidence &evidence, Witness &witness);
+// Its parts that are about branches (judge_branches.cpp).
+//
+// At each commit: no more sessions of a project have begun than it has places.
+void JudgePlaces(const Evidence &evidence, Witness &witness);
+// At rest: a session's branch ends at Neon when the session does. swept: a sweep has looked at it.
+void JudgeExpiries(const Evidence &evidence, bool swept, Witness &witness);
+// Always: no session has another's branch, and branches of others are as they were.
+void JudgeOwnership(const Evidence &evidence, Witness &witness);
+// After two sweeps: each branch of ours is on record.
+void JudgeKnown(const Evidence &evidence, Witness &witness);
+// After the end: what is left is on record, and cannot be deleted yet.
+void JudgeLeftovers(const Evidence &evidence, Witness &witness);
+
 // A number for this state of the world: the same for states that differ by ids and times only.
 uint64_t HashState(const Evidence &evidence);
 

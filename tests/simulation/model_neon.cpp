@@ -43,6 +43,8 @@ ModelBranch &ModelNeon::AddBranch(ModelProject &project, const std::string &name
   branch.maker = maker;
   branch.created_at = clock_->TrueUnixTime();
   if (const ModelBranch *parent = project.Find(parent_id)) branch.content = parent->content;
+  bool foreign = maker == ModelBranch::Maker::kOthers || name == "main";
+  if (foreign) foreign_.push_back({project.id, branch.id, branch.name, branch.content});
   return branch;
 }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -50,7 +51,10 @@ struct ModelBranch {
   Instant listed_at{0};  // a new backup may be invisible for a moment
 
   Maker maker = Maker::kOthers;
-  std::string session_uuid;  // kWorker
+  std::string session_uuid;   // kWorker
+  bool patched_late = false;  // by a request that wandered about
+  bool made_late = false;
+  bool is_awake = false;  // its compute
   Content content;
   Instant described_at{-1};  // when its fingerprint was last taken
   std::map<std::string, TransactionFate> transactions;
@@ -103,6 +107,16 @@ struct RestoreRecord {
   std::string backup_name;
   std::string session_uuid;  // of the source
   bool undone = false;       // its operation failed, and the old state was put back
+  // Within the second of the one before, and nothing else tells them apart.
+  bool indistinct = false;
+};
+
+// A branch that is not the worker's to change, as it was made.
+struct ForeignRecord {
+  std::string project_id;
+  std::string branch_id;
+  std::string name;
+  Content content;
 };
 
 class ModelNeon {
@@ -146,6 +160,10 @@ class ModelNeon {
   // By a host that ConnectionUri() has handed out.
   ModelBranch *FindByHost(std::string_view uri, ModelProject **project);
   const std::vector<RestoreRecord> &restores() const { return restores_; }
+  const std::vector<ForeignRecord> &foreign() const { return foreign_; }
+  // Whether somebody still wants the branch, as the branch of its session.
+  std::function<bool(const ModelBranch &branch)> is_live;
+  int active_computes = 0;  // that the worker's settings allow in a project
   // The worker read the answer that names these, or forgot all by a crash.
   void Told(const std::vector<std::string> &operation_ids);
   void Forgotten();
@@ -176,6 +194,7 @@ class ModelNeon {
   void DoRestore(Call &call, ModelBranch &target, ModelBranch &source,
                  const std::string &backup_name);
   void JudgeRestore(const Call &call, const ModelBranch &target, const ModelBranch &source);
+  void JudgeComputes(const ModelProject &project);
   Answer Suspend(Call &call);
   Answer ConnectionUri(Call &call);
   bool IsForgotten(const ModelProject &project, const ModelOperation &operation) const;
@@ -195,6 +214,7 @@ class ModelNeon {
   Chance *chance_;
   Witness *witness_;
   std::vector<RestoreRecord> restores_;
+  std::vector<ForeignRecord> foreign_;
   int64_t next_id_ = 1;
   int64_t requests_ = 0;
 };

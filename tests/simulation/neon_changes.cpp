@@ -33,6 +33,7 @@ ModelNeon::Answer ModelNeon::Patch(Call &call) {
   if (same != nullptr && same != branch) return Refuse(409, "branch already exists");
   if (auto locked = Locked(call)) return *locked;
   if (expiry != nullptr) branch->expires_at = expires_at;
+  if (expiry != nullptr) branch->patched_late = !call.on_time;
   if (!name.empty()) branch->name = name;
   return Changed(project, *branch, {}, false);
 }
@@ -54,6 +55,9 @@ ModelNeon::Answer ModelNeon::Delete(Call &call) {
   if (project.HasChildren(branch->id)) return Refuse(422, "cannot delete branch with children");
   if (auto locked = Locked(call)) return *locked;
   std::string id = branch->id;
+  if (is_live(*branch)) {
+    witness_->Violation("DELETE of " + id + ", whose session is not given up");
+  }
   std::vector<std::string> operations;
   operations.push_back(AddOperation(project, id, "suspend_compute", chance_->Delay(50, 500)).id);
   ModelOperation &deletion = AddOperation(project, id, "delete_timeline", chance_->Delay(50, 500));
@@ -124,8 +128,10 @@ void ModelNeon::DoRestore(Call &call, ModelBranch &target, ModelBranch &source,
   target.content = source.content;
   if (options.topology == Topology::kLineage) target.parent_id = source.id;
   target.state = ModelBranch::State::kResetting;
-  target.last_reset_at = clock_->TrueUnixTime();
   RestoreRecord record;
+  record.indistinct =
+      options.topology == Topology::kFlat && target.last_reset_at == clock_->TrueUnixTime();
+  target.last_reset_at = clock_->TrueUnixTime();
   record.project_id = project.id;
   record.backup_name = backup_name;
   record.session_uuid = source.session_uuid;

@@ -139,6 +139,8 @@ ModelNeon::Answer ModelNeon::Create(Call &call) {
   if (auto refusal = RefuseCreate(call, name, parent)) return *refusal;
   ModelBranch &branch = AddBranch(*call.project, name, parent->id, ModelBranch::Maker::kWorker);
   branch.state = ModelBranch::State::kInit;
+  branch.is_awake = true;
+  branch.made_late = !call.on_time;
   branch.expires_at = ParseTimestamp(JsonString(wanted, "expires_at"));
   const JsonValue *annotation = JsonMember(&call.body, "annotation_value");
   branch.annotation[kInstallationKey] = JsonString(annotation, kInstallationKey);
@@ -151,6 +153,7 @@ ModelNeon::Answer ModelNeon::Create(Call &call) {
       witness_->Violation("a session has two branches: " + id + " and " + branch.id);
     }
   }
+  if (call.on_time) JudgeComputes(*call.project);
   std::vector<std::string> operations;
   ModelOperation &made =
       AddOperation(*call.project, branch.id, "create_branch", chance_->Delay(500, 1'500));
@@ -245,6 +248,17 @@ ModelNeon::Answer ModelNeon::ListEndpoints(Call &call) {
   return answer;
 }
 
+void ModelNeon::JudgeComputes(const ModelProject &project) {
+  // That of the parent is one, unless with that nobody could ever begin.
+  int64_t awake = active_computes > 1 ? 1 : 0;
+  awake += std::count_if(project.branches.begin(), project.branches.end(), [](const auto &one) {
+    return one.second.is_awake && !one.second.made_late;
+  });
+  if (awake <= active_computes) return;
+  witness_->Violation(std::to_string(awake) + " computes are active, and the limit is " +
+                      std::to_string(active_computes));
+}
+
 ModelNeon::Answer ModelNeon::Suspend(Call &call) {
   const std::string &id = call.path[2];
   ModelBranch *branch = id.rfind("ep-", 0) == 0 ? call.project->Find(id.substr(3)) : nullptr;
@@ -253,6 +267,7 @@ ModelNeon::Answer ModelNeon::Suspend(Call &call) {
     witness_->Violation("the compute of " + branch->id + ", which is not ours, was suspended");
   }
   if (auto locked = Locked(call)) return *locked;
+  branch->is_awake = false;
   std::vector<std::string> operations;
   operations.push_back(
       AddOperation(*call.project, branch->id, "suspend_compute", chance_->Delay(100, 500)).id);

@@ -1,5 +1,6 @@
 #include "tests/simulation/network.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace agent_branch::simulation {
@@ -7,6 +8,7 @@ namespace {
 
 constexpr std::string_view kApi = "https://neon.test/api/v2/projects/";
 constexpr milliseconds kTimeout{60'000};
+constexpr int64_t kRepeated = 5'000;  // milliseconds from the first to the last of one request
 
 std::string ProjectOf(const HttpRequest &request) {
   std::string path = request.url.substr(std::min(request.url.size(), kApi.size()));
@@ -60,10 +62,12 @@ void Network::Send(uint64_t id, HttpRequest request) {
     ArriveLater(sent, chance_->Delay(0, kTimeout.count()));
     Fail(id, travel, HttpOutcome::kUnknown);
   } else {
-    // Who repeats a request has got no answer to the first one, and passes on that to the last.
+    // Who repeats a request has got no answer to the first one, and passes on that to the last. The
+    // first one may still be on its way; but not for minutes, or nothing could be told of anything.
     bool twice = chance_->Happens(faults_->sent_twice);
-    if (twice) ArriveLater(sent, travel);
-    LetArrive(id, travel + (twice ? chance_->Delay(0, 5'000) : milliseconds(0)));
+    milliseconds apart = twice ? chance_->Delay(-kRepeated, kRepeated) : milliseconds(0);
+    if (twice) ArriveLater(sent, travel + std::max(-apart, milliseconds(0)));
+    LetArrive(id, travel + std::max(apart, milliseconds(0)));
   }
 }
 

@@ -148,6 +148,75 @@ TEST(Planted, DeleteWithoutOwnershipCheck) {
   ExpectFound<NoOwnershipCheck>("DELETE of a branch that is not ours");
 }
 
+// Sessions are forgotten while they are at rest, and others take their places.
+class NoPlaces : public Sabotage {
+ public:
+  void OnLoad(StoreSnapshot &snapshot) override {
+    auto rests = [](const SessionRow &row) { return row.state == SessionState::kReady; };
+    auto &sessions = snapshot.sessions;
+    sessions.erase(std::remove_if(sessions.begin(), sessions.end(), rests), sessions.end());
+  }
+};
+
+TEST(Planted, MoreSessionsThanPlaces) {
+  ExpectFound<NoPlaces>("have a place, and the limit is");
+}
+
+TEST(Planted, MoreComputesThanAllowed) {
+  ExpectFound<NoPlaces>("computes are active, and the limit is");
+}
+
+// What was answered to a request makes another one of it.
+class OtherRequest : public Sabotage {
+ public:
+  void OnSend(uint64_t id, const HttpRequest &request) override { sent_[id] = request; }
+  std::optional<HttpRequest> OnAnswer(HttpCompletion &completion) override {
+    auto found = sent_.find(completion.id);
+    bool done = completion.response.status >= 200 && completion.response.status < 300;
+    if (found == sent_.end() || !done) return std::nullopt;
+    HttpRequest request = std::move(found->second);
+    sent_.erase(found);
+    if (!Change(request)) return std::nullopt;
+    return request;
+  }
+
+ private:
+  // False: it stays as it is.
+  virtual bool Change(HttpRequest &request) = 0;
+  std::map<uint64_t, HttpRequest> sent_;
+};
+
+class ClearedExpiry : public OtherRequest {
+  bool Change(HttpRequest &request) override {
+    constexpr std::string_view kMember = "\"expires_at\":\"";
+    size_t at = request.method == "PATCH" ? request.body.find(kMember) : std::string::npos;
+    if (at == std::string::npos) return false;
+    request.body = "{\"branch\":{\"expires_at\":null}}";
+    return true;
+  }
+};
+
+TEST(Planted, ExpiryNotSetAgain) {
+  ExpectFound<ClearedExpiry>("ends at");
+}
+
+class DeleteTooSoon : public OtherRequest {
+  bool Change(HttpRequest &request) override {
+    constexpr std::string_view kQuery = "/connection_uri?branch_id=";
+    size_t at = request.url.find(kQuery);
+    if (at == std::string::npos) return false;
+    std::string id = request.url.substr(at + kQuery.size());
+    request.url.resize(at);
+    request.url += "/branches/" + id.substr(0, id.find('&'));
+    request.method = "DELETE";
+    return true;
+  }
+};
+
+TEST(Planted, LiveBranchDeleted) {
+  ExpectFound<DeleteTooSoon>("whose session is not given up");
+}
+
 class LostWake : public Sabotage {
  public:
   bool LosesWake(Chance &chance) override { return chance.Happens(0.05); }

@@ -40,6 +40,7 @@ Simulation::Simulation(const Schedule &schedule, Sabotage *sabotage, bool tracin
       network_tap_(&network_, sabotage),
       users_(&clock_, &agenda_, &chance_, &neon_, &store_) {
   neon_.options = schedule.neon;
+  neon_.active_computes = settings_.active_computes;
   network_.settings = &settings_;
   Build();
 }
@@ -63,6 +64,14 @@ void Simulation::Build() {
   };
   network_.after_effect = branches_.after_effect = [this] { PlanCrash(); };
   users_.wake = [this] { Wake(); };
+  neon_.is_live = [this](const ModelBranch &branch) {
+    const auto &sessions = store_.sessions();
+    return std::any_of(sessions.begin(), sessions.end(), [&](const auto &one) {
+      const SessionRow &session = one.second;
+      return session.branch_id == branch.id && !session.finished && !IsFinal(session.state) &&
+             session.state != SessionState::kDiscarding;
+    });
+  };
   for (const ProjectPlan &plan : schedule_.projects) {
     std::string number = std::to_string(users_.project_ids.size());
     ModelProject &project = neon_.AddProject("project-" + number, "key-" + number);
@@ -301,14 +310,29 @@ bool Simulation::CommitBatch() {
 }
 
 void Simulation::NoteState() {
-  uint64_t hash = HashState({&neon_, &store_, &branches_, 0});
+  JudgePlaces(TakeEvidence(), witness_);
+  uint64_t hash = HashState(TakeEvidence());
   witness_.Mix(hash);
   witness_.Mix(static_cast<uint64_t>(clock_.Now().count()));
   if (states_ != nullptr) states_->insert(hash);
 }
 
+Evidence Simulation::TakeEvidence() const {
+  return {&neon_, &store_, &branches_, &settings_, clock_.UnixTime(), clock_.was_wrong()};
+}
+
+bool Simulation::SweepTwice() {
+  bool rests = true;
+  for (int sweep = 0; rests && sweep < 2; ++sweep) {
+    store_.AddSweep(false);
+    Wake();
+    rests = RunUntil(clock_.Now() + kDay);
+  }
+  neon_.Settle();
+  return rests;
+}
+
 RunResult Simulation::Run() {
-  Evidence evidence{&neon_, &store_, &branches_, &settings_, 0};
   Start();
   RunUntil(schedule_.faults_end);
   clock_.AdvanceTo(schedule_.faults_end);
@@ -318,18 +342,20 @@ RunResult Simulation::Run() {
     turn_due_ = clock_.Now();
   }
   bool rests = witness_.violations().empty() && RunUntil(clock_.Now() + kDay);
-  if (rests) JudgeRest(evidence, witness_);
-  for (int sweep = 0; rests && sweep < 2; ++sweep) {
-    // Beyond every expiry and undo_window.
-    if (sweep == 0) clock_.AdvanceTo(clock_.Now() + 3 * kDay);
-    store_.AddSweep(false);
-    Wake();
-    rests = RunUntil(clock_.Now() + kDay);
-  }
-  neon_.Settle();
-  evidence.now = clock_.UnixTime();
   if (rests) {
-    JudgeEnd(evidence, witness_);
+    JudgeRest(TakeEvidence(), witness_);
+    JudgeExpiries(TakeEvidence(), false, witness_);
+    rests = SweepTwice();
+  }
+  if (rests) {
+    JudgeKnown(TakeEvidence(), witness_);
+    JudgeExpiries(TakeEvidence(), true, witness_);
+    // Beyond every expiry and undo_window.
+    clock_.AdvanceTo(clock_.Now() + 3 * kDay);
+    rests = SweepTwice();
+  }
+  if (rests) {
+    JudgeEnd(TakeEvidence(), witness_);
   } else {
     witness_.Violation("it does not come to rest");
   }

@@ -10,6 +10,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "tests/simulation/invariants.hpp"
 #include "tests/simulation/model_branch.hpp"
 #include "tests/simulation/model_store.hpp"
 #include "tests/simulation/network.hpp"
@@ -67,6 +68,9 @@ class Simulation {
   void TakeRequests();
   bool CommitBatch();
   void NoteState();
+  Evidence TakeEvidence() const;
+  // And lets everything come to rest after each; false: it does not.
+  bool SweepTwice();
 
   const Schedule &schedule_;
   Sabotage *sabotage_;

@@ -17,13 +17,18 @@ class VirtualClock : public Clock {
   int64_t TrueUnixTime() const { return kBegin + now_.count() / 1000; }
 
   void AdvanceTo(Instant when) { now_ = when > now_ ? when : now_; }
-  void Skew(int64_t seconds) { skew_ = seconds; }
+  void Skew(int64_t seconds) {
+    skew_ = seconds;
+    was_wrong_ = was_wrong_ || seconds != 0;
+  }
+  bool was_wrong() const { return was_wrong_; }
 
  private:
   static constexpr int64_t kBegin = 1'780'000'000;  // in 2026
 
   Instant now_{0};
   int64_t skew_ = 0;
+  bool was_wrong_ = false;
 };
 
 // Things to happen, in the order of their time; those of the same time in the order they were put

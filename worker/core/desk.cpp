@@ -94,6 +94,8 @@ void Desk::LeaveMerge(Session &session) {
   if (session.late_restore) parts_.journal->Record(*session.late_restore, false, "not seen");
   session.late_restore.reset();
   session.backup_lookups = 0;
+  session.backup_created_at.clear();
+  session.refusal.reset();
   session.merge.reset();
   session.merge_phase = MergePhase::kCheck;
   session.merge_fence.clear();
@@ -217,7 +219,7 @@ void Desk::TryAgainIfBranchExists(Session &session, const Status &why) {
       CloseStep(confirmed, false, "the branch is gone");
       confirmed.branch_gone = true;
       // What became of the parent comes first.
-      if (confirmed.late_restore) return;
+      if (confirmed.may_have_restored()) return;
       Fail(confirmed, Status::Error("55000", "the branch no longer exists at Neon", why.message(),
                                     "Discard the session and create it again."));
     });

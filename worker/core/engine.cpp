@@ -172,7 +172,8 @@ void Engine::Apply(const RequestRow &request, const Intake &intake) {
 }
 
 void Engine::TurnAway(const RequestRow &request, const Intake &intake) {
-  // The session ended between the caller's check and now; what was asked for ends with it.
+  // The session ended between the caller's check and now; what was asked for ends with it. So it
+  // does when there never was a branch.
   if (request.kind == "migrate") {
     for (MigrationRow row : intake.migrations) {
       if (row.id != request.subject_id) continue;

@@ -3,17 +3,9 @@
 #include <utility>
 
 namespace agent_branch {
-namespace {
-
-// Whether a restore of this merge has happened or may have: one was sent, under that name.
-bool MayHaveRestored(const Session &session) {
-  return session.merge && !session.merge->backup_name.empty();
-}
-
-}  // namespace
 
 bool MergeFlow::MayInterrupt(const Session &session) const {
-  return !MayHaveRestored(session) && session.merge_phase != MergePhase::kRestore;
+  return !session.may_have_restored() && session.merge_phase != MergePhase::kRestore;
 }
 
 MergeStrategy &MergeFlow::StrategyOf(const Session &) {
@@ -44,8 +36,8 @@ bool MergeFlow::HasTurn(Session &session) {
     if (other->row.project_id != project.row.id || !other->merge) continue;
     if (other->row.state != SessionState::kMerging) continue;
     // One that may have restored the parent before a restart goes on before any other begins.
-    bool earlier = std::make_pair(!MayHaveRestored(*other), other->merge->id) <
-                   std::make_pair(!MayHaveRestored(*first), first->merge->id);
+    bool earlier = std::make_pair(!other->may_have_restored(), other->merge->id) <
+                   std::make_pair(!first->may_have_restored(), first->merge->id);
     if (earlier) first = other.get();
   }
   project.merging_session = first->row.id;

@@ -186,8 +186,14 @@ Result<Secret> ParseConnectionUri(std::string_view body) {
 Secret WithHost(const Secret &uri, std::string_view host, std::string_view pooler_host) {
   if (host.empty() || pooler_host.empty()) return Secret();
   std::string text(uri.Reveal());
-  size_t at = text.find("@" + std::string(host));
-  if (at == std::string::npos) return Secret();
+  // The first "@" before any "/" ends the credentials, as libpq reads them. One that comes later
+  // belongs to the database's name or to a parameter.
+  size_t authority = text.find("://");
+  if (authority == std::string::npos) return Secret();
+  size_t at = text.find_first_of("@/", authority + 3);
+  bool stands_there =
+      at != std::string::npos && text[at] == '@' && text.compare(at + 1, host.size(), host) == 0;
+  if (!stands_there) return Secret();
   char after = at + 1 + host.size() < text.size() ? text[at + 1 + host.size()] : '/';
   bool whole_host = after == '/' || after == ':' || after == '?';
   if (!whole_host) return Secret();

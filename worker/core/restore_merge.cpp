@@ -7,8 +7,6 @@
 namespace agent_branch {
 namespace {
 
-// What was sent has come by then or does not come any more: an exchange may last a minute.
-constexpr milliseconds kMayStillCome{90'000};
 constexpr size_t kMaxHistory = 64;  // merges of a parent that are known to be of one history
 
 std::string BackupName(const Project &project, const Session &session) {
@@ -21,15 +19,13 @@ bool IsGivenUp(const Session &session) {
   return session.row.goal == Goal::kDiscard || session.row.goal == Goal::kExpire;
 }
 
-// In the place of the parent's last_reset_at: it was restored by the merge of another session.
-constexpr char kFenced[] = "before merge ";
-
 // Whether the restore that the parent had may be this merge's own, though nothing says that one was
 // sent: a standby that lagged when it was promoted lacks what was committed last. After another
 // session's merge none was sent.
 bool MayBeForgotten(const Session &session) {
-  return !session.merge_fence.empty() && session.merge->backup_name.empty() &&
-         session.backup_lookups == 0 && session.row.parent_reset_at.rfind(kFenced, 0) != 0;
+  return !session.merge_fence.empty() && !session.may_have_restored() &&
+         session.backup_lookups == 0 &&
+         session.row.parent_reset_at.rfind(RestoreMerge::kFenced, 0) != 0;
 }
 
 std::string Fence(const Session &session, const NeonBranch &parent) {
@@ -52,10 +48,12 @@ void RestoreMerge::Drive(Session &session) {
         session, [this](Session &waited, const auto &failed) { OnOperations(waited, failed); });
   } else if (session.merge->accepted) {
     Complete(session);
-  } else if (session.late_restore && (IsGivenUp(session) || session.branch_gone)) {
-    LookForLateRestore(session);
-  } else if (IsGivenUp(session) && !session.merge->backup_name.empty()) {
+  } else if (session.may_have_restored() &&
+             (session.refusal || session.branch_gone || IsGivenUp(session))) {
     RuleOut(session);
+  } else if (session.refusal) {
+    MergeRefusal refusal = std::move(*session.refusal);
+    merges_->Refuse(session, refusal.why, std::move(refusal.conflicts));
   } else if (session.branch_gone) {
     merges_->Broken(session, Status::Error("55000", "the branch no longer exists at Neon", {},
                                            "Discard the session and create it again."));
@@ -102,20 +100,16 @@ void RestoreMerge::OnParent(Session &session, const NeonBranch &parent) {
     return;
   }
   session.merge_fence = Fence(session, parent);
-  // A restore that was refused may yet have been done: when something on the way repeats a request,
-  // the answer is that to the last one.
-  bool may_be_ours = !session.merge_fence.empty() && !session.merge->backup_name.empty();
   session.merge->parent_reset_at = parent.last_reset_at;
   session.merge->base_fingerprint = session.row.base_fingerprint;
   desk_->journal().Add(*session.merge);
   session.merge_phase = MergePhase::kCompare;
-  if (MayBeForgotten(session)) return LookForForgotten(session);
-  if (!may_be_ours || session.backup_lookups >= kFewTries) return;
-  AcceptIfDone(session, [this](Session &asked) {
-    ++asked.backup_lookups;
-    asked.merge_phase = MergePhase::kCheck;
-    desk_->Pause(asked, kLookInterval);
-  });
+  // It may have been our own restore.
+  if (!session.merge_fence.empty() && session.may_have_restored()) {
+    RuleOut(session);
+  } else if (MayBeForgotten(session)) {
+    LookForForgotten(session);
+  }
 }
 
 void RestoreMerge::LookForForgotten(Session &session) {
@@ -155,6 +149,7 @@ void RestoreMerge::Restore(Session &session) {
   const Project &project = desk_->ProjectOf(session);
   // Written with the step that sends it, so that a merge that got no further names no backup.
   session.merge->backup_name = BackupName(project, session);
+  session.backup_lookups = 0;
   desk_->journal().Add(*session.merge);
   NeonRequest request = RestoreRequest(project.row.neon_id, session.row.parent_branch_id,
                                        session.row.branch_id, session.merge->backup_name);
@@ -184,9 +179,7 @@ void RestoreMerge::OnRestored(Session &session, const ApiAnswer &answer) {
       desk_->TryAgain(session, answer.verdict.why);
       return;
     default:
-      AcceptIfDone(session, [this, why = answer.verdict.why](Session &refused) {
-        Refuse(refused, why, {});
-      });
+      Refuse(session, answer.verdict.why, {});
       return;
   }
   Accept(session);
@@ -207,112 +200,16 @@ void RestoreMerge::OnRestored(Session &session, const ApiAnswer &answer) {
       [this](Session &waited, const auto &failed) { OnOperations(waited, failed); });
 }
 
-void RestoreMerge::Accept(Session &session) {
-  desk_->CloseStep(session, true, "the backup exists");
-  if (session.late_restore) {
-    desk_->journal().Record(*session.late_restore, true, "this one or a later one was done");
-    session.late_restore.reset();
-  }
-  session.failures = 0;
-  session.merge->accepted = true;
-  desk_->journal().Add(*session.merge);
-  desk_->Save(session);
-  FenceOthers(session);
-}
-
-void RestoreMerge::FenceOthers(const Session &session) {
-  // Neon's last_reset_at counts whole seconds: whoever began within the second of one merge could
-  // not tell another one that came within it too, and would undo that.
-  for (const auto &[id, other] : desk_->world().sessions) {
-    bool same_project = other->row.project_id == session.row.project_id;
-    if (id == session.row.id || !same_project || other->row.parent_branch_id.empty()) continue;
-    other->row.parent_reset_at = kFenced + std::to_string(session.merge->id);
-    desk_->Save(*other);
-    // Saving looks again whether it is settled, and a clock that was set may have changed that.
-    if (other->activity == Activity::kNone) desk_->Resume(*other);
-    if (!other->row.branch_id.empty()) continue;
-    // Its branch is made of the parent as it is now, so the parent is looked at once more.
-    other->parent_checked = false;
-    desk_->Interrupt(*other);
-  }
-}
-
-void RestoreMerge::OnOperations(Session &session, const std::vector<NeonOperation> &failed) {
-  if (failed.empty()) {
-    session.merge_phase = MergePhase::kEnded;
-    return;
-  }
-  session.merge->reason = "Operation " + failed.front().action + " " + failed.front().status;
-  if (!failed.front().error.empty()) session.merge->reason += ": " + failed.front().error;
-  session.merge->reason += ".";
-}
-
-void RestoreMerge::Reconcile(Session &session) {
-  desk_->ProjectOf(session).reserved_by = 0;
-  if (session.step && session.step->kind != StepKind::kRestore) {
-    // Clearing the expiry: doing it again does no harm.
-    desk_->CloseStep(session, false, "outcome unknown; it is done again");
-    desk_->Save(session);
-    desk_->Resume(session);
-    return;
-  }
-  AcceptIfDone(session, [this](Session &asked) {
-    // Should it still come, its name makes the next one fail with 409.
-    if (asked.late_restore) desk_->journal().Record(*asked.late_restore, false, "superseded");
-    asked.late_restore = std::exchange(asked.step, {});
-    asked.late_until = desk_->now() + kMayStillCome;
-    asked.uncertain = false;
-    asked.merge_phase = MergePhase::kCheck;
-  });
-}
-
-void RestoreMerge::AcceptIfDone(Session &session, Desk::OnSession otherwise) {
-  auto on_found = [this, otherwise = std::move(otherwise)](
-                      Session &asked, const Result<std::vector<NeonBranch>> &named) {
-    if (!named.ok()) {
-      asked.merge_phase = MergePhase::kCheck;
-      desk_->TryAgain(asked, named.status());
-    } else if (!named->empty()) {
-      Accept(asked);
-    } else {
-      otherwise(asked);
-    }
-  };
-  desk_->FindBranch(session, Priority::kMerge, session.merge->backup_name, std::move(on_found));
-}
-
-void RestoreMerge::RuleOut(Session &session) {
-  AcceptIfDone(session, [this](Session &asked) {
-    if (++asked.backup_lookups < kFewTries) {
-      desk_->Pause(asked, kLookInterval);
-      return;
-    }
-    asked.merge->backup_name.clear();
-    desk_->journal().Add(*asked.merge);
-  });
-}
-
-void RestoreMerge::LookForLateRestore(Session &session) {
-  AcceptIfDone(session, [this](Session &asked) {
-    asked.merge_phase = MergePhase::kCheck;
-    if (desk_->now() < asked.late_until) {
-      desk_->Pause(asked, kLookInterval);
-      return;
-    }
-    desk_->journal().Record(*asked.late_restore, false, "no backup of that name appeared");
-    asked.late_restore.reset();
-    desk_->Save(asked);
-  });
-}
-
 void RestoreMerge::Refuse(Session &session, const Status &why, std::vector<ConflictRow> conflicts) {
   desk_->ProjectOf(session).reserved_by = 0;
-  // What looks like a reason may be the work of a restore of ours that came late.
-  if (session.late_restore) {
-    LookForLateRestore(session);
-  } else {
+  if (!session.may_have_restored()) {
     merges_->Refuse(session, why, std::move(conflicts));
+    return;
   }
+  // What looks like a reason may be the work of our own restore. One that was refused may have been
+  // done as well: when something on the way repeats a request, the answer is that to the last one.
+  desk_->ShowTrouble(session, why);
+  session.refusal = MergeRefusal{why, std::move(conflicts)};
 }
 
 }  // namespace agent_branch

@@ -20,6 +20,9 @@ namespace agent_branch {
 
 class RestoreMerge : public MergeStrategy {
  public:
+  // In the place of the parent's last_reset_at: it was restored by the merge of another session.
+  static constexpr char kFenced[] = "before merge ";
+
   RestoreMerge(Desk *desk, CreateFlow *creator, Admission *admission, MergeDesk *merges)
       : desk_(desk), creator_(creator), admission_(admission), merges_(merges) {}
 
@@ -27,9 +30,6 @@ class RestoreMerge : public MergeStrategy {
   void Drive(Session &session) override;
 
  private:
-  static constexpr int kFewTries = 4;  // to see a backup when there is little reason to expect one
-  static constexpr milliseconds kLookInterval{2'000};
-
   void Check(Session &session);
   void OnParent(Session &session, const NeonBranch &parent);
   void ClearExpiry(Session &session);
@@ -53,9 +53,8 @@ class RestoreMerge : public MergeStrategy {
   void LookForForgotten(Session &session);
   // otherwise: when the backup is not there.
   void AcceptIfDone(Session &session, Desk::OnSession otherwise);
-  // Of a merge that is given up: makes sure that no restore that was refused was done after all.
+  // Of a merge that is refused or given up: makes sure that no restore of it was done, nor will be.
   void RuleOut(Session &session);
-  void LookForLateRestore(Session &session);
   void Refuse(Session &session, const Status &why, std::vector<ConflictRow> conflicts);
 
   Desk *desk_;

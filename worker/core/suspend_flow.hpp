@@ -21,6 +21,11 @@ class SuspendFlow {
   void OnAnswer(Project *project, const std::string &branch_id, const ApiAnswer &answer,
                 const StepRow &step);
 
+  // After a 404: a key that lost its scope is answered so too.
+  void ConfirmGone(Project *project, const std::string &branch_id);
+  void Asleep(Project *project, const std::string &branch_id);
+  void TryAgain(Project *project);
+
   Desk *desk_;
 };
 

@@ -140,6 +140,8 @@ void SweepFlow::Classify(Project &project, const std::vector<NeonBranch> &branch
     } else if (due) {
       ++deletions;
       Delete(project, row);
+    } else if (row.class_name == "live") {
+      CorrectExpiry(row);
     }
     desk_->journal().Add(std::move(row));
   }
@@ -156,6 +158,18 @@ void SweepFlow::Delete(Project &project, SweepBranchRow &row) {
     if (row.children > 0) row.action = "blocked by children";
   }
   if (!for_real && row.action == kDelete) row.action = "would delete";
+}
+
+void SweepFlow::CorrectExpiry(const SweepBranchRow &row) {
+  Session *session = desk_->world().FindSession(row.session_id);
+  bool rests = session != nullptr && session->activity == Activity::kNone && session->row.settled &&
+               session->row.branch_id == row.branch_id;
+  if (!rests || current_->row.dry_run) return;
+  // Somebody changed it at Neon, or our calendar was wrong when it was set. Saving the session sees
+  // whether there is anything to do.
+  session->row.branch_expires_at = row.expires_at;
+  session->expiry_asked = 0;
+  if (ExpiryDiffers(*session, desk_->unix_time())) desk_->Save(*session);
 }
 
 void SweepFlow::AdoptOrphan(Project &project, const SweepBranchRow &row) {

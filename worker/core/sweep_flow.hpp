@@ -43,6 +43,8 @@ class SweepFlow {
   void Classify(Project &project, const std::vector<NeonBranch> &branches);
   // Begins with what the row says, unless it is a dry run.
   void Delete(Project &project, SweepBranchRow &row);
+  // Of a session's branch, when Neon has another one than the session.
+  void CorrectExpiry(const SweepBranchRow &row);
   // A branch that is ours and in no table gets into one, and is deleted from there.
   void AdoptOrphan(Project &project, const SweepBranchRow &row);
   void AddGhosts(const Project &project, const std::vector<NeonBranch> &branches);

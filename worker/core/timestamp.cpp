@@ -1,5 +1,6 @@
 #include "worker/core/timestamp.hpp"
 
+#include <cstdio>
 #include <ctime>
 
 namespace agent_branch {
@@ -60,9 +61,11 @@ std::string FormatTimestamp(int64_t unix_time) {
   auto time = static_cast<time_t>(unix_time);
   tm parts{};
   gmtime_r(&time, &parts);
-  char text[32];
-  size_t length = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return std::string(text, length);
+  char text[96];  // as much as a compiler can think of: years are of four digits
+  // Not strftime(), whose %Y leaves out leading zeros.
+  snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02dZ", parts.tm_year + 1900,
+           parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec);
+  return text;
 }
 
 int64_t ParseTimestamp(std::string_view text) {

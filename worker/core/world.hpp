@@ -32,6 +32,12 @@ enum class Activity {
 // kEnded the restore is known to have come to its end.
 enum class MergePhase { kCheck, kCompare, kDescribe, kRestore, kEnded };
 
+// Why a merge is to be refused, once it is certain that its restore was not done.
+struct MergeRefusal {
+  Status why;
+  std::vector<ConflictRow> conflicts;
+};
+
 struct Session {
   SessionRow row;
   std::deque<MigrationRow> migrations;  // queued and running, by ordinal
@@ -54,11 +60,15 @@ struct Session {
   std::optional<StepRow> late_restore;
   Instant late_until{0};
   int backup_lookups = 0;
+  std::string backup_created_at;
+  std::optional<MergeRefusal> refusal;
   std::string base_version;  // of the branch's catalogs when it was made; forgotten by a crash
   int64_t expiry_asked = 0;  // the expiry Neon was last asked for
   Secret uri;
   Secret pooled_uri;
   std::string connection_key() const { return "session " + std::to_string(row.id); }
+  // A restore of the merge was sent, and that it was done is not ruled out.
+  bool may_have_restored() const { return merge && !merge->backup_name.empty(); }
 };
 
 struct Project {

@@ -57,15 +57,27 @@ TEST(Admission, ComputeOfAKeptBranchIsSuspendedWhenItsPlaceIsNeeded) {
   }
 }
 
-TEST(Admission, SuspensionThatIsRefusedIsNotRepeated) {
-  EngineDriver driver;
-  driver.settings.active_computes = 2;
-  int64_t merged = driver.MigratedSession("one", "m1");
-  driver.store.Merge(merged);
-  ASSERT_TRUE(driver.RunUntilFinished(merged));
-  driver.neon.Expect("POST /endpoints", Fault::Answer(404, R"({"message":"no such endpoint"})"));
-  driver.ReadySession("two");
-  EXPECT_EQ(driver.neon.Count("POST /endpoints"), 1u);
+TEST(Admission, SuspensionThatIsRefusedIsNotRepeatedUnlessItsComputeIsThere) {
+  struct Case {
+    int status;
+    const char *endpoints;  // of the branch, asked for after a 404
+    size_t suspensions;
+  };
+  for (const Case &one :
+       {Case{422, nullptr, 1}, Case{404, R"({"endpoints":[]})", 1}, Case{404, nullptr, 2}}) {
+    EngineDriver driver;
+    driver.settings.active_computes = 2;
+    int64_t merged = driver.MigratedSession("one", "m1");
+    driver.store.Merge(merged);
+    ASSERT_TRUE(driver.RunUntilFinished(merged));
+    driver.neon.Expect("POST /endpoints", Fault::Answer(one.status, R"({"message":"no"})"));
+    if (one.endpoints != nullptr) {
+      driver.neon.Expect("GET /branches/" + driver.Row(merged).branch_id + "/endpoints",
+                         Fault::Answer(200, one.endpoints));
+    }
+    driver.ReadySession("two");
+    EXPECT_EQ(driver.neon.Count("POST /endpoints"), one.suspensions) << one.status;
+  }
 }
 
 TEST(Admission, WithoutRoomAtNeonASessionIsQueuedAndTriedAgain) {

@@ -154,6 +154,21 @@ TEST(Engine, WhatIsAskedOfASessionThatHasEndedIsCancelled) {
   EXPECT_TRUE(driver.store.requests.empty());
 }
 
+TEST(Engine, MigrationOfASessionThatGotNoBranchIsCancelled) {
+  EngineDriver driver;
+  driver.neon.Expect("POST /branches", Fault::Answer(400, R"({"message":"no"})"));
+  int64_t id = driver.store.CreateSession("one", driver.InAnHour());
+  ASSERT_TRUE(driver.RunUntilState(id, SessionState::kFailed));
+  size_t calls = driver.neon.calls.size();
+  // Asked for in the moment in which the session failed.
+  int64_t migration = driver.store.Migrate(id, "m1");
+  driver.RunUntilIdle();
+  EXPECT_EQ(driver.store.migrations.at(migration).status, MigrationStatus::kCancelled);
+  EXPECT_EQ(driver.Row(id).state, SessionState::kFailed);
+  EXPECT_TRUE(driver.Row(id).settled);
+  EXPECT_EQ(driver.neon.calls.size(), calls);
+}
+
 TEST(Engine, RequestIsTakenOnceThoughItIsReadTwice) {
   EngineDriver driver;
   int64_t id = driver.ReadySession("one");

@@ -137,7 +137,7 @@ HttpResponse FakeNeon::Handle(const HttpRequest &request) {
   auto fault = std::find_if(faults_.begin(), faults_.end(), [&](const auto &expected) {
     return name.compare(0, expected.first.size(), expected.first) == 0;
   });
-  bool lose_answer = false;
+  std::optional<HttpResponse> told;  // in place of the answer
   if (fault != faults_.end()) {
     Fault met = fault->second;
     faults_.erase(fault);
@@ -148,7 +148,7 @@ HttpResponse FakeNeon::Handle(const HttpRequest &request) {
       response.retry_after = met.retry_after;
       return response;
     }
-    lose_answer = true;
+    told = met.kind == Fault::Kind::kRepeat ? Answered(met.status, met.body) : unknown;
   }
   FakeCall call;
   call.method = request.method;
@@ -165,7 +165,7 @@ HttpResponse FakeNeon::Handle(const HttpRequest &request) {
     call.body = std::move(body.value());
   }
   HttpResponse response = Respond(call);
-  return lose_answer ? unknown : response;
+  return told.value_or(response);
 }
 
 HttpResponse FakeNeon::Respond(const FakeCall &call) {

@@ -37,7 +37,7 @@ struct FakeOperation {
 };
 
 struct Fault {
-  enum class Kind { kAnswer, kLoseRequest, kLoseAnswer, kNotSent };
+  enum class Kind { kAnswer, kLoseRequest, kLoseAnswer, kNotSent, kRepeat };
   Kind kind = Kind::kAnswer;
   int status = 0;
   std::string body;
@@ -45,6 +45,10 @@ struct Fault {
 
   static Fault Answer(int status, std::string body = {}) {
     return {Kind::kAnswer, status, std::move(body), std::nullopt};
+  }
+  // Something on the way sends it twice: the first one is done, the second is answered so.
+  static Fault Repeat(int status, std::string body) {
+    return {Kind::kRepeat, status, std::move(body), std::nullopt};
   }
   static Fault Lose(Kind kind) { return {kind, 0, {}, std::nullopt}; }
 };

@@ -181,6 +181,14 @@ TEST(NeonAnswers, PoolerHostTakesTheHostsPlaceAndNoOther) {
   EXPECT_TRUE(WithHost(Secret("h"), "h", "p").empty());
 }
 
+TEST(NeonAnswers, HostIsNotReplacedWhereItIsNone) {
+  for (const char *uri : {"postgresql://u@other/d?application_name=@h", "postgresql://other/@h/d",
+                          "postgresql://other?user=x/@h", "postgresql://u:p@other/d@h", "u@h/d"})
+    EXPECT_TRUE(WithHost(Secret(uri), "h", "p").empty()) << uri;
+  EXPECT_EQ(WithHost(Secret("postgresql://u@h/d@h?x=@h"), "h", "p").Reveal(),
+            "postgresql://u@p/d@h?x=@h");
+}
+
 TEST(NeonAnswers, ErrorsAreCutAndCleaned) {
   NeonError error = ParseNeonError(R"({"request_id":"x","code":"","message":"branch not found"})");
   EXPECT_EQ(error.code, "");

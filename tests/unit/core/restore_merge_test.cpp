@@ -57,6 +57,69 @@ TEST(RestoreMerge, NameTakenMeansThatAnEarlierRequestWasDone) {
   EXPECT_EQ(driver.neon.Dev().data, Strings{"m1"});
 }
 
+TEST(RestoreMerge, RestoreThatWasDoneIsSeenThoughItsRepetitionWasRefused) {
+  for (int status : {422, 423, 429, 503}) {
+    EngineDriver driver;
+    int64_t id = driver.MigratedSession("one", "m1");
+    driver.neon.Expect(kRestore, Fault::Repeat(status, R"({"message":"not now"})"));
+    driver.store.Merge(id);
+    ASSERT_TRUE(driver.RunUntil([&] { return driver.neon.Count(kRestore) == 1; }));
+    driver.neon.Dev().is_protected = true;
+    ASSERT_TRUE(driver.RunUntilFinished(id)) << status << ": " << driver.Row(id).error;
+    EXPECT_EQ(driver.Row(id).state, SessionState::kMerged) << status;
+    EXPECT_EQ(driver.neon.Count(kRestore), 1u) << status;
+  }
+}
+
+TEST(RestoreMerge, MergeThatIsRefusedAfterItsRestoreWasIsRefusedForThat) {
+  EngineDriver driver;
+  int64_t id = driver.MigratedSession("one", "m1");
+  driver.neon.Expect(kRestore, Fault::Answer(503, ""));
+  driver.store.Merge(id);
+  ASSERT_TRUE(driver.RunUntil([&] { return driver.neon.Count(kRestore) == 1; }));
+  driver.neon.Dev().is_protected = true;
+  ASSERT_TRUE(driver.RunUntilState(id, SessionState::kConflict)) << driver.Row(id).error;
+  EXPECT_NE(driver.Row(id).error.find("is protected"), std::string::npos) << driver.Row(id).error;
+  EXPECT_EQ(driver.store.MergeOf(id).status, "conflict");
+}
+
+TEST(RestoreMerge, BranchThatIsDeletedAfterItsRestoreWasDoneIsMerged) {
+  EngineDriver driver;
+  int64_t id = driver.MigratedSession("one", "m1");
+  driver.neon.flat = true;
+  driver.neon.Expect(kRestore, Fault::Repeat(503, ""));
+  driver.store.Merge(id);
+  ASSERT_TRUE(driver.RunUntil([&] { return driver.neon.Count(kRestore) == 1; }));
+  driver.neon.branches.erase(driver.Row(id).branch_id);
+  ASSERT_TRUE(driver.RunUntilFinished(id)) << driver.Row(id).error;
+  EXPECT_EQ(driver.Row(id).state, SessionState::kMerged);
+}
+
+TEST(RestoreMerge, RestoreWithinTheSecondOfAnEarlierOneIsUnknownWhenNothingTells) {
+  struct Case {
+    const char *reset_at;
+    const char *says;
+  };
+  // FakeNeon's backups are made at 00:00:00.
+  for (const Case &one : {Case{"2026-06-01T00:00:00Z", "it is not known whether"},
+                          Case{"2026-05-31T23:59:59Z", "Neon could not restore the parent"}}) {
+    for (bool restarts : {false, true}) {
+      EngineDriver driver;
+      driver.neon.flat = true;
+      driver.neon.Dev().last_reset_at = one.reset_at;
+      int64_t id = driver.MigratedSession("one", "m1");
+      driver.neon.restores_fail = true;
+      driver.neon.Expect(kRestore, Fault::Lose(Fault::Kind::kLoseAnswer));
+      driver.store.Merge(id);
+      ASSERT_TRUE(
+          driver.RunUntil([&] { return !driver.store.MergeOf(id).backup_branch_id.empty(); }));
+      if (restarts) driver.Restart();
+      ASSERT_TRUE(driver.RunUntilState(id, SessionState::kFailed));
+      EXPECT_EQ(driver.Row(id).error.rfind(one.says, 0), 0u) << driver.Row(id).error;
+    }
+  }
+}
+
 TEST(RestoreMerge, RefusalIsAConflictWithNeonsWords) {
   EngineDriver driver;
   int64_t id = driver.MigratedSession("one", "m1");

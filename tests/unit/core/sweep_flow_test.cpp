@@ -35,6 +35,19 @@ TEST(SweepFlow, SweepSaysWhatEachBranchIsAndEndsWhatIsDue) {
   EXPECT_EQ(driver.Row(live).state, SessionState::kReady);
 }
 
+TEST(SweepFlow, ExpiryThatSomebodyClearedAtNeonIsSetAgain) {
+  for (bool dry_run : {true, false}) {
+    EngineDriver driver;
+    int64_t id = driver.ReadySession("one");
+    std::string expires_at = driver.BranchOf(id)->expires_at;
+    driver.BranchOf(id)->expires_at.clear();
+    driver.store.Reap(dry_run);
+    driver.RunUntilIdle();
+    EXPECT_EQ(driver.BranchOf(id)->expires_at, dry_run ? "" : expires_at);
+    EXPECT_TRUE(driver.Row(id).settled);
+  }
+}
+
 void AddBranch(EngineDriver &driver, const std::string &id, const std::string &installation) {
   FakeBranch branch;
   branch.id = id;

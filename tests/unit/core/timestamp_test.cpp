@@ -12,6 +12,7 @@ TEST(Timestamp, FormatIsRfc3339) {
   EXPECT_EQ(FormatTimestamp(kSample), "2026-06-09T18:02:16Z");
   EXPECT_EQ(FormatTimestamp(0), "1970-01-01T00:00:00Z");
   EXPECT_EQ(FormatTimestamp(951'782'400), "2000-02-29T00:00:00Z");
+  EXPECT_EQ(FormatTimestamp(-62'135'596'800), "0001-01-01T00:00:00Z");
 }
 
 TEST(Timestamp, WhatIsWrittenIsReadTheSame) {
