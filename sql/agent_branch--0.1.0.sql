@@ -407,6 +407,8 @@ BEGIN
 	END LOOP;
 	EXECUTE format('GRANT EXECUTE ON FUNCTION agent_branch.worker_status() TO %s', role);
 	IF level IN ('user', 'admin') THEN
+		EXECUTE format('GRANT USAGE ON SCHEMA agent_branch TO %s', role);
+		EXECUTE format('GRANT EXECUTE ON FUNCTION agent_branch.read_script(text) TO %s', role);
 		FOREACH object IN ARRAY user_functions LOOP
 			EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO %s', object, role);
 		END LOOP;
@@ -450,6 +452,7 @@ BEGIN
 	LOOP
 		EXECUTE format('REVOKE %s FROM %s', object, role);
 	END LOOP;
+	EXECUTE format('REVOKE USAGE ON SCHEMA agent_branch FROM %s', role);
 END
 $$;
 COMMENT ON FUNCTION agent_branch.revoke_access(regrole) IS 'takes every privilege on the extension''s functions and views from a role';
@@ -459,6 +462,11 @@ CREATE FUNCTION agent_branch.worker_status(OUT pid integer, OUT state text, OUT 
 	OUT last_error text, OUT last_error_at timestamptz)
 	RETURNS SETOF record LANGUAGE C VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'agent_branch_worker_status';
 COMMENT ON FUNCTION agent_branch.worker_status() IS 'this database''s worker, from shared memory; no row when none runs';
+
+CREATE FUNCTION agent_branch.read_script(sql text)
+	RETURNS jsonb LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'agent_branch_read_script';
+COMMENT ON FUNCTION agent_branch.read_script(text) IS
+	'a migration as the worker reads it, without running it: its statements, which of them run alone, why it would be refused, what may be a risk';
 
 -- ---------------------------------------------------------------------------------------------
 -- Views.  They read the tables with their owner's rights and show each role its own sessions.

@@ -40,7 +40,7 @@ void EventLoop::Open() {
   Result<StoreSnapshot> snapshot = store_.Load();
   if (!snapshot.ok()) RaiseStatus(snapshot.status());
   engine_ = std::make_unique<Engine>(Engine::Parts{http_.get(), branches_.get(), &store_, &keys_,
-                                                   &statements_, &clock_, &random_, &settings_},
+                                                   &scripts_, &clock_, &random_, &settings_},
                                      snapshot.value());
   events_ = CallPg([http = http_->descriptor(), branches = branches_->descriptor()] {
     WaitEventSet *set = CreateProcessWaitEventSet(4);

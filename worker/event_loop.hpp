@@ -9,6 +9,7 @@
 
 #include <memory>
 
+#include "postgres/script_reader.hpp"
 #include "postgres/shared_state.hpp"
 #include "worker/branch/runner.hpp"
 #include "worker/core/engine.hpp"
@@ -16,7 +17,6 @@
 #include "worker/http/client.hpp"
 #include "worker/key_files.hpp"
 #include "worker/postgres_store.hpp"
-#include "worker/statement_parser.hpp"
 #include "worker/system_clock.hpp"
 
 #include "postgres/server.hpp"
@@ -45,7 +45,7 @@ class EventLoop {
   SystemRandom random_;
   Settings settings_;
   KeyFiles keys_;
-  StatementParser statements_;
+  PostgresScriptReader scripts_;
   PostgresStore store_;
   std::unique_ptr<HttpClient> http_;
   std::unique_ptr<CurlHostResolver> resolver_;

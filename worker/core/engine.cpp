@@ -31,7 +31,7 @@ Engine::Engine(Parts parts, const StoreSnapshot &snapshot)
       desk_({&world_, &journal_, &calls_, &operations_, parts.branches, parts.store, parts.clock,
              parts.random, parts.settings}),
       create_(&desk_),
-      migrate_(&desk_, &create_, parts.statements),
+      migrate_(&desk_, &create_, parts.scripts),
       merge_(&desk_, &create_),
       remove_(&desk_),
       retire_(&desk_),

@@ -24,7 +24,7 @@ class Engine {
     BranchRunner *branches = nullptr;
     Store *store = nullptr;
     KeyRing *keys = nullptr;
-    StatementCheck *statements = nullptr;
+    ScriptReader *scripts = nullptr;
     const Clock *clock = nullptr;
     Random *random = nullptr;
     const Settings *settings = nullptr;  // may change between turns; then Reconfigure()

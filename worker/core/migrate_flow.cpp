@@ -65,7 +65,7 @@ void MigrateFlow::Run(Session &session) {
     desk_->TryAgain(session, sql.status());
     return;
   }
-  Status allowed = statements_ == nullptr ? Status() : statements_->Check(sql.value());
+  Status allowed = reader_->Read(sql.value()).refusal;
   if (!allowed.ok()) {
     Rejected(session, AsServerError(allowed));
     return;

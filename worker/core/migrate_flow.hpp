@@ -6,15 +6,15 @@
 #pragma once
 
 #include "worker/core/create_flow.hpp"
-#include "worker/core/statement_check.hpp"
+#include "worker/core/script.hpp"
 
 namespace agent_branch {
 
 class MigrateFlow {
  public:
-  // statements: what a migration may hold; null: anything.
-  MigrateFlow(Desk *desk, CreateFlow *creator, StatementCheck *statements)
-      : desk_(desk), creator_(creator), statements_(statements) {}
+  // reader: borrowed.
+  MigrateFlow(Desk *desk, CreateFlow *creator, ScriptReader *reader)
+      : desk_(desk), creator_(creator), reader_(reader) {}
 
   // state kMigrating, nothing under way.
   void Drive(Session &session);
@@ -32,7 +32,7 @@ class MigrateFlow {
 
   Desk *desk_;
   CreateFlow *creator_;
-  StatementCheck *statements_;
+  ScriptReader *reader_;
 };
 
 }  // namespace agent_branch
