@@ -99,7 +99,7 @@ class Reading {
     DescribeAlone(raw->stmt, &statement);
     const char *value = NewEnumValue(raw->stmt);
     statement.commit_after = value != nullptr && SaysLater(sql_, end, value);
-    statement.setting = IsSetting(raw->stmt);
+    if (IsSetting(raw->stmt)) statement.setting = sql_.substr(statement.offset, statement.length);
     statement.risks = FindRisks(raw->stmt);
     statement.mentions = MentionsOf(raw->stmt);
     script_.statements.push_back(std::move(statement));

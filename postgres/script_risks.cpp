@@ -16,18 +16,37 @@ const char *LockName(int mode) {
   return mode >= 1 && mode <= 8 ? kNames[mode] : "";
 }
 
+StatementRisk Of(RiskKind kind, const char *type, const std::string &object,
+                 const std::string &relation, const char *lock, std::string why) {
+  StatementRisk risk;
+  risk.kind = kind;
+  risk.object_type = type;
+  risk.object = object;
+  risk.relation = relation;
+  risk.lock = lock;
+  risk.why = std::move(why);
+  return risk;
+}
+
 StatementRisk OfTable(RiskKind kind, const std::string &table, const char *lock, std::string why) {
-  return {kind, "table", table, table, lock, std::move(why)};
+  return Of(kind, "table", table, table, lock, std::move(why));
 }
 
 StatementRisk OfColumn(RiskKind kind, const std::string &table, const char *column,
                        std::string why) {
-  return {kind,  "column",         table + "." + QuotedName(column),
-          table, kAccessExclusive, std::move(why)};
+  const std::string name = QuotedName(column);
+  StatementRisk risk = Of(kind, "column", table + "." + name, table, kAccessExclusive,
+                          std::move(why));
+  risk.column = name;
+  return risk;
 }
 
 bool HasRows(ObjectType type) {
   return type == OBJECT_TABLE || type == OBJECT_MATVIEW || type == OBJECT_FOREIGN_TABLE;
+}
+
+bool IsRelation(ObjectType type) {
+  return HasRows(type) || type == OBJECT_VIEW || type == OBJECT_INDEX || type == OBJECT_SEQUENCE;
 }
 
 void FindInDrop(const DropStmt *drop, Risks *risks) {
@@ -37,7 +56,7 @@ void FindInDrop(const DropStmt *drop, Risks *risks) {
     risk.kind = RiskKind::kDrop;
     risk.object_type = ObjectTypeName(drop->removeType);
     risk.object = NameOfObject(object);
-    if (HasRows(drop->removeType)) risk.relation = risk.object;
+    if (IsRelation(drop->removeType)) risk.relation = risk.object;
     risk.why = HasRows(drop->removeType) ? "its rows go with it" : "it is gone for all who use it";
     if (drop->behavior == DROP_CASCADE) risk.why += ", and so does all that depends on it";
     risks->push_back(std::move(risk));
@@ -95,18 +114,17 @@ void FindInConstraint(const std::string &table, const Constraint *constraint, Ri
     case CONSTR_CHECK:
     case CONSTR_FOREIGN:
       if (constraint->skip_validation) return;
-      risks->push_back(
-          {RiskKind::kNotValid, "constraint", object, table,
-           constraint->contype == CONSTR_FOREIGN ? "SHARE ROW EXCLUSIVE" : kAccessExclusive,
-           "all rows are checked under the lock; add it NOT VALID, and VALIDATE "
-           "CONSTRAINT after"});
+      risks->push_back(Of(
+          RiskKind::kNotValid, "constraint", object, table,
+          constraint->contype == CONSTR_FOREIGN ? "SHARE ROW EXCLUSIVE" : kAccessExclusive,
+          "all rows are checked under the lock; add it NOT VALID, and VALIDATE CONSTRAINT after"));
       return;
     case CONSTR_PRIMARY:
     case CONSTR_UNIQUE:
     case CONSTR_EXCLUSION:
       if (constraint->indexname != nullptr) return;
-      risks->push_back({RiskKind::kLock, "constraint", object, table, kAccessExclusive,
-                        "an index is built under the lock"});
+      risks->push_back(Of(RiskKind::kLock, "constraint", object, table, kAccessExclusive,
+                        "an index is built under the lock"));
       return;
     default:
       return;
@@ -121,8 +139,8 @@ void FindInCommand(const std::string &table, const AlterTableCmd *command, Risks
       risks->push_back(OfColumn(RiskKind::kDrop, table, command->name, "its values go with it"));
       return;
     case AT_DropConstraint:
-      risks->push_back({RiskKind::kDrop, "constraint", table + "." + QuotedName(command->name), "",
-                        kAccessExclusive, "what it kept out may come in"});
+      risks->push_back(Of(RiskKind::kDrop, "constraint", table + "." + QuotedName(command->name), table,
+                        kAccessExclusive, "what it kept out may come in"));
       return;
     case AT_AlterColumnType:
       risks->push_back(OfColumn(RiskKind::kRewrite, table, command->name,
@@ -171,6 +189,7 @@ void FindInRename(const RenameStmt *rename, Risks *risks) {
   risk.object_type = ObjectTypeName(rename->renameType);
   risk.object =
       rename->relation != nullptr ? NameOf(rename->relation) : NameOfObject(rename->object);
+  risk.relation = NameOf(rename->relation);
   if (rename->relation != nullptr) risk.lock = kAccessExclusive;
   if (rename->subname != nullptr) {
     if (!risk.object.empty()) risk.object += '.';
@@ -185,6 +204,7 @@ void FindInMove(const AlterObjectSchemaStmt *move, Risks *risks) {
   risk.kind = RiskKind::kRename;
   risk.object_type = ObjectTypeName(move->objectType);
   risk.object = move->relation != nullptr ? NameOf(move->relation) : NameOfObject(move->object);
+  risk.relation = NameOf(move->relation);
   risk.why = "who uses it by its name has to look in schema " + QuotedName(move->newschema);
   risks->push_back(std::move(risk));
 }
@@ -228,9 +248,9 @@ void FindInIndex(const IndexStmt *index, Risks *risks) {
 void FindInReindex(const ReindexStmt *reindex, Risks *risks) {
   if (reindex->relation == nullptr || HasOption(reindex->params, "concurrently")) return;
   const bool table = reindex->kind == REINDEX_OBJECT_TABLE;
-  risks->push_back({RiskKind::kLock, table ? "table" : "index", NameOf(reindex->relation),
+  risks->push_back(Of(RiskKind::kLock, table ? "table" : "index", NameOf(reindex->relation),
                     NameOf(reindex->relation), "SHARE",
-                    "nobody writes while it is built anew; REINDEX CONCURRENTLY lets them"});
+                    "nobody writes while it is built anew; REINDEX CONCURRENTLY lets them"));
 }
 
 void FindInVacuum(const VacuumStmt *vacuum, Risks *risks) {
@@ -252,9 +272,9 @@ void FindInLock(const LockStmt *lock, Risks *risks) {
 
 void FindInRefresh(const RefreshMatViewStmt *refresh, Risks *risks) {
   if (refresh->concurrent) return;
-  risks->push_back({RiskKind::kLock, "materialized view", NameOf(refresh->relation),
+  risks->push_back(Of(RiskKind::kLock, "materialized view", NameOf(refresh->relation),
                     NameOf(refresh->relation), kAccessExclusive,
-                    "nobody reads it while it is filled; CONCURRENTLY lets them"});
+                    "nobody reads it while it is filled; CONCURRENTLY lets them"));
 }
 
 void FindInCluster(const ClusterStmt *cluster, Risks *risks) {
@@ -272,7 +292,7 @@ std::vector<StatementRisk> FindRisks(const Node *statement) {
       FindInDrop(reinterpret_cast<const DropStmt *>(statement), &risks);
       break;
     case T_DropOwnedStmt:
-      risks.push_back({RiskKind::kDrop, "objects", "of a role", "", "", "all that it owns goes"});
+      risks.push_back(Of(RiskKind::kDrop, "objects", "of a role", "", "", "all that it owns goes"));
       break;
     case T_AlterTableStmt:
       FindInAlterTable(reinterpret_cast<const AlterTableStmt *>(statement), &risks);

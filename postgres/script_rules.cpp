@@ -52,7 +52,6 @@ void DescribeDrop(const DropStmt *drop, ScriptStatement *described) {
   if (!drop->concurrent || drop->objects == NIL) return;
   Mark(described, Alone::kDropIndex, "DROP INDEX CONCURRENTLY");
   described->alone_object = NameOfObject(static_cast<const Node *>(linitial(drop->objects)));
-  described->may_exist = drop->missing_ok;
 }
 
 void DescribeIndex(const IndexStmt *index, ScriptStatement *described) {
@@ -60,7 +59,6 @@ void DescribeIndex(const IndexStmt *index, ScriptStatement *described) {
   Mark(described, Alone::kCreateIndex, "CREATE INDEX CONCURRENTLY");
   described->alone_object = QuotedName(index->idxname);
   described->alone_relation = NameOf(index->relation);
-  described->may_exist = index->if_not_exists;
 }
 
 void DescribeAlterTable(const AlterTableStmt *alter, ScriptStatement *described) {

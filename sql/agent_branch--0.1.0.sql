@@ -114,13 +114,38 @@ CREATE TABLE agent_branch.migration (
 	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	session_id bigint NOT NULL REFERENCES agent_branch.session,
 	ordinal integer NOT NULL,
+	status text NOT NULL DEFAULT 'queued' CHECK (status IN ('queued', 'running', 'applied', 'failed', 'cancelled')),
+	attempt integer NOT NULL DEFAULT 1,
+	transaction_id xid8,
+	seen_before text,
+	segment_rows bigint NOT NULL DEFAULT 0,
+	queued_at timestamptz NOT NULL DEFAULT now(),
+	UNIQUE (session_id, ordinal)
+);
+COMMENT ON TABLE agent_branch.migration IS 'what a session ran on its branch, in order; the texts are in migration_attempt';
+COMMENT ON COLUMN agent_branch.migration.attempt IS 'the number of the text that counts: the last one that the worker took up';
+COMMENT ON COLUMN agent_branch.migration.transaction_id IS 'noted before COMMIT is sent: pg_xact_status() decides when the answer is lost';
+COMMENT ON COLUMN agent_branch.migration.seen_before IS 'what was there before a statement was sent that runs alone: with what is there after, it decides when the answer is lost';
+COMMENT ON COLUMN agent_branch.migration.segment_rows IS 'rows of the segment under way, which count once it is in effect';
+CREATE INDEX migration_open ON agent_branch.migration (session_id) WHERE status IN ('queued', 'running');
+
+CREATE TABLE agent_branch.migration_attempt (
+	migration_id bigint NOT NULL REFERENCES agent_branch.migration,
+	number integer NOT NULL,
 	name text,
 	sql text NOT NULL,
-	status text NOT NULL DEFAULT 'queued' CHECK (status IN ('queued', 'running', 'applied', 'failed', 'cancelled')),
-	transaction_id xid8,
+	made_by text NOT NULL DEFAULT 'agent',
+	status text NOT NULL DEFAULT 'queued' CHECK (status IN ('queued', 'running', 'applied', 'failed', 'cancelled', 'refused')),
+	reason text,
 	queued_at timestamptz NOT NULL DEFAULT now(),
 	started_at timestamptz,
 	finished_at timestamptz,
+	statements integer,
+	statements_done integer NOT NULL DEFAULT 0,
+	alone integer[] NOT NULL DEFAULT '{}',
+	rows bigint NOT NULL DEFAULT 0,
+	risks jsonb,
+	statement integer,
 	sqlstate text,
 	message text,
 	detail text,
@@ -128,11 +153,14 @@ CREATE TABLE agent_branch.migration (
 	context text,
 	line integer,
 	"column" integer,
-	UNIQUE (session_id, ordinal)
+	PRIMARY KEY (migration_id, number)
 );
-COMMENT ON TABLE agent_branch.migration IS 'what a session ran on its branch, in order, each in a transaction of its own';
-COMMENT ON COLUMN agent_branch.migration.transaction_id IS 'noted before COMMIT is sent: pg_xact_status() decides when the answer is lost';
-CREATE INDEX migration_open ON agent_branch.migration (session_id) WHERE status IN ('queued', 'running');
+COMMENT ON TABLE agent_branch.migration_attempt IS 'the texts of a migration: the first one, and those that came in the place of one that failed; what ran of each, byte for byte, is its first statements_done statements';
+COMMENT ON COLUMN agent_branch.migration_attempt.made_by IS 'agent, or what repaired it';
+COMMENT ON COLUMN agent_branch.migration_attempt.reason IS 'why a text was not run at all';
+COMMENT ON COLUMN agent_branch.migration_attempt.statements_done IS 'how many of its statements, from the first, are in effect on the branch';
+COMMENT ON COLUMN agent_branch.migration_attempt.alone IS 'numbers of the statements that run outside of a transaction';
+COMMENT ON COLUMN agent_branch.migration_attempt.statement IS 'number of the statement that failed';
 
 CREATE TABLE agent_branch.merge (
 	id bigint PRIMARY KEY,
@@ -314,7 +342,7 @@ CREATE FUNCTION @extschema@.agent_project_register(project text, parent text DEF
 	database text DEFAULT 'neondb', role text DEFAULT 'neondb_owner', options jsonb DEFAULT '{}')
 	RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.agent_project_register(text, text, text, text, jsonb) IS
-	'registers a Neon project: its id, the parent branch that sessions fork from and merge into, the database and role they connect with, and options (max_parallel, ttl, min_cu, max_cu, merge_strategy, on_drift, undo_window, max_pinned, statement_timeout, lock_timeout, api_key_file); registering it again changes these';
+	'registers a Neon project: its id, the parent branch that sessions fork from and merge into, the database and role they connect with, and options (max_parallel, ttl, min_cu, max_cu, merge_strategy, on_drift, undo_window, max_pinned, statement_timeout, lock_timeout, refuse_risks, api_key_file); registering it again changes these';
 
 CREATE FUNCTION @extschema@.agent_branch_create(session text, project text DEFAULT NULL, ttl interval DEFAULT NULL,
 	options jsonb DEFAULT '{}')
@@ -336,7 +364,7 @@ COMMENT ON FUNCTION @extschema@.agent_connection_uri(text, text, boolean, text) 
 CREATE FUNCTION @extschema@.agent_migrate(session text, sql text, name text DEFAULT NULL, project text DEFAULT NULL)
 	RETURNS integer LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.agent_migrate(text, text, text, text) IS
-	'asks for this SQL to be run on the session''s branch after the migrations before it, in a transaction of its own; returns its ordinal in the session';
+	'asks for this SQL to be run on the session''s branch after the migrations before it; in a failed session whose last migration failed, in its place. Returns its ordinal in the session';
 
 CREATE FUNCTION @extschema@.agent_merge(session text, strategy text DEFAULT NULL, on_drift text DEFAULT NULL,
 	project text DEFAULT NULL)
@@ -495,14 +523,26 @@ CREATE VIEW @extschema@.agent_sessions WITH (security_barrier) AS
 COMMENT ON VIEW @extschema@.agent_sessions IS 'sessions, finished ones too: those of the caller''s roles, or all for monitor and admin';
 
 CREATE VIEW @extschema@.agent_migrations WITH (security_barrier) AS
-	SELECT s.name AS session, p.project, m.ordinal, m.name, m.status, m.sql, m.queued_at, m.started_at, m.finished_at,
-		m.finished_at - m.started_at AS duration, m.sqlstate, m.message, m.detail, m.hint, m.context, m.line, m."column",
-		m.session_id
-	FROM agent_branch.migration AS m JOIN agent_branch.session AS s ON s.id = m.session_id
-		JOIN agent_branch.project AS p ON p.id = s.project_id
+	SELECT s.name AS session, p.project, m.ordinal, t.name, m.status, t.sql, m.attempt AS attempts, m.queued_at, t.started_at,
+		t.finished_at, t.finished_at - t.started_at AS duration, t.statements, t.statements_done, t.alone, t.rows, t.risks,
+		t.statement, t.sqlstate, t.message, t.detail, t.hint, t.context, t.line, t."column", m.session_id
+	FROM agent_branch.migration AS m
+		JOIN agent_branch.migration_attempt AS t ON t.migration_id = m.id AND t.number = m.attempt
+		JOIN agent_branch.session AS s ON s.id = m.session_id JOIN agent_branch.project AS p ON p.id = s.project_id
 	WHERE pg_has_role(s.owner, 'USAGE') OR EXISTS (SELECT FROM agent_branch.access AS a
 		WHERE a.level IN ('monitor', 'admin') AND pg_has_role(a.role, 'USAGE'));
-COMMENT ON VIEW @extschema@.agent_migrations IS 'migrations of sessions, with the error of those that failed as the branch''s server gave it';
+COMMENT ON VIEW @extschema@.agent_migrations IS 'migrations of sessions, each with its latest text: how far it came, what it puts at risk, and the error of those that failed as the branch''s server gave it';
+
+CREATE VIEW @extschema@.agent_migration_attempts WITH (security_barrier) AS
+	SELECT s.name AS session, p.project, m.ordinal, t.number AS attempt, t.made_by, t.name, t.status, t.reason, t.sql,
+		t.queued_at, t.started_at, t.finished_at, t.finished_at - t.started_at AS duration, t.statements, t.statements_done,
+		t.alone, t.rows, t.risks, t.statement, t.sqlstate, t.message, t.detail, t.hint, t.context, t.line, t."column",
+		m.session_id
+	FROM agent_branch.migration_attempt AS t JOIN agent_branch.migration AS m ON m.id = t.migration_id
+		JOIN agent_branch.session AS s ON s.id = m.session_id JOIN agent_branch.project AS p ON p.id = s.project_id
+	WHERE pg_has_role(s.owner, 'USAGE') OR EXISTS (SELECT FROM agent_branch.access AS a
+		WHERE a.level IN ('monitor', 'admin') AND pg_has_role(a.role, 'USAGE'));
+COMMENT ON VIEW @extschema@.agent_migration_attempts IS 'every text of every migration: who made it, and what came of it';
 
 CREATE VIEW @extschema@.agent_merges WITH (security_barrier) AS
 	SELECT s.name AS session, p.project, m.status, m.strategy, m.on_drift, m.reason, m.requested_at, m.started_at,
@@ -570,6 +610,7 @@ SELECT pg_extension_config_dump('agent_branch.session', '');
 SELECT pg_extension_config_dump('agent_branch.session_id_seq', '');
 SELECT pg_extension_config_dump('agent_branch.migration', '');
 SELECT pg_extension_config_dump('agent_branch.migration_id_seq', '');
+SELECT pg_extension_config_dump('agent_branch.migration_attempt', '');
 SELECT pg_extension_config_dump('agent_branch.merge', '');
 SELECT pg_extension_config_dump('agent_branch.request_id_seq', '');
 SELECT pg_extension_config_dump('agent_branch.conflict', '');

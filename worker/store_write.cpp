@@ -22,15 +22,31 @@ UPDATE agent_branch.session SET
 WHERE id = $1)";
 
 constexpr char kSaveMigration[] = R"(
-UPDATE agent_branch.migration SET
-  status = $2, transaction_id = nullif($3, '')::xid8,
-  started_at = CASE WHEN $2 = 'running' AND status <> 'running' THEN clock_timestamp()
+WITH saved AS (
+  UPDATE agent_branch.migration SET
+    status = $2, attempt = $3, transaction_id = nullif($4, '')::xid8, seen_before = nullif($5, ''),
+    segment_rows = $6
+  WHERE id = $1)
+UPDATE agent_branch.migration_attempt SET
+  status = $2,
+  started_at = CASE WHEN $2 = 'running' THEN coalesce(started_at, clock_timestamp())
     ELSE started_at END,
   finished_at = CASE WHEN $2 IN ('applied', 'failed', 'cancelled') THEN clock_timestamp() END,
-  sqlstate = nullif($4, ''), message = nullif($5, ''), detail = nullif($6, ''),
-  hint = nullif($7, ''), context = nullif($8, ''), line = nullif($9, 0)::integer,
-  "column" = nullif($10, 0)::integer
-WHERE id = $1)";
+  statements = CASE WHEN $7 > 0 OR $2 = 'applied' THEN $7 ELSE statements END,
+  statements_done = $8, rows = $9,
+  alone = CASE WHEN $10 = '' THEN alone ELSE string_to_array($10, ' ')::integer[] END,
+  risks = coalesce(nullif($11, '')::jsonb, risks), statement = nullif($12, 0),
+  sqlstate = nullif($13, ''), message = nullif($14, ''), detail = nullif($15, ''),
+  hint = nullif($16, ''), context = nullif($17, ''), line = nullif($18, 0),
+  "column" = nullif($19, 0)
+WHERE migration_id = $1 AND number = $3)";
+
+// What the text does not say is as it was in the one before.
+constexpr char kSaveAttempt[] = R"(
+INSERT INTO agent_branch.migration_attempt (migration_id, number, name, sql, made_by)
+SELECT $1, $2, (SELECT name FROM agent_branch.migration_attempt
+  WHERE migration_id = $1 ORDER BY number DESC LIMIT 1), $3, $4
+ON CONFLICT (migration_id, number) DO NOTHING)";
 
 constexpr char kSaveMerge[] = R"(
 INSERT INTO agent_branch.merge AS m (id, session_id, strategy, on_drift, status, accepted,
@@ -82,6 +98,13 @@ WITH taken AS (DELETE FROM agent_branch.request WHERE id = $1
 UPDATE agent_branch.session AS s SET expires_at = (t.arguments->>'expires_at')::timestamptz
 FROM taken AS t WHERE t.kind = 'extend' AND s.id = t.session_id)";
 
+std::string Joined(const std::vector<int> &numbers) {
+  std::string joined;
+  for (int number : numbers)
+    joined += (joined.empty() ? "" : " ") + std::to_string(number);
+  return joined;
+}
+
 std::string Joined(const std::vector<std::string> &words) {
   std::string joined;
   for (const std::string &word : words) {
@@ -107,8 +130,14 @@ struct Writer {
     const ServerError &error = row.error;
     transaction.Execute(
         kSaveMigration,
-        {row.id, MigrationStatusName(row.status), row.transaction_id, error.sqlstate, error.message,
-         error.detail, error.hint, error.context, error.line, error.column});
+        {row.id, MigrationStatusName(row.status), row.attempt, row.transaction_id, row.seen_before,
+         row.segment_rows, row.statements, row.statements_done, row.rows, Joined(row.alone),
+         row.risks, row.statement, error.sqlstate, error.message, error.detail, error.hint,
+         error.context, error.line, error.column});
+  }
+
+  void operator()(const AttemptRow &row) const {
+    transaction.Execute(kSaveAttempt, {row.migration_id, row.number, row.sql, row.made_by});
   }
 
   void operator()(const MergeRow &row) const {

@@ -5,15 +5,17 @@
 
 #include "worker/branch/catalog_version.hpp"
 #include "worker/branch/fingerprint.hpp"
+#include "worker/branch/look_query.hpp"
 
 namespace agent_branch {
 namespace {
 
-std::string SetTimeout(std::string_view name, std::chrono::milliseconds timeout) {
+std::string SetTimeout(std::string_view name, std::chrono::milliseconds timeout,
+                       std::string_view set = "SET LOCAL ") {
   // Zero would mean none.
   const long long most = std::numeric_limits<int>::max();
   const long long count = std::clamp<long long>(timeout.count(), 1, most);
-  return "SET LOCAL " + std::string(name) + " = " + std::to_string(count) + "; ";
+  return std::string(set) + std::string(name) + " = " + std::to_string(count) + "; ";
 }
 
 BranchEvent Finished(uint64_t id, BranchOutcome outcome) {
@@ -21,6 +23,13 @@ BranchEvent Finished(uint64_t id, BranchOutcome outcome) {
   event.id = id;
   event.outcome = outcome;
   return event;
+}
+
+std::string SettingsOf(const BranchTask &task) {
+  std::string text;
+  for (const std::string &setting : task.settings)
+    text += setting + "; ";
+  return text;
 }
 
 ServerError Malformed() {
@@ -32,18 +41,33 @@ ServerError Malformed() {
 
 }  // namespace
 
-std::string MigrationPrologue(const BranchTask &task, const RunnerOptions &options,
-                              const std::string &token) {
-  return "BEGIN; " + SetTimeout("statement_timeout", task.statement_timeout) +
-         SetTimeout("lock_timeout", task.lock_timeout) +
-         SetTimeout("idle_in_transaction_session_timeout", options.ready_timeout) +
-         "SET LOCAL agent_branch_migration.token = '" + token + "'; ";
+Prologue MigrationPrologue(const BranchTask &task, const RunnerOptions &options,
+                           const std::string &token) {
+  constexpr int kOwnStatements = 5;
+  return {"BEGIN; " + SetTimeout("statement_timeout", task.statement_timeout) +
+              SetTimeout("lock_timeout", task.lock_timeout) +
+              SetTimeout("idle_in_transaction_session_timeout", options.ready_timeout) +
+              "SET LOCAL agent_branch_migration.token = '" + token + "'; " + SettingsOf(task),
+          kOwnStatements + static_cast<int>(task.settings.size())};
+}
+
+std::string AloneSettings(const BranchTask &task, const RunnerOptions &options) {
+  return SetTimeout("statement_timeout", task.statement_timeout, "SET ") +
+         SetTimeout("lock_timeout", task.lock_timeout, "SET ") +
+         SetTimeout("idle_in_transaction_session_timeout", options.ready_timeout, "SET ") +
+         SettingsOf(task);
+}
+
+Prologue AlonePrologue(const BranchTask &task) {
+  return {AloneMark(task.alone) + " ", 0};
 }
 
 std::string MigrationCheck() {
   return "SELECT pg_catalog.current_setting('agent_branch_migration.token', true),"
          " pg_catalog.pg_current_xact_id_if_assigned()";
 }
+
+namespace {
 
 // The session's settings decide how expressions are written out, so the ones that matter are what
 // pg_dump sets, too. jit would compile for longer than the query runs.
@@ -70,6 +94,29 @@ Result<std::string> TransactionStatusText(const BranchTask &task) {
   return "SELECT pg_catalog.pg_xact_status('" + id + "'::pg_catalog.xid8)";
 }
 
+// Settings of the migration decide what a name means; they are gone with the transaction.
+std::string LookText(const BranchTask &task) {
+  return "BEGIN READ ONLY; " + SetTimeout("statement_timeout", task.statement_timeout) +
+         SetTimeout("lock_timeout", task.lock_timeout) + SettingsOf(task) +
+         "SET LOCAL standard_conforming_strings = on; " +
+         (task.kind == BranchTaskKind::kRisks ? RiskQuery(task.sql) : AloneQuery(task.alone)) +
+         "; ROLLBACK";
+}
+
+}  // namespace
+
+Result<std::string> QueryText(const BranchTask &task, int server_version) {
+  switch (task.kind) {
+    case BranchTaskKind::kTransactionStatus:
+      return TransactionStatusText(task);
+    case BranchTaskKind::kLookAlone:
+    case BranchTaskKind::kRisks:
+      return LookText(task);
+    default:
+      return FingerprintText(task, server_version);
+  }
+}
+
 BranchEvent NotRun(uint64_t id, Status why) {
   BranchEvent event = Finished(id, BranchOutcome::kNotRun);
   event.error = std::move(why);
@@ -93,7 +140,8 @@ BranchEvent Lost(uint64_t id, const ConnectionFailure &failure, bool commit_sent
   return event;
 }
 
-BranchEvent RejectedScript(const BranchTask &task, const Connection &connection, size_t prologue) {
+BranchEvent RejectedScript(const BranchTask &task, const Connection &connection,
+                           const Prologue &prologue) {
   const Reply &reply = connection.reply();
   if (reply.copied) {
     ServerError error;
@@ -103,10 +151,22 @@ BranchEvent RejectedScript(const BranchTask &task, const Connection &connection,
     return Rejected(task.id, error);
   }
   ServerError error = reply.error.fields;
-  const TextPlace place = PlaceInText(task.sql, reply.error.position - static_cast<int>(prologue),
-                                      connection.CountsBytes());
+  const int before = CharactersIn(prologue.text, connection.CountsBytes());
+  const TextPlace place = PlaceInText(task.sql, reply.error.position - before, connection.CountsBytes());
   error.line = place.line;
   error.column = place.column;
+  BranchEvent event = Rejected(task.id, error);
+  event.completed = reply.completed - prologue.statements;
+  return event;
+}
+
+BranchEvent RejectedOverdue(const BranchTask &task) {
+  ServerError error;
+  error.sqlstate = "57014";
+  error.message = "canceling statement because the server did not answer in time";
+  error.detail =
+      "Each statement has " + std::to_string(task.statement_timeout.count()) + " ms.";
+  error.hint = "Do less in one statement, or have the project's statement_timeout raised.";
   return Rejected(task.id, error);
 }
 
@@ -122,6 +182,8 @@ BranchEvent RejectedForEndingItsTransaction(uint64_t id, bool committed, const S
   error.hint = "Remove BEGIN, COMMIT, ROLLBACK and PREPARE TRANSACTION from the script.";
   return Rejected(id, error);
 }
+
+namespace {
 
 BranchEvent FinishedFingerprint(uint64_t id, const Reply &reply) {
   if (reply.last_row.size() != 2 || reply.last_row[0].size() != 32) {
@@ -149,6 +211,27 @@ BranchEvent FinishedTransactionStatus(uint64_t id, const Reply &reply) {
     return Rejected(id, Malformed());
   }
   return event;
+}
+
+BranchEvent FinishedLook(uint64_t id, const Reply &reply) {
+  if (reply.last_row.size() != 1) return Rejected(id, Malformed());
+  BranchEvent event = Finished(id, BranchOutcome::kDone);
+  event.answer = reply.last_row[0];
+  return event;
+}
+
+}  // namespace
+
+BranchEvent FinishedQuery(const BranchTask &task, const Reply &reply) {
+  switch (task.kind) {
+    case BranchTaskKind::kTransactionStatus:
+      return FinishedTransactionStatus(task.id, reply);
+    case BranchTaskKind::kLookAlone:
+    case BranchTaskKind::kRisks:
+      return FinishedLook(task.id, reply);
+    default:
+      return FinishedFingerprint(task.id, reply);
+  }
 }
 
 }  // namespace agent_branch

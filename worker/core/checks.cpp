@@ -160,6 +160,14 @@ Status CheckMigration(std::string_view sql, const std::optional<std::string> &na
   return {};
 }
 
+Status CheckMigrationCount(size_t count) {
+  if (count <= kMaxMigrations) return {};
+  return Status::Error(kLimitExceeded, "too many migrations in one session",
+                       "The limit is " + Count(kMaxMigrations, "."),
+                       "A migration may hold many statements. A corrected one that takes the place "
+                       "of one that failed does not count.");
+}
+
 std::string DurationText(int64_t microseconds) {
   constexpr std::pair<const char *, int64_t> kUnits[] = {
       {" d", 86'400'000'000}, {" h", 3'600'000'000}, {" min", 60'000'000},

@@ -66,8 +66,7 @@ void Desk::MoveTo(Session &session, SessionState state) {
 void Desk::Fail(Session &session, const Status &why) {
   for (MigrationRow &migration : session.migrations) {
     // Its COMMIT may have been sent, and now nobody can be asked.
-    bool unknown =
-        migration.status == MigrationStatus::kRunning && !migration.transaction_id.empty();
+    bool unknown = migration.may_be_in_effect();
     migration.status = unknown ? MigrationStatus::kFailed : MigrationStatus::kCancelled;
     if (unknown) {
       migration.error.sqlstate = "08007";
@@ -77,6 +76,7 @@ void Desk::Fail(Session &session, const Status &why) {
     parts_.journal->Add(migration);
   }
   session.migrations.clear();
+  session.run.reset();
   if (session.merge) {
     session.merge->status = "cancelled";
     session.merge->reason = CleanText(why.message(), kMaxError);

@@ -17,6 +17,16 @@ MergeRow MakeMerge(const RequestRow &request) {
   return merge;
 }
 
+// The migration with another text, of which nothing has run.
+MigrationRow Renewed(const MigrationRow &row, int attempt) {
+  MigrationRow renewed;
+  renewed.id = row.id;
+  renewed.session_id = row.session_id;
+  renewed.ordinal = row.ordinal;
+  renewed.attempt = attempt;
+  return renewed;
+}
+
 bool IsGivenUp(const Session &session) {
   return session.row.goal == Goal::kDiscard || session.row.goal == Goal::kExpire;
 }
@@ -148,9 +158,7 @@ void Engine::Apply(const RequestRow &request, const Intake &intake) {
     return;
   }
   if (request.kind == "migrate") {
-    for (const MigrationRow &row : intake.migrations) {
-      if (row.id == request.subject_id) LoadMigration(row);
-    }
+    TakeMigration(request, intake);
   } else if (request.kind == "merge") {
     AskMerge(*session, request);
   } else if (request.kind == "discard") {
@@ -163,11 +171,25 @@ void Engine::Apply(const RequestRow &request, const Intake &intake) {
   if (session->activity == Activity::kNone) desk_.Resume(*session);
 }
 
+void Engine::TakeMigration(const RequestRow &request, const Intake &intake) {
+  for (const MigrationRow &row : intake.migrations) {
+    if (row.id != request.subject_id) continue;
+    if (row.attempt == request.attempt) {
+      LoadMigration(row);
+      return;
+    }
+    const MigrationRow renewed = Renewed(row, request.attempt);
+    journal_.Add(renewed);
+    LoadMigration(renewed);
+  }
+}
+
 void Engine::TurnAway(const RequestRow &request, const Intake &intake) {
   // The session ended between the caller's check and now; what was asked for ends with it.
   if (request.kind == "migrate") {
     for (MigrationRow row : intake.migrations) {
       if (row.id != request.subject_id) continue;
+      if (row.attempt != request.attempt) row = Renewed(row, request.attempt);
       row.status = MigrationStatus::kCancelled;
       journal_.Add(row);
     }

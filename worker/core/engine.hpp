@@ -67,6 +67,7 @@ class Engine {
   void LoadSession(const SessionRow &row);
   void LoadMigration(const MigrationRow &row);
   void Apply(const RequestRow &request, const Intake &intake);
+  void TakeMigration(const RequestRow &request, const Intake &intake);
   void TurnAway(const RequestRow &request, const Intake &intake);
   void AskMerge(Session &session, const RequestRow &request);
   void GiveUp(Session &session, Goal goal);

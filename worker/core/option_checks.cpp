@@ -1,6 +1,7 @@
 // The options of projects and sessions; see checks.hpp.
 #include "worker/core/checks.hpp"
 #include "worker/core/rapidjson.hpp"
+#include "worker/core/script.hpp"
 
 namespace agent_branch {
 namespace {
@@ -13,7 +14,8 @@ constexpr char kNotSupported[] = "0A000";
 
 constexpr char kProjectKeys[] =
     "Options are \"api_key_file\", \"lock_timeout\", \"max_cu\", \"max_parallel\", \"max_pinned\", "
-    "\"merge_strategy\", \"min_cu\", \"on_drift\", \"statement_timeout\", \"ttl\" and "
+    "\"merge_strategy\", \"min_cu\", \"on_drift\", \"refuse_risks\", \"statement_timeout\", "
+    "\"ttl\" and "
     "\"undo_window\".";
 constexpr char kSessionKeys[] = "Options of a session are \"max_cu\" and \"min_cu\".";
 
@@ -116,6 +118,19 @@ Status CheckKeyFile(std::string_view name) {
                        "slash and not beginning with a dot.");
 }
 
+Status CheckRisks(std::string_view key, const json::Value &value) {
+  if (!value.IsArray()) return WrongType(key, "an array of strings", value);
+  for (const json::Value &kind : value.GetArray()) {
+    if (!kind.IsString()) return WrongType(key, "an array of strings", kind);
+    const std::string_view name(kind.GetString(), kind.GetStringLength());
+    if (IsRiskKind(name)) continue;
+    return Status::Error(kInvalidValue, "unknown kind of risk " + Quoted(name), {},
+                         "Kinds are \"drop\", \"lock\", \"not_null\", \"not_valid\", \"rename\", "
+                         "\"rewrite\", \"truncate\" and \"unfiltered\".");
+  }
+  return {};
+}
+
 std::optional<DurationRange> RangeOf(std::string_view key) {
   if (key == "ttl") return DurationRange::kTtl;
   if (key == "undo_window") return DurationRange::kZeroOrMore;
@@ -137,6 +152,7 @@ Status CheckTextOption(std::string_view key, std::string_view text, ProjectOptio
 Status CheckProjectOption(std::string_view key, const json::Value &value, ProjectOptions *seen) {
   if (key == "max_parallel") return CheckInteger(key, value, 1, 1000);
   if (key == "max_pinned") return CheckInteger(key, value, 0, 1'000'000);
+  if (key == "refuse_risks") return CheckRisks(key, value);
   if (key == "min_cu" || key == "max_cu") return CheckComputeSize(key, value);
   if (key == "fixer" || key == "gates")
     return Status::Error(kNotSupported, "option " + Quoted(key) + " is not supported yet", {},

@@ -1,5 +1,8 @@
 #include "worker/core/script.hpp"
 
+#include <algorithm>
+#include <array>
+
 #include "worker/core/json.hpp"
 #include "worker/core/segments.hpp"
 #include "worker/core/text.hpp"
@@ -8,6 +11,10 @@ namespace agent_branch {
 namespace {
 
 constexpr size_t kLongestName = 1'000;
+
+// In the order of RiskKind.
+constexpr std::array<std::string_view, 8> kRiskKinds = {
+    "drop", "truncate", "rewrite", "lock", "not_null", "not_valid", "rename", "unfiltered"};
 
 void WriteNumber(JsonWriter &writer, const char *name, size_t value) {
   writer.Key(name);
@@ -94,25 +101,11 @@ void WriteStatement(JsonWriter &writer, const ScriptStatement &statement, size_t
 }  // namespace
 
 std::string_view RiskKindName(RiskKind kind) {
-  switch (kind) {
-    case RiskKind::kDrop:
-      return "drop";
-    case RiskKind::kTruncate:
-      return "truncate";
-    case RiskKind::kRewrite:
-      return "rewrite";
-    case RiskKind::kLock:
-      return "lock";
-    case RiskKind::kNotNull:
-      return "not_null";
-    case RiskKind::kNotValid:
-      return "not_valid";
-    case RiskKind::kRename:
-      return "rename";
-    case RiskKind::kUnfiltered:
-      return "unfiltered";
-  }
-  return {};
+  return kRiskKinds[static_cast<size_t>(kind)];
+}
+
+bool IsRiskKind(std::string_view name) {
+  return std::find(kRiskKinds.begin(), kRiskKinds.end(), name) != kRiskKinds.end();
 }
 
 std::string ScriptJson(const Script &script) {

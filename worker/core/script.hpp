@@ -36,6 +36,7 @@ enum class RiskKind {
 };
 
 std::string_view RiskKindName(RiskKind kind);
+bool IsRiskKind(std::string_view name);
 
 // What may be a risk, as far as the text tells: how many rows it is about is the branch's to say.
 struct StatementRisk {
@@ -43,6 +44,7 @@ struct StatementRisk {
   std::string object_type;  // "table", "column", "function", …
   std::string object;       // as written, quoted where SQL would want it
   std::string relation;     // whose rows and bytes count; empty: nobody's
+  std::string column;       // of it, where one is concerned
   std::string lock;         // as PostgreSQL names it; empty: none that matters
   std::string why;
 };
@@ -66,11 +68,10 @@ struct ScriptStatement {
   std::string alone_reason;
   std::string alone_object;  // kCreateIndex, kDropIndex: the index; kDetachPartition: the partition
   std::string alone_relation;  // kCreateIndex: the table; kDetachPartition: its parent
-  bool may_exist = false;      // kCreateIndex: IF NOT EXISTS; kDropIndex: IF EXISTS
   // A new value of an enum: a later statement may use it, which it can once this is committed.
   bool commit_after = false;
-  // Changes a setting of the session, for what comes after it.
-  bool setting = false;
+  // The statement itself, where it changes a setting of the session for what comes after it.
+  std::string setting;
 
   std::vector<std::string> mentions;  // relations, functions and types, as written
   std::vector<StatementRisk> risks;

@@ -17,6 +17,8 @@ void Extend(Segment *segment, const ScriptStatement &statement) {
     segment->line = statement.line;
     segment->column = statement.column;
     segment->alone = statement.alone;
+    segment->object = statement.alone_object;
+    segment->relation = statement.alone_relation;
   }
   ++segment->count;
   segment->length = statement.offset + statement.length - segment->offset;
@@ -26,7 +28,7 @@ void Extend(Segment *segment, const ScriptStatement &statement) {
 
 std::vector<Segment> SplitIntoSegments(const Script &script) {
   std::vector<Segment> segments;
-  std::vector<std::pair<size_t, size_t>> settings;
+  std::vector<std::string> settings;
   for (size_t number = 0; number < script.statements.size(); ++number) {
     const ScriptStatement &statement = script.statements[number];
     if (BeginsSegment(script, number)) {
@@ -35,7 +37,7 @@ std::vector<Segment> SplitIntoSegments(const Script &script) {
       segments.back().settings = settings;
     }
     Extend(&segments.back(), statement);
-    if (statement.setting) settings.emplace_back(statement.offset, statement.length);
+    if (!statement.setting.empty()) settings.push_back(statement.setting);
   }
   if (segments.empty()) segments.emplace_back();
   if (segments.size() > 1 || segments.front().alone != Alone::kNo) return segments;

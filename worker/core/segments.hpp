@@ -7,7 +7,7 @@
 #pragma once
 
 #include <cstddef>
-#include <utility>
+#include <string>
 #include <vector>
 
 #include "worker/core/script.hpp"
@@ -23,9 +23,11 @@ struct Segment {
   size_t length = 0;
   int line = 1;  // of its beginning
   int column = 1;
+  // What its one statement is about that runs alone.
   Alone alone = Alone::kNo;
-  // SET statements of earlier segments, to be sent again: bytes of the text.
-  std::vector<std::pair<size_t, size_t>> settings;
+  std::string object;
+  std::string relation;
+  std::vector<std::string> settings;  // SET statements of earlier segments, to be sent again
 };
 
 // A script without statements (blanks and comments only) is one empty segment.

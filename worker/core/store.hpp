@@ -38,7 +38,7 @@ struct DropRequest {
 
 // Saving replaces what the row with that key held before.
 using Mutation =
-    std::variant<SessionRow, MigrationRow, MergeRow, ConflictRow, StepRow, KeptBranchRow, SweepRow,
+    std::variant<SessionRow, MigrationRow, AttemptRow, MergeRow, ConflictRow, StepRow, KeptBranchRow, SweepRow,
                  SweepBranchRow, CredentialRow, DropCredentials, SnapshotRow, DropRequest>;
 
 struct Batch {
@@ -74,7 +74,7 @@ class Store {
   virtual ~Store() = default;
   virtual Result<StoreSnapshot> Load() = 0;
   virtual Result<Intake> ReadRequests() = 0;
-  virtual Result<std::string> MigrationSql(int64_t migration_id) = 0;
+  virtual Result<std::string> MigrationSql(int64_t migration_id, int attempt) = 0;
   // The objects of a schema snapshot as JSON; "{}" when it is not there.
   virtual Result<std::string> SnapshotObjects(const std::string &fingerprint) = 0;
   // A sweep that the schedule asks for; returns its id.

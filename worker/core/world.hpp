@@ -14,6 +14,7 @@
 
 #include "worker/core/model.hpp"
 #include "worker/core/secret.hpp"
+#include "worker/core/segments.hpp"
 #include "worker/core/status.hpp"
 
 namespace agent_branch {
@@ -32,10 +33,20 @@ enum class Activity {
 // kEnded the restore is known to have come to its end.
 enum class MergePhase { kCheck, kCompare, kDescribe, kRestore, kEnded };
 
+// A migration's text as it was read, for as long as it is carried out.
+struct MigrationRun {
+  int64_t migration_id = 0;
+  int attempt = 0;
+  std::vector<Segment> segments;
+  // It ended with an error, and what it left behind is to be seen to first.
+  std::optional<ServerError> rejection;
+};
+
 struct Session {
   SessionRow row;
   std::deque<MigrationRow> migrations;  // queued and running, by ordinal
   std::optional<MergeRow> merge;        // queued or running
+  std::optional<MigrationRun> run;      // of the first of them
   // The open step, and whether its outcome has to be found out before anything else is done.
   std::optional<StepRow> step;
   bool uncertain = false;

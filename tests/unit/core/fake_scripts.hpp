@@ -52,11 +52,15 @@ class FakeScripts : public ScriptReader {
     } else if (statement.tag == "VACUUM") {
       statement.alone = Alone::kRepeatable;
     } else if (statement.tag == "DROP") {
-      statement.risks.push_back({RiskKind::kDrop, "table", name, name, "", "it goes"});
+      StatementRisk risk;
+      risk.object_type = "table";
+      risk.object = risk.relation = name;
+      risk.why = "it goes";
+      statement.risks.push_back(risk);
     }
     if (statement.alone != Alone::kNo) statement.alone_reason = statement.tag + " runs alone";
     statement.commit_after = statement.tag == "VALUE";
-    statement.setting = statement.tag == "SET";
+    if (statement.tag == "SET") statement.setting = text;
     script->statements.push_back(std::move(statement));
   }
 };

@@ -44,9 +44,8 @@ TEST(Segments, SettingsAreSetAgainForWhatFollows) {
   const std::vector<Segment> segments = SegmentsOf("SET a; VACUUM; SET b; VACUUM");
   ASSERT_EQ(segments.size(), 4u);
   EXPECT_TRUE(segments[0].settings.empty());
-  EXPECT_EQ(segments[1].settings.size(), 1u);
-  EXPECT_EQ(segments[3].settings.size(), 2u);
-  EXPECT_EQ(segments[3].settings[1], (std::pair<size_t, size_t>(15, 5)));
+  EXPECT_EQ(segments[1].settings, Strings{"SET a"});
+  EXPECT_EQ(segments[3].settings, (Strings{"SET a", "SET b"}));
 }
 
 }  // namespace
