@@ -46,7 +46,7 @@ help:
 	@echo "make install     into the PostgreSQL of $(PG_CONFIG) (as root); make uninstall takes it out"
 	@echo "make demo        installs what is missing, then shows a session's life on the emulator"
 	@echo "make check       the same, then runs all tests; SUITE='$(suites)' chooses"
-	@echo "make bench       measures what agent_run adds to the calls that it makes"
+	@echo "make bench       measures what agent_run adds, what a call takes, and the worker's memory"
 	@echo "make simulate    runs the worker's core through random schedules for SECONDS=60"
 	@echo "make lint        formatting, clang-tidy, and the rules of the house"
 	@echo "make format      formats the sources"
@@ -149,7 +149,8 @@ demo:
 
 bench: deps
 	$(submake) $(jobs) install $(needs_emulator)
-	@bench/agent_run_overhead.py
+	@status=0; for measure in bench/*.py; do echo "== $$measure"; $$measure || status=1; done; \
+		exit $$status
 
 # --- Housekeeping ---------------------------------------------------------------------------
 

@@ -11,12 +11,16 @@ int active_compute_limit = 20;
 char *api_key_directory = nullptr;
 char *api_key_file = nullptr;
 char *api_url = nullptr;
+double branch_month_price = 1.50;
 char *branch_prefix = nullptr;
+double compute_hour_price = 0.106;
 int database_workers = 8;
 int max_age = 86400;
 int rate_limit_burst = 40;
 int rate_limit_per_minute = 700;
 int reap_interval = 21600;
+int reap_limit = 100;
+double storage_month_price = 0.35;
 
 // A check hook must not throw, and must say why it refuses.
 template <Status (*Check)(std::string_view)>
@@ -40,6 +44,12 @@ void DefineInteger(const char *name, const char *description, int *variable, int
                           flags, nullptr, nullptr, nullptr);
 }
 
+// Of one unit, in the currency of the platform's bill.
+void DefinePrice(const char *name, const char *description, double *variable) {
+  DefineCustomRealVariable(name, description, nullptr, variable, *variable, 0, 1e6, PGC_SIGHUP, 0,
+                           nullptr, nullptr, nullptr);
+}
+
 void DefineString(const char *name, const char *description, char **variable, const char *value,
                   int flags, GucStringCheckHook check) {
   DefineCustomStringVariable(name, description, nullptr, variable, value, PGC_SIGHUP, flags, check,
@@ -59,8 +69,12 @@ void DefineSettings() {
                GUC_SUPERUSER_ONLY, CheckString<CheckPath>);
   DefineString("agent_branch.api_url", "URL of the Neon API.", &api_url,
                "https://console.neon.tech/api/v2", GUC_SUPERUSER_ONLY, CheckString<CheckApiUrl>);
+  DefinePrice("agent_branch.branch_month_price", "What a branch costs a month.",
+              &branch_month_price);
   DefineString("agent_branch.branch_prefix", "Beginning of the names of sessions' branches.",
                &branch_prefix, "branch-for-revision-", 0, CheckString<CheckBranchPrefix>);
+  DefinePrice("agent_branch.compute_hour_price", "What an hour of one compute unit costs.",
+              &compute_hour_price);
   DefineInteger("agent_branch.database_workers",
                 "Databases that may have a worker at the same time.", &database_workers, 1, 64,
                 PGC_POSTMASTER, 0);
@@ -72,6 +86,11 @@ void DefineSettings() {
                 &rate_limit_per_minute, 1, 1000000, PGC_SIGHUP, 0);
   DefineInteger("agent_branch.reap_interval", "Time between two runs of the reaper; 0: never.",
                 &reap_interval, 0, 30 * 86400, PGC_SIGHUP, GUC_UNIT_S);
+  DefineInteger("agent_branch.reap_limit",
+                "Branches of a project that one run of the reaper deletes.", &reap_limit, 1, 10000,
+                PGC_SIGHUP, 0);
+  DefinePrice("agent_branch.storage_month_price", "What a gigabyte of storage costs a month.",
+              &storage_month_price);
   MarkGUCPrefixReserved("agent_branch");
 }
 

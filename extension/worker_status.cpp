@@ -5,7 +5,7 @@
 namespace agent_branch {
 namespace {
 
-constexpr int kColumns = 10;
+constexpr int kColumns = 11;
 
 const char *StateName(WorkerState state) {
   switch (state) {
@@ -30,6 +30,7 @@ void PutRow(ReturnSetInfo *result, const WorkerSlot &slot) {
       TimestampTzGetDatum(slot.started_at),
       Int32GetDatum(numbers.sessions),
       Int32GetDatum(numbers.waiting),
+      Int32GetDatum(numbers.calls_waiting),
       Int32GetDatum(numbers.calls_under_way),
       Int64GetDatum(numbers.calls_total),
       Int32GetDatum(numbers.call_budget),

@@ -35,8 +35,8 @@ StatementRisk OfTable(RiskKind kind, const std::string &table, const char *lock,
 StatementRisk OfColumn(RiskKind kind, const std::string &table, const char *column,
                        std::string why) {
   const std::string name = QuotedName(column);
-  StatementRisk risk = Of(kind, "column", table + "." + name, table, kAccessExclusive,
-                          std::move(why));
+  StatementRisk risk =
+      Of(kind, "column", table + "." + name, table, kAccessExclusive, std::move(why));
   risk.column = name;
   return risk;
 }
@@ -124,7 +124,7 @@ void FindInConstraint(const std::string &table, const Constraint *constraint, Ri
     case CONSTR_EXCLUSION:
       if (constraint->indexname != nullptr) return;
       risks->push_back(Of(RiskKind::kLock, "constraint", object, table, kAccessExclusive,
-                        "an index is built under the lock"));
+                          "an index is built under the lock"));
       return;
     default:
       return;
@@ -139,8 +139,8 @@ void FindInCommand(const std::string &table, const AlterTableCmd *command, Risks
       risks->push_back(OfColumn(RiskKind::kDrop, table, command->name, "its values go with it"));
       return;
     case AT_DropConstraint:
-      risks->push_back(Of(RiskKind::kDrop, "constraint", table + "." + QuotedName(command->name), table,
-                        kAccessExclusive, "what it kept out may come in"));
+      risks->push_back(Of(RiskKind::kDrop, "constraint", table + "." + QuotedName(command->name),
+                          table, kAccessExclusive, "what it kept out may come in"));
       return;
     case AT_AlterColumnType:
       risks->push_back(OfColumn(RiskKind::kRewrite, table, command->name,
@@ -249,8 +249,8 @@ void FindInReindex(const ReindexStmt *reindex, Risks *risks) {
   if (reindex->relation == nullptr || HasOption(reindex->params, "concurrently")) return;
   const bool table = reindex->kind == REINDEX_OBJECT_TABLE;
   risks->push_back(Of(RiskKind::kLock, table ? "table" : "index", NameOf(reindex->relation),
-                    NameOf(reindex->relation), "SHARE",
-                    "nobody writes while it is built anew; REINDEX CONCURRENTLY lets them"));
+                      NameOf(reindex->relation), "SHARE",
+                      "nobody writes while it is built anew; REINDEX CONCURRENTLY lets them"));
 }
 
 void FindInVacuum(const VacuumStmt *vacuum, Risks *risks) {
@@ -273,8 +273,8 @@ void FindInLock(const LockStmt *lock, Risks *risks) {
 void FindInRefresh(const RefreshMatViewStmt *refresh, Risks *risks) {
   if (refresh->concurrent) return;
   risks->push_back(Of(RiskKind::kLock, "materialized view", NameOf(refresh->relation),
-                    NameOf(refresh->relation), kAccessExclusive,
-                    "nobody reads it while it is filled; CONCURRENTLY lets them"));
+                      NameOf(refresh->relation), kAccessExclusive,
+                      "nobody reads it while it is filled; CONCURRENTLY lets them"));
 }
 
 void FindInCluster(const ClusterStmt *cluster, Risks *risks) {

@@ -244,6 +244,7 @@ CREATE TABLE agent_branch.kept_branch (
 	name text NOT NULL,
 	kind text NOT NULL CHECK (kind IN ('pinned', 'backup', 'orphan')),
 	keep_until timestamptz,
+	endpoint_id text,
 	kept_at timestamptz NOT NULL DEFAULT now(),
 	deleted_at timestamptz,
 	installation_id uuid NOT NULL
@@ -251,6 +252,7 @@ CREATE TABLE agent_branch.kept_branch (
 COMMENT ON TABLE agent_branch.kept_branch IS 'branches that are to be deleted as soon as Neon allows: of finished sessions, backups that merges made, and orphans that a sweep found';
 CREATE TRIGGER stamp_installation BEFORE INSERT ON agent_branch.kept_branch
 	FOR EACH ROW EXECUTE FUNCTION agent_branch.stamp_installation();
+COMMENT ON COLUMN agent_branch.kept_branch.endpoint_id IS 'a compute that may be active; null: none, or it was suspended';
 CREATE INDEX kept_branch_open ON agent_branch.kept_branch (project_id) WHERE deleted_at IS NULL;
 
 CREATE TABLE agent_branch.sweep (
@@ -270,13 +272,20 @@ CREATE TABLE agent_branch.sweep_branch (
 	name text NOT NULL,
 	parent_id text,
 	class text NOT NULL CHECK (class IN ('live', 'expired', 'pinned', 'backup', 'orphan', 'ghost', 'foreign', 'parent')),
-	action text NOT NULL CHECK (action IN ('none', 'delete', 'would delete', 'blocked by children')),
+	action text NOT NULL CHECK (action IN ('none', 'delete', 'would delete', 'blocked by children', 'next sweep')),
 	session_id bigint,
 	created_at timestamptz,
 	expires_at timestamptz,
+	children integer NOT NULL DEFAULT 0,
+	logical_size bigint,
+	compute_seconds bigint NOT NULL DEFAULT 0,
 	PRIMARY KEY (sweep_id, project_id, branch_id)
 );
+CREATE INDEX sweep_branch_project ON agent_branch.sweep_branch (project_id, sweep_id);
 COMMENT ON TABLE agent_branch.sweep_branch IS 'what a sweep saw at Neon and what each branch is to us';
+COMMENT ON COLUMN agent_branch.sweep_branch.action IS 'what was done, or would be: a branch with children waits for theirs, and what is beyond agent_branch.reap_limit for the next sweep';
+COMMENT ON COLUMN agent_branch.sweep_branch.logical_size IS 'bytes, as Neon tells; null: not computed yet';
+COMMENT ON COLUMN agent_branch.sweep_branch.compute_seconds IS 'seconds of one compute unit that the branch has used so far';
 
 /*
  * Connection URIs hold passwords.  UNLOGGED keeps them out of WAL, standbys, base backups and (with
@@ -292,6 +301,13 @@ CREATE UNLOGGED TABLE agent_branch.credential (
 COMMENT ON TABLE agent_branch.credential IS 'connection URIs of branches (session_id set) and parents (null); read by agent_connection_uri() and the worker only';
 CREATE UNIQUE INDEX credential_branch ON agent_branch.credential (session_id, pooled) WHERE session_id IS NOT NULL;
 CREATE UNIQUE INDEX credential_parent ON agent_branch.credential (project_id, pooled) WHERE session_id IS NULL;
+
+CREATE TABLE agent_branch.session_wait (
+	session_id bigint PRIMARY KEY,
+	waits_for text NOT NULL,
+	told_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE agent_branch.session_wait IS 'what sessions have waited for, for a second or more; the worker empties it when it starts';
 
 CREATE TABLE agent_branch.event (
 	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -486,7 +502,7 @@ $$;
 COMMENT ON FUNCTION agent_branch.revoke_access(regrole) IS 'takes every privilege on the extension''s functions and views from a role';
 
 CREATE FUNCTION agent_branch.worker_status(OUT pid integer, OUT state text, OUT started_at timestamptz, OUT sessions integer,
-	OUT waiting integer, OUT calls_under_way integer, OUT calls_total bigint, OUT call_budget integer,
+	OUT waiting integer, OUT calls_waiting integer, OUT calls_under_way integer, OUT calls_total bigint, OUT call_budget integer,
 	OUT last_error text, OUT last_error_at timestamptz)
 	RETURNS SETOF record LANGUAGE C VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'agent_branch_worker_status';
 COMMENT ON FUNCTION agent_branch.worker_status() IS 'this database''s worker, from shared memory; no row when none runs';
@@ -495,6 +511,18 @@ CREATE FUNCTION agent_branch.read_script(sql text)
 	RETURNS jsonb LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'agent_branch_read_script';
 COMMENT ON FUNCTION agent_branch.read_script(text) IS
 	'a migration as the worker reads it, without running it: its statements, which of them run alone, why it would be refused, what may be a risk';
+
+CREATE FUNCTION agent_branch.monthly_cost(logical_size bigint, compute_seconds bigint, age interval)
+	RETURNS numeric LANGUAGE sql STABLE PARALLEL SAFE
+	SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	SELECT round((current_setting('agent_branch.branch_month_price', true)::numeric
+		+ current_setting('agent_branch.storage_month_price', true)::numeric * coalesce(logical_size, 0) / 1e9
+		+ current_setting('agent_branch.compute_hour_price', true)::numeric * 730
+			* least(compute_seconds / greatest(extract(epoch FROM age), 3600), 1000)), 2);
+END;
+COMMENT ON FUNCTION agent_branch.monthly_cost(bigint, bigint, interval) IS
+	'an estimate of what a branch costs a month (of 730 hours), by the settings branch_month_price, storage_month_price and compute_hour_price: as if it were beyond what the plan includes, shared no storage, and went on computing as it has so far';
 
 -- ---------------------------------------------------------------------------------------------
 -- Views.  They read the tables with their owner's rights and show each role its own sessions.
@@ -516,8 +544,9 @@ CREATE VIEW @extschema@.agent_sessions WITH (security_barrier) AS
 			WHERE q.project_id = s.project_id AND q.finished_at IS NULL AND q.state = 'queued' AND q.id <= s.id)
 		END AS queue_position,
 		s.created_at, s.ready_at, s.state_changed_at, s.expires_at, s.branch_expires_at, s.finished_at, s.pinned,
-		s.api_calls, s.base_fingerprint, s.id
+		s.api_calls, s.base_fingerprint, s.id, w.waits_for
 	FROM agent_branch.session AS s JOIN agent_branch.project AS p ON p.id = s.project_id
+		LEFT JOIN agent_branch.session_wait AS w ON w.session_id = s.id AND s.finished_at IS NULL
 	WHERE pg_has_role(s.owner, 'USAGE') OR EXISTS (SELECT FROM agent_branch.access AS a
 		WHERE a.level IN ('monitor', 'admin') AND pg_has_role(a.role, 'USAGE'));
 COMMENT ON VIEW @extschema@.agent_sessions IS 'sessions, finished ones too: those of the caller''s roles, or all for monitor and admin';
@@ -571,14 +600,25 @@ COMMENT ON VIEW @extschema@.agent_events IS 'every change of a session''s state;
 
 CREATE VIEW @extschema@.agent_branches AS
 	SELECT b.sweep_id AS sweep, w.dry_run, w.finished_at AS seen_at, p.project, b.branch_id, b.name, b.parent_id, b.class,
-		b.action, s.name AS session, b.created_at, b.expires_at, w.finished_at - b.created_at AS age
-	FROM agent_branch.sweep_branch AS b JOIN agent_branch.sweep AS w ON w.id = b.sweep_id
-		JOIN agent_branch.project AS p ON p.id = b.project_id LEFT JOIN agent_branch.session AS s ON s.id = b.session_id
-	WHERE b.sweep_id = (SELECT max(l.id) FROM agent_branch.sweep AS l WHERE l.finished_at IS NOT NULL);
-COMMENT ON VIEW @extschema@.agent_branches IS 'what the last sweep saw at Neon, what each branch is to us, and what the sweep did or would do';
+		b.action, s.name AS session, b.created_at, b.expires_at, w.finished_at - b.created_at AS age, b.children,
+		agent_branch.monthly_cost(b.logical_size, b.compute_seconds, w.finished_at - b.created_at) AS monthly_cost
+	FROM agent_branch.project AS p
+		CROSS JOIN LATERAL (SELECT l.sweep_id FROM agent_branch.sweep_branch AS l JOIN agent_branch.sweep AS f ON f.id = l.sweep_id
+			WHERE l.project_id = p.id AND f.finished_at IS NOT NULL ORDER BY l.sweep_id DESC LIMIT 1) AS last
+		JOIN agent_branch.sweep AS w ON w.id = last.sweep_id
+		JOIN agent_branch.sweep_branch AS b ON b.project_id = p.id AND b.sweep_id = last.sweep_id
+		LEFT JOIN agent_branch.session AS s ON s.id = b.session_id;
+COMMENT ON VIEW @extschema@.agent_branches IS 'what the last sweep of each project saw at Neon, what each branch is to us, what the sweep did or would do, and an estimate of what the branch costs a month';
 
-CREATE VIEW @extschema@.agent_worker AS SELECT * FROM agent_branch.worker_status();
-COMMENT ON VIEW @extschema@.agent_worker IS 'this database''s worker: its process, load and last error; no row when none runs';
+CREATE VIEW @extschema@.agent_worker AS
+	SELECT w.pid, w.state, w.started_at, w.sessions, w.waiting, w.calls_waiting, w.calls_under_way, w.calls_total,
+		w.call_budget, w.last_error, w.last_error_at, (
+			SELECT jsonb_agg(jsonb_build_object('session', s.session, 'project', s.project, 'state', s.state,
+				'waits_for', s.waits_for, 'since', t.told_at - interval '1 second') ORDER BY t.told_at, s.id)
+			FROM @extschema@.agent_sessions AS s JOIN agent_branch.session_wait AS t ON t.session_id = s.id
+			WHERE s.waits_for IS NOT NULL) AS queue
+	FROM agent_branch.worker_status() AS w;
+COMMENT ON VIEW @extschema@.agent_worker IS 'this database''s worker: its process, load, budget of API calls, last error, and what each session that the caller may see has waited for, for a second or more; no row when none runs';
 
 -- ---------------------------------------------------------------------------------------------
 -- Privileges: nothing for PUBLIC; agent_branch_grant() gives.

@@ -39,9 +39,10 @@ void EventLoop::Open() {
   wakes_seen_ = WakesOfThisWorker();
   Result<StoreSnapshot> snapshot = store_.Load();
   if (!snapshot.ok()) RaiseStatus(snapshot.status());
-  engine_ = std::make_unique<Engine>(Engine::Parts{http_.get(), branches_.get(), &store_, &keys_,
-                                                   &scripts_, &clock_, &random_, &settings_},
-                                     snapshot.value());
+  engine_ =
+      std::make_unique<Engine>(Engine::Parts{http_.get(), branches_.get(), &store_, &keys_,
+                                             &budgets_, &scripts_, &clock_, &random_, &settings_},
+                               snapshot.value());
   events_ = CallPg([http = http_->descriptor(), branches = branches_->descriptor()] {
     WaitEventSet *set = CreateProcessWaitEventSet(4);
     AddWaitEventToSet(set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, nullptr);
@@ -88,8 +89,10 @@ void EventLoop::TakeEvents() {
 }
 
 void EventLoop::TakeRequests() {
-  uint64_t wakes = WakesOfThisWorker();
-  requests_due_ = requests_due_ || wakes != wakes_seen_;
+  const Wakes wakes = WakesOfThisWorker();
+  requests_due_ = requests_due_ || wakes.all != wakes_seen_.all;
+  // What locked the tables, while an extension was updated or about to be dropped, is over.
+  if (wakes.of_extensions != wakes_seen_.of_extensions) store_allowed_at_ = Instant(0);
   wakes_seen_ = wakes;
   if (!requests_due_ || clock_.Now() < store_allowed_at_) return;
   Result<Intake> intake = store_.ReadRequests();
@@ -146,6 +149,7 @@ void EventLoop::Publish() {
   if (std::optional<WorkerSlot> slot = FindWorkerSlot(MyDatabaseId)) numbers_ = slot->numbers;
   numbers_.sessions = static_cast<int32_t>(load.sessions);
   numbers_.waiting = static_cast<int32_t>(load.waiting);
+  numbers_.calls_waiting = static_cast<int32_t>(load.calls_waiting);
   numbers_.calls_under_way = static_cast<int32_t>(load.calls_under_way);
   numbers_.calls_total = load.calls_total;
   numbers_.call_budget = load.call_budget;

@@ -54,6 +54,7 @@ KeptBranchRow ReadKept(const Row &row) {
   kept.name = row.Text(3);
   kept.kind = row.Text(4);
   kept.keep_until = row.Int(5);
+  kept.endpoint_id = row.Text(6);
   return kept;
 }
 
@@ -151,6 +152,7 @@ Result<StoreSnapshot> PostgresStore::Load() {
   StoreSnapshot loaded;
   Status status = InTransaction([&](Transaction &transaction) {
     loaded.installation_id = Identify(transaction);
+    transaction.Execute("DELETE FROM agent_branch.session_wait");
     for (const Row &row : transaction.Query("SELECT id FROM agent_branch.former_installation")) {
       loaded.former_installations.push_back(row.Text(0));
     }
@@ -173,12 +175,13 @@ Result<StoreSnapshot> PostgresStore::Load() {
                            "SELECT id, project_id, session_id, kind, target FROM "
                            "agent_branch.step WHERE status = 'intended' ORDER BY id",
                            ReadStep);
-    loaded.kept = ReadAll(transaction,
-                          "SELECT project_id, session_id, branch_id, name, kind, extract(epoch "
-                          "FROM keep_until)::bigint FROM agent_branch.kept_branch WHERE "
-                          "deleted_at IS NULL AND " +
-                              std::string(kOurs),
-                          ReadKept);
+    loaded.kept =
+        ReadAll(transaction,
+                "SELECT project_id, session_id, branch_id, name, kind, extract(epoch "
+                "FROM keep_until)::bigint, endpoint_id FROM agent_branch.kept_branch WHERE "
+                "deleted_at IS NULL AND " +
+                    std::string(kOurs),
+                ReadKept);
     loaded.credentials = ReadAll(
         transaction, "SELECT project_id, session_id, pooled, uri FROM agent_branch.credential",
         ReadCredential);

@@ -29,6 +29,7 @@ Settings ReadSettings() {
   settings.rate_limit_burst = static_cast<int>(Number("agent_branch.rate_limit_burst"));
   settings.reap_interval = Number("agent_branch.reap_interval");
   settings.max_age = Number("agent_branch.max_age");
+  settings.reap_limit = static_cast<int>(Number("agent_branch.reap_limit"));
   settings.active_computes = static_cast<int>(Number("agent_branch.active_compute_limit"));
   return settings;
 }

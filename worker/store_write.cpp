@@ -71,10 +71,11 @@ ON CONFLICT (id) DO UPDATE SET
 
 constexpr char kSaveKept[] = R"(
 INSERT INTO agent_branch.kept_branch (project_id, session_id, branch_id, name, kind, keep_until,
-  deleted_at)
+  deleted_at, endpoint_id)
 VALUES ($1, nullif($2, 0), $3, $4, $5, CASE WHEN $6 > 0 THEN to_timestamp($6) END,
-  CASE WHEN $7 THEN clock_timestamp() END)
-ON CONFLICT (branch_id) DO UPDATE SET name = excluded.name, deleted_at = excluded.deleted_at)";
+  CASE WHEN $7 THEN clock_timestamp() END, nullif($8, ''))
+ON CONFLICT (branch_id) DO UPDATE SET name = excluded.name, deleted_at = excluded.deleted_at,
+  endpoint_id = excluded.endpoint_id)";
 
 constexpr char kSaveSweep[] = R"(
 UPDATE agent_branch.sweep SET
@@ -82,11 +83,16 @@ UPDATE agent_branch.sweep SET
   finished_at = CASE WHEN $3 THEN clock_timestamp() END, error = nullif($4, '')
 WHERE id = $1)";
 
+// Rows of a sweep's branches go with it.
+constexpr char kForgetSweeps[] =
+    "DELETE FROM agent_branch.sweep WHERE id < $1 AND finished_at < now() - interval '30 days'";
+
 constexpr char kSaveSweepBranch[] = R"(
 INSERT INTO agent_branch.sweep_branch (sweep_id, project_id, branch_id, name, parent_id, class,
-  action, session_id, created_at, expires_at)
+  action, session_id, created_at, expires_at, children, logical_size, compute_seconds)
 VALUES ($1, $2, $3, $4, nullif($5, ''), $6, $7, nullif($8, 0),
-  CASE WHEN $9 > 0 THEN to_timestamp($9) END, CASE WHEN $10 > 0 THEN to_timestamp($10) END)
+  CASE WHEN $9 > 0 THEN to_timestamp($9) END, CASE WHEN $10 > 0 THEN to_timestamp($10) END, $11,
+  $12, $13)
 ON CONFLICT (sweep_id, project_id, branch_id) DO UPDATE SET class = excluded.class,
   action = excluded.action)";
 
@@ -161,17 +167,19 @@ struct Writer {
 
   void operator()(const KeptBranchRow &row) const {
     transaction.Execute(kSaveKept, {row.project_id, row.session_id, row.branch_id, row.name,
-                                    row.kind, row.keep_until, row.deleted});
+                                    row.kind, row.keep_until, row.deleted, row.endpoint_id});
   }
 
   void operator()(const SweepRow &row) const {
     transaction.Execute(kSaveSweep, {row.id, row.started, row.finished, row.error});
+    if (row.finished) transaction.Execute(kForgetSweeps, {row.id});
   }
 
   void operator()(const SweepBranchRow &row) const {
-    transaction.Execute(kSaveSweepBranch, {row.sweep_id, row.project_id, row.branch_id, row.name,
-                                           row.parent_id, row.class_name, row.action,
-                                           row.session_id, row.created_at, row.expires_at});
+    transaction.Execute(kSaveSweepBranch,
+                        {row.sweep_id, row.project_id, row.branch_id, row.name, row.parent_id,
+                         row.class_name, row.action, row.session_id, row.created_at, row.expires_at,
+                         row.children, row.logical_size, row.compute_seconds});
   }
 
   void operator()(const CredentialRow &row) const {
@@ -198,6 +206,18 @@ struct Writer {
         "INSERT INTO agent_branch.schema_snapshot (fingerprint, objects) VALUES ($1, $2::jsonb) "
         "ON CONFLICT (fingerprint) DO NOTHING",
         {row.fingerprint, row.objects});
+  }
+
+  void operator()(const WaitRow &row) const {
+    if (row.waits_for.empty()) {
+      transaction.Execute("DELETE FROM agent_branch.session_wait WHERE session_id = $1",
+                          {row.session_id});
+      return;
+    }
+    transaction.Execute(
+        "INSERT INTO agent_branch.session_wait (session_id, waits_for) VALUES ($1, $2) "
+        "ON CONFLICT (session_id) DO UPDATE SET waits_for = excluded.waits_for, told_at = now()",
+        {row.session_id, row.waits_for});
   }
 
   void operator()(const DropRequest &row) const { transaction.Execute(kDropRequest, {row.id}); }

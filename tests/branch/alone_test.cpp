@@ -79,23 +79,27 @@ TEST_F(AloneTest, LostConnectionLeavesItUnknownAndTheStatementIsFoundAtWork) {
   runner_.Start(task);
   Client watcher(database_.uri());
   ASSERT_TRUE(RunUntil(&runner_, [&] {
-    return watcher.Query("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND "
-                         "query LIKE '%CONCURRENTLY%'") == "1";
+    return watcher.Query(
+               "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND "
+               "query LIKE '%CONCURRENTLY%'") == "1";
   }));
   LibpqBranchRunner other(nullptr);
   BranchTask look = task;
   look.kind = BranchTaskKind::kLookAlone;
   other.Start(look);
   EXPECT_EQ(NextEvent(&other).answer, "running");
-  watcher.Query("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE "
-                "wait_event_type = 'Lock' AND query LIKE '%CONCURRENTLY%'");
+  watcher.Query(
+      "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE "
+      "wait_event_type = 'Lock' AND query LIKE '%CONCURRENTLY%'");
   EXPECT_EQ(NextEvent(&runner_).outcome, BranchOutcome::kCommitUnknown);
   EXPECT_EQ(Look(Alone::kCreateIndex, "i", "t"), "half public.i");
 }
 
 TEST_F(AloneTest, WhatThereIsIsTold) {
-  Execute("CREATE TABLE t (id int) PARTITION BY RANGE (id);"
-          "CREATE TABLE p PARTITION OF t FOR VALUES FROM (1) TO (9); CREATE INDEX \"A \"\"b\" ON p (id)");
+  Execute(
+      "CREATE TABLE t (id int) PARTITION BY RANGE (id);"
+      "CREATE TABLE p PARTITION OF t FOR VALUES FROM (1) TO (9); CREATE INDEX \"A \"\"b\" ON p "
+      "(id)");
   EXPECT_EQ(Look(Alone::kCreateIndex, "\"A \"\"b\"", "p"), "there public.\"A \"\"b\"");
   EXPECT_EQ(Look(Alone::kCreateIndex, "\"$object'\"", "p"), "absent");
   EXPECT_EQ(Look(Alone::kCreateIndex, "i", "nowhere"), "absent");
@@ -107,12 +111,13 @@ TEST_F(AloneTest, WhatThereIsIsTold) {
 }
 
 TEST_F(AloneTest, SizesAreThoseOfTheRelations) {
-  Execute("CREATE TABLE t (id int NOT NULL, \"W x\" text); INSERT INTO t VALUES (1), (2);"
-          "CREATE TABLE part (id int) PARTITION BY RANGE (id);"
-          "CREATE TABLE p1 PARTITION OF part FOR VALUES FROM (1) TO (9);"
-          "CREATE TABLE p2 PARTITION OF part FOR VALUES FROM (9) TO (99);"
-          "INSERT INTO part VALUES (1), (10), (11); CREATE VIEW v AS SELECT 1;"
-          "CREATE MATERIALIZED VIEW m AS SELECT 1 WITH NO DATA");
+  Execute(
+      "CREATE TABLE t (id int NOT NULL, \"W x\" text); INSERT INTO t VALUES (1), (2);"
+      "CREATE TABLE part (id int) PARTITION BY RANGE (id);"
+      "CREATE TABLE p1 PARTITION OF part FOR VALUES FROM (1) TO (9);"
+      "CREATE TABLE p2 PARTITION OF part FOR VALUES FROM (9) TO (99);"
+      "INSERT INTO part VALUES (1), (10), (11); CREATE VIEW v AS SELECT 1;"
+      "CREATE MATERIALIZED VIEW m AS SELECT 1 WITH NO DATA");
   EXPECT_EQ(Risks(R"([{"n":0,"relation":"t","column":"id"},{"n":1,"relation":"nowhere"},)"
                   R"({"n":2,"relation":"public.t","column":"\"W x\""},{"n":3,"relation":"part"},)"
                   R"({"n":4,"relation":"v"},{"n":5,"relation":"m"}])"),
@@ -133,8 +138,9 @@ TEST_F(AloneTest, SettingsDecideWhatANameMeansAndAreGoneAfter) {
 }
 
 TEST_F(AloneTest, LargeTablesAreReckoned) {
-  Execute("CREATE TABLE t AS SELECT n, repeat('x', 900) AS word FROM generate_series(1, 20000) AS n;"
-          "ANALYZE t");
+  Execute(
+      "CREATE TABLE t AS SELECT n, repeat('x', 900) AS word FROM generate_series(1, 20000) AS n;"
+      "ANALYZE t");
   const std::string answer = Risks(R"([{"n":0,"relation":"t"}])");
   EXPECT_NE(answer.find("\"rows\": 20000,"), std::string::npos) << answer;
 }
@@ -142,9 +148,10 @@ TEST_F(AloneTest, LargeTablesAreReckoned) {
 TEST_F(AloneTest, MigrationCountsItsRowsAndItsStatements) {
   BranchTask task;
   task.kind = BranchTaskKind::kMigrate;
-  task.sql = "CREATE TABLE t (id int); INSERT INTO t SELECT generate_series(1, 4);"
-             "UPDATE t SET id = 0 WHERE id > 2; SELECT * FROM t; CREATE TABLE u AS SELECT * FROM t;"
-             "DELETE FROM t WHERE id = 0 RETURNING id";
+  task.sql =
+      "CREATE TABLE t (id int); INSERT INTO t SELECT generate_series(1, 4);"
+      "UPDATE t SET id = 0 WHERE id > 2; SELECT * FROM t; CREATE TABLE u AS SELECT * FROM t;"
+      "DELETE FROM t WHERE id = 0 RETURNING id";
   BranchEvent event = Do(task);
   ASSERT_EQ(event.kind, BranchEvent::Kind::kReadyToCommit) << event.error.message();
   EXPECT_EQ(event.rows, 4 + 2 + 4 + 2);
@@ -161,8 +168,9 @@ TEST_F(AloneTest, ScriptThatSetsTheTimeoutAsideIsEndedAllTheSame) {
   RunnerOptions options;
   options.answer_grace = 300ms;
   LibpqBranchRunner runner(nullptr, options);
-  BranchTask task = Migration(1, database_.uri(),
-                              "CREATE TABLE t (); SET LOCAL statement_timeout = 0; SELECT pg_sleep(60)");
+  BranchTask task =
+      Migration(1, database_.uri(),
+                "CREATE TABLE t (); SET LOCAL statement_timeout = 0; SELECT pg_sleep(60)");
   task.statement_timeout = 200ms;
   runner.Start(task);
   const BranchEvent event = NextEvent(&runner);

@@ -3,7 +3,7 @@ BEGIN;
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS agent_branch;
-SELECT plan(8);
+SELECT plan(12);
 
 SELECT throws_ok($$CALL agent_run('s', '{}', NULL)$$, '2D000', 'agent_run() cannot be called in a transaction block', 'agent_run() commits as it goes');
 
@@ -22,6 +22,11 @@ INSERT INTO agent_branch.sweep_branch (sweep_id, project_id, branch_id, name, cl
 	SELECT :sweep, id, 'br-1', 'stray', 'orphan', 'delete', now() - interval '2 days' FROM agent_branch.project WHERE project = 'agent-test';
 SELECT results_eq('SELECT sweep, project, branch_id, class, action, age FROM agent_branches',
 	format($$VALUES (%s::bigint, 'agent-test', 'br-1', 'orphan', 'delete', interval '2 days')$$, :sweep), 'what it saw and did');
+-- 1.50 a month for the branch, 0.35 for each of 2 GB, and a compute unit for a tenth of 730 hours at 0.106 each.
+SELECT is(agent_branch.monthly_cost(2000000000, 17280, interval '2 days'), 9.94, 'a branch that is used costs what it uses');
+SELECT is(agent_branch.monthly_cost(NULL, 0, NULL), 1.50, 'one of which nothing is known costs its price');
+SELECT is(agent_branch.monthly_cost(0, 3600, interval '1 second'), 78.88, 'a young one is judged by an hour');
+SELECT is((SELECT monthly_cost FROM agent_branches), 1.50, 'and the view shows it');
 SELECT lives_ok('SELECT * FROM agent_worker', 'agent_worker can be read whether or not a worker runs');
 
 SELECT * FROM finish();

@@ -10,12 +10,16 @@ SELECT results_eq($$SELECT name COLLATE "C", boot_val, coalesce(unit, ''), conte
 	('agent_branch.api_key_directory', '', '', 'sighup'),
 	('agent_branch.api_key_file', '', '', 'sighup'),
 	('agent_branch.api_url', 'https://console.neon.tech/api/v2', '', 'sighup'),
+	('agent_branch.branch_month_price', '1.5', '', 'sighup'),
 	('agent_branch.branch_prefix', 'branch-for-revision-', '', 'sighup'),
+	('agent_branch.compute_hour_price', '0.106', '', 'sighup'),
 	('agent_branch.database_workers', '8', '', 'postmaster'),
 	('agent_branch.max_age', '86400', 's', 'sighup'),
 	('agent_branch.rate_limit_burst', '40', '', 'sighup'),
 	('agent_branch.rate_limit_per_minute', '700', '', 'sighup'),
-	('agent_branch.reap_interval', '21600', 's', 'sighup')$$, 'names, defaults, units, contexts');
+	('agent_branch.reap_interval', '21600', 's', 'sighup'),
+	('agent_branch.reap_limit', '100', '', 'sighup'),
+	('agent_branch.storage_month_price', '0.35', '', 'sighup')$$, 'names, defaults, units, contexts');
 
 -- None can be set by a user, and none by a database or a role, where everybody could read it.
 SELECT throws_ok($$SET agent_branch.api_url = 'https://evil.example'$$, '55P02', 'parameter "agent_branch.api_url" cannot be changed now', 'not by SET');

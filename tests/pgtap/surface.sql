@@ -35,7 +35,7 @@ SELECT columns_are('agent_projects', ARRAY['project', 'parent', 'database', 'rol
 	'registered_at', 'sessions', 'queued']);
 SELECT columns_are('agent_sessions', ARRAY['session', 'project', 'state', 'settled', 'error', 'hint', 'owner',
 	'branch_name', 'branch_id', 'endpoint_id', 'queue_position', 'created_at', 'ready_at', 'state_changed_at',
-	'expires_at', 'branch_expires_at', 'finished_at', 'pinned', 'api_calls', 'base_fingerprint', 'id']);
+	'expires_at', 'branch_expires_at', 'finished_at', 'pinned', 'api_calls', 'base_fingerprint', 'id', 'waits_for']);
 SELECT function_returns('agent_branch', 'read_script', ARRAY['text'], 'jsonb');
 SELECT columns_are('agent_migrations', ARRAY['session', 'project', 'ordinal', 'name', 'status', 'sql', 'attempts',
 	'queued_at', 'started_at', 'finished_at', 'duration', 'statements', 'statements_done', 'alone', 'rows', 'risks',
@@ -52,9 +52,9 @@ SELECT columns_are('agent_conflicts', ARRAY['session', 'project', 'object', 'cha
 SELECT columns_are('agent_events', ARRAY['id', 'at', 'session', 'project', 'old_state', 'state', 'error',
 	'session_id']);
 SELECT columns_are('agent_branches', ARRAY['sweep', 'dry_run', 'seen_at', 'project', 'branch_id', 'name',
-	'parent_id', 'class', 'action', 'session', 'created_at', 'expires_at', 'age']);
-SELECT columns_are('agent_worker', ARRAY['pid', 'state', 'started_at', 'sessions', 'waiting', 'calls_under_way',
-	'calls_total', 'call_budget', 'last_error', 'last_error_at']);
+	'parent_id', 'class', 'action', 'session', 'created_at', 'expires_at', 'age', 'children', 'monthly_cost']);
+SELECT columns_are('agent_worker', ARRAY['pid', 'state', 'started_at', 'sessions', 'waiting', 'calls_waiting',
+	'calls_under_way', 'calls_total', 'call_budget', 'last_error', 'last_error_at', 'queue']);
 
 -- Every function and every relation says what it is.
 SELECT is_empty($$

@@ -1,5 +1,5 @@
-// The effects of migrations in the simulation: each statement that changes something has one, with a
-// number of its own.
+// The effects of migrations in the simulation: each statement that changes something has one, with
+// a number of its own.
 //
 // A migration's text is statements as FakeScripts reads them: a word, the number of its effect, and
 // "fails" or "writes nothing" where it does.
@@ -33,8 +33,8 @@ struct ModelStatement {
 inline std::vector<ModelStatement> StatementsIn(const std::string &sql) {
   std::vector<ModelStatement> statements;
   for (size_t begin = 0; begin < sql.size();) {
-    const size_t end = sql.find("; ", begin) == std::string::npos ? sql.size()
-                                                                  : sql.find("; ", begin);
+    const size_t end =
+        sql.find("; ", begin) == std::string::npos ? sql.size() : sql.find("; ", begin);
     const std::string text = sql.substr(begin, end - begin);
     ModelStatement statement;
     statement.fails = text.find("fails") != std::string::npos;

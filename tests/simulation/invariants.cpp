@@ -20,7 +20,9 @@ bool HasPlace(const Evidence &evidence, const SessionRow &queued) {
                  other.state != SessionState::kQueued;
     taken += holds ? 1 : 0;
   }
-  return taken < evidence.store->projects().at(queued.project_id).max_parallel;
+  // The parent's compute is one; those of kept branches are suspended when it matters.
+  return taken < evidence.store->projects().at(queued.project_id).max_parallel &&
+         taken + 1 < evidence.settings->active_computes;
 }
 
 void JudgeSessions(const Evidence &evidence, Witness &witness) {
@@ -119,8 +121,8 @@ void JudgeAttempt(const Evidence &evidence, const std::pair<int64_t, int> &key,
 
 void JudgeMigration(const Evidence &evidence, const MigrationRow &migration, Witness &witness) {
   const SessionRow &session = evidence.store->sessions().at(migration.session_id);
-  bool open = migration.status == MigrationStatus::kQueued ||
-              migration.status == MigrationStatus::kRunning;
+  bool open =
+      migration.status == MigrationStatus::kQueued || migration.status == MigrationStatus::kRunning;
   if (open && session.state != SessionState::kQueued) {
     witness.Violation("migration " + std::to_string(migration.id) + " is left open");
   }

@@ -12,6 +12,7 @@ struct Evidence {
   const ModelNeon *neon;
   const ModelStore *store;
   const ModelBranches *branches;
+  const Settings *settings;
   int64_t now = 0;  // of the calendar
 };
 

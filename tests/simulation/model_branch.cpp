@@ -143,7 +143,8 @@ void ModelBranches::DropHalf(uint64_t id, ModelBranch &branch) {
     witness_->Violation("a whole index is dropped: " + found->first);
   }
   bool lost = chance_->Happens(faults_->commit_lost);
-  if (found != branch.indexes.end() && (!lost || chance_->Happens(0.5))) branch.indexes.erase(found);
+  if (found != branch.indexes.end() && (!lost || chance_->Happens(0.5)))
+    branch.indexes.erase(found);
   if (lost) {
     Fail(id, BranchOutcome::kCommitUnknown);
     return;

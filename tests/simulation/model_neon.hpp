@@ -179,6 +179,7 @@ class ModelNeon {
   void DoRestore(Call &call, ModelBranch &target, ModelBranch &source,
                  const std::string &backup_name);
   void JudgeRestore(const Call &call, const ModelBranch &target, const ModelBranch &source);
+  Answer Suspend(Call &call);
   Answer ConnectionUri(Call &call);
   bool IsForgotten(const ModelProject &project, const ModelOperation &operation) const;
   Answer ListOperations(Call &call);

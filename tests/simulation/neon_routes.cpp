@@ -97,6 +97,7 @@ ModelNeon::Answer ModelNeon::Route(Call &call) {
     return path.size() == 2 ? ListOperations(call) : ReadOperation(call);
   }
   if (path[1] == "branches") return RouteBranch(call);
+  if (path.size() == 4 && path[1] == "endpoints" && path[3] == "suspend") return Suspend(call);
   return Refuse(404, "this route does not exist");
 }
 
@@ -242,6 +243,20 @@ ModelNeon::Answer ModelNeon::ListEndpoints(Call &call) {
   }
   answer.body += "]}";
   return answer;
+}
+
+ModelNeon::Answer ModelNeon::Suspend(Call &call) {
+  const std::string &id = call.path[2];
+  ModelBranch *branch = id.rfind("ep-", 0) == 0 ? call.project->Find(id.substr(3)) : nullptr;
+  if (branch == nullptr) return Refuse(404, "endpoint not found");
+  if (branch->maker != ModelBranch::Maker::kWorker) {
+    witness_->Violation("the compute of " + branch->id + ", which is not ours, was suspended");
+  }
+  if (auto locked = Locked(call)) return *locked;
+  std::vector<std::string> operations;
+  operations.push_back(
+      AddOperation(*call.project, branch->id, "suspend_compute", chance_->Delay(100, 500)).id);
+  return Changed(*call.project, *branch, operations, false);
 }
 
 ModelNeon::Answer ModelNeon::ConnectionUri(Call &call) {

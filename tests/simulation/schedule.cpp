@@ -164,6 +164,7 @@ Schedule DrawSchedule(uint64_t seed) {
     schedule.settings.rate_limit_per_minute = static_cast<int>(chance.Between(30, 200));
     schedule.settings.rate_limit_burst = static_cast<int>(chance.Between(1, 10));
   }
+  if (seed % 5 == 0) schedule.settings.active_computes = 2 + static_cast<int>(seed / 5 % 5);
   schedule.faults_end =
       chance.Happens(0.7) ? chance.Delay(60'000, 600'000) : chance.Delay(600'000, 10'800'000);
   DrawProjects(chance, schedule);
@@ -182,8 +183,9 @@ std::string Schedule::Describe() const {
        << (neon.gone_is_204 ? 204 : 404) << (neon.expires ? "" : ", nothing expires")
        << (neon.lists_annotations ? "" : ", lists without annotations")
        << (neon.pace < 1 ? ", fast" : "") << ", " << settings.rate_limit_per_minute
-       << " requests a minute, " << settings.rate_limit_burst << " at once, faults end at "
-       << faults_end.count() / 1000 << " s\n";
+       << " requests a minute, " << settings.rate_limit_burst << " at once, "
+       << settings.active_computes << " computes, faults end at " << faults_end.count() / 1000
+       << " s\n";
   for (const ProjectPlan &project : projects) {
     text << "  project: max_parallel " << project.max_parallel << ", undo_window "
          << project.undo_window << ", max_pinned " << project.max_pinned.value_or(-1)

@@ -94,9 +94,10 @@ void Simulation::Build() {
 void Simulation::Start() {
   witness_.Note("the worker starts");
   Result<StoreSnapshot> snapshot = store_tap_.Load();
-  engine_ = std::make_unique<Engine>(Engine::Parts{&network_tap_, &branches_, &store_tap_, &keys_,
-                                                   &scripts_, &clock_, &core_chance_, &settings_},
-                                     snapshot.value());
+  engine_ = std::make_unique<Engine>(
+      Engine::Parts{&network_tap_, &branches_, &store_tap_, &keys_, nullptr, &scripts_, &clock_,
+                    &core_chance_, &settings_},
+      snapshot.value());
   requests_due_ = true;
   store_failures_ = 0;
   store_allowed_at_ = Instant(0);
@@ -307,7 +308,7 @@ void Simulation::NoteState() {
 }
 
 RunResult Simulation::Run() {
-  Evidence evidence{&neon_, &store_, &branches_, 0};
+  Evidence evidence{&neon_, &store_, &branches_, &settings_, 0};
   Start();
   RunUntil(schedule_.faults_end);
   clock_.AdvanceTo(schedule_.faults_end);

@@ -1,4 +1,5 @@
 """Sessions side by side: places, queues, and merges that must not overwrite each other."""
+import psycopg2
 import pytest
 
 from host import wait_until
@@ -164,3 +165,28 @@ def test_a_refused_session_can_be_merged_when_the_drift_is_taken_back(memory, fi
     memory.merge("back", "conflict")
     query(fixed_uri, f"DROP TABLE {table}")
     memory.merge("back")
+
+
+def test_the_worker_tells_what_each_session_waits_for(memory, fixed_uri):
+    table = unique("slow")
+    query(fixed_uri, f"CREATE TABLE {table} (id int)")
+    memory.register(max_parallel=1)
+    memory.ready("first")
+    memory.create("second")
+    blocker = psycopg2.connect(fixed_uri)
+    with blocker.cursor() as cursor:
+        cursor.execute(f"LOCK TABLE {table}")
+        memory.migrate("first", f"INSERT INTO {table} VALUES (1)", state=None)
+        wait_until(lambda: len(memory.one("SELECT queue FROM agent_worker") or []) == 2, 20,
+                   "both sessions to be told of")
+        waits = {entry["session"]: entry["waits_for"]
+                 for entry in memory.one("SELECT queue FROM agent_worker")}
+        assert waits == {"first": "migration 1 on its branch",
+                         "second": "one of the project's 1 places"}
+        assert memory.session("second")["waits_for"] == waits["second"]
+        assert memory.session("second")["queue_position"] == 1
+    blocker.close()
+    memory.settle("first", "ready")
+    memory.discard("first")
+    memory.settle("second", "ready")
+    wait_until(lambda: memory.one("SELECT queue FROM agent_worker") is None, 10, "nobody to wait")

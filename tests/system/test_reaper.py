@@ -54,6 +54,34 @@ def test_max_age_and_interval_are_taken_up_while_running(memory_system, control)
     assert memory.branch_names() == {"production", "development"}
 
 
+def test_a_full_project_lets_the_reaper_make_room(memory_system):
+    memory = memory_system(max_branches=4)
+    memory.ready("forgotten")
+    make_older(memory, "forgotten")
+    ours = memory.one("SELECT id FROM agent_branch.installation")
+    development = memory.branch("development")["id"]
+    memory.emulator.call("POST", f"/projects/{PROJECT}/branches", {
+        "branch": {"name": "orphan", "parent_id": development},
+        "annotation_value": {"agent-branch-installation": ours, "agent-branch-session": "x"}})
+    for name in ("one", "two"):
+        memory.create(name)
+    for name in ("one", "two"):
+        memory.settle(name, "ready")
+    assert memory.state("forgotten") == "expired"
+    assert memory.branch_names() == {"production", "development", BRANCH + "one", BRANCH + "two"}
+
+
+def test_one_sweep_deletes_no_more_than_its_limit(memory_system):
+    memory = memory_system({"agent_branch.reap_limit": 2})
+    for name in ("a", "b", "c"):
+        memory.ready(name)
+        make_older(memory, name)
+    assert sorted(row["action"] for row in memory.reap().values() if row["class"] == "expired") == \
+        ["delete", "delete", "next sweep"]
+    memory.reap()
+    assert memory.branch_names() == {"production", "development"}
+
+
 def test_a_dry_run_deletes_nothing_and_shows_what_it_would(memory):
     memory.ready("old")
     make_older(memory, "old")

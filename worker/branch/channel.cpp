@@ -276,14 +276,15 @@ void Channel::OnLost(TimePoint now) {
   if (!task_) return Drop();
   const Reply &reply = connection_->reply();
   // The kept connection was dead already; the transaction that the query would have begun is not.
-  if (reused_ && !connection_->heard() && (step_ == Step::kScript || step_ == Step::kPrepare || step_ == Step::kQuery)) {
+  if (reused_ && !connection_->heard() &&
+      (step_ == Step::kScript || step_ == Step::kPrepare || step_ == Step::kQuery)) {
     reused_ = false;
     return Dial(now);
   }
   if (step_ == Step::kCommit && !reply.failed && reply.last_tag == "COMMIT") {
     OnCommit(now);  // the answer had come before the end
-  } else if (step_ == Step::kAlone && (reply.failed ? !reply.error.ends_session
-                                                    : reply.completed > 0)) {
+  } else if (step_ == Step::kAlone &&
+             (reply.failed ? !reply.error.ends_session : reply.completed > 0)) {
     return OnAlone(now);
   } else if (step_ == Step::kScript && reply.committed) {
     ServerError after;

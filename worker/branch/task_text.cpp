@@ -152,7 +152,8 @@ BranchEvent RejectedScript(const BranchTask &task, const Connection &connection,
   }
   ServerError error = reply.error.fields;
   const int before = CharactersIn(prologue.text, connection.CountsBytes());
-  const TextPlace place = PlaceInText(task.sql, reply.error.position - before, connection.CountsBytes());
+  const TextPlace place =
+      PlaceInText(task.sql, reply.error.position - before, connection.CountsBytes());
   error.line = place.line;
   error.column = place.column;
   BranchEvent event = Rejected(task.id, error);
@@ -164,8 +165,7 @@ BranchEvent RejectedOverdue(const BranchTask &task) {
   ServerError error;
   error.sqlstate = "57014";
   error.message = "canceling statement because the server did not answer in time";
-  error.detail =
-      "Each statement has " + std::to_string(task.statement_timeout.count()) + " ms.";
+  error.detail = "Each statement has " + std::to_string(task.statement_timeout.count()) + " ms.";
   error.hint = "Do less in one statement, or have the project's statement_timeout raised.";
   return Rejected(task.id, error);
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 
 #include "worker/core/neon_api.hpp"
@@ -23,6 +24,11 @@ inline std::map<std::string, std::string> Annotate(const std::string &installati
 inline std::string AnnotatedWith(const NeonBranch &branch, const char *key) {
   auto found = branch.annotation.find(key);
   return found == branch.annotation.end() ? std::string() : found->second;
+}
+
+// Whether one of these installations made the branch.
+inline bool IsMadeBy(const std::set<std::string> &installations, const NeonBranch &branch) {
+  return installations.count(AnnotatedWith(branch, kInstallationKey)) > 0;
 }
 
 }  // namespace agent_branch

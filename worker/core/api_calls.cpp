@@ -49,6 +49,7 @@ ApiCalls::~ApiCalls() = default;
 ApiCalls::KeyState &ApiCalls::KeyOf(const std::string &file) {
   auto [found, added] = keys_.try_emplace(file);
   if (added) {
+    if (parts_.budgets != nullptr) found->second.budget = parts_.budgets->Budget(file);
     found->second.budget.Configure(parts_.settings->rate_limit_per_minute,
                                    parts_.settings->rate_limit_burst, parts_.clock->Now());
   }
@@ -88,19 +89,33 @@ bool ApiCalls::Cancel(uint64_t id) {
   return true;
 }
 
-std::optional<Instant> ApiCalls::WhenAllowed(Call &call, Instant now) {
-  KeyState &key = KeyOf(call.call.project->row.api_key_file);
-  if (key.failures > 0 && key.under_way > 0) return std::nullopt;
-  Instant when = std::max(call.not_before, key.closed_until);
-  if (call.is_change()) {
-    const Project &project = *call.call.project;
-    bool reserved = project.reserved_by != 0 && project.reserved_by != call.call.session_id;
-    if (project.busy() || reserved) return std::nullopt;
-    when = std::max(when, call.call.project->changes_allowed_at);
+ApiCalls::Gate ApiCalls::GateOf(Call &call, Instant now) {
+  const Project &project = *call.call.project;
+  KeyState &key = KeyOf(project.row.api_key_file);
+  if (key.failures > 0 && key.under_way > 0) {
+    return {"the API key and its host to work again", std::nullopt};
   }
-  if (under_way_ >= kMaxUnderWay) return std::nullopt;
-  if (when > now) return when;
-  return key.budget.WhenAllowed(call.call.request.route, now);
+  if (key.closed_until > now) return {"the API key and its host to work again", key.closed_until};
+  if (call.is_change()) {
+    bool reserved = project.reserved_by != 0 && project.reserved_by != call.call.session_id;
+    if (reserved) return {"the merge that compares the parent now", std::nullopt};
+    if (project.busy()) return {"another change of the project at Neon", std::nullopt};
+    if (project.changes_allowed_at > now) {
+      return {"the project, which was busy, to be tried again", project.changes_allowed_at};
+    }
+  }
+  if (call.not_before > now) return {"its request to be tried again", call.not_before};
+  if (under_way_ >= kMaxUnderWay) return {"a free connection to the API", std::nullopt};
+  Instant when = key.budget.WhenAllowed(call.call.request.route, now);
+  return {when > now ? "the request rate of the API key" : "", when};
+}
+
+std::string ApiCalls::WhyWaits(uint64_t id) {
+  auto at = Find(id);
+  if (at == calls_.end()) return {};
+  Call &call = **at;
+  if (call.state == Call::State::kWaiting) return GateOf(call, parts_.clock->Now()).waits_for;
+  return "Neon's answer to " + call.call.request.route;
 }
 
 void ApiCalls::Dispatch() {
@@ -114,13 +129,10 @@ void ApiCalls::Dispatch() {
   });
   next_deadline_.reset();
   for (Call *call : order) {
-    std::optional<Instant> when = WhenAllowed(*call, now);
+    std::optional<Instant> when = GateOf(*call, now).when;
     if (!when) continue;
-    if (*when <= now) {
-      Admit(*call);
-    } else if (!next_deadline_ || *when < *next_deadline_) {
-      next_deadline_ = when;
-    }
+    if (*when <= now && Admit(*call)) continue;
+    if (!next_deadline_ || *when < *next_deadline_) next_deadline_ = when;
   }
   NoticeSilence(now);
 }
@@ -140,22 +152,23 @@ std::optional<Instant> ApiCalls::NextDeadline() const {
   return next;
 }
 
-void ApiCalls::Admit(Call &call) {
+bool ApiCalls::Admit(Call &call) {
   call.key_file = call.call.project->row.api_key_file;
   KeyState &key = KeyOf(call.key_file);
-  key.budget.Spend(call.call.request.route, parts_.clock->Now());
+  if (!key.budget.Spend(call.call.request.route, parts_.clock->Now())) return false;
   ++key.under_way;
   ++under_way_;
   --waiting_;
   if (call.is_change()) ++call.call.project->changes_under_way;
   if (!call.call.step || call.step) {
     Send(call.id);
-    return;
+    return true;
   }
   call.state = Call::State::kIntending;
   uint64_t id = call.id;
   call.step = parts_.journal->Intend(*call.call.project, call.call.session_id, *call.call.step,
                                      call.call.step_target, [this, id] { Send(id); });
+  return true;
 }
 
 void ApiCalls::Send(uint64_t id) {
@@ -329,8 +342,7 @@ void ApiCalls::Reconfigure() {
 int ApiCalls::budget_left() const {
   int left = parts_.settings->rate_limit_burst;
   for (const auto &[file, key] : keys_) {
-    RequestBudget budget = key.budget;
-    left = std::min(left, budget.left(parts_.clock->Now()));
+    left = std::min(left, key.budget.left(parts_.clock->Now()));
   }
   return left;
 }

@@ -57,6 +57,7 @@ class ApiCalls {
     HttpTransport *http = nullptr;
     Journal *journal = nullptr;
     KeyRing *keys = nullptr;
+    BudgetSource *budgets = nullptr;
     const Clock *clock = nullptr;
     Random *random = nullptr;
     const Settings *settings = nullptr;
@@ -76,6 +77,9 @@ class ApiCalls {
   std::optional<Instant> NextDeadline() const;
   // The settings or the keys' files may have changed: what waits for a key is tried at once.
   void Reconfigure();
+
+  // What the call waits for, in words; empty when it is not there or may go.
+  std::string WhyWaits(uint64_t id);
 
   size_t waiting() const { return waiting_; }
   size_t under_way() const { return under_way_; }
@@ -98,10 +102,17 @@ class ApiCalls {
   using CallList = std::list<std::unique_ptr<Call>>;
 
   KeyState &KeyOf(const std::string &file);
-  std::optional<Instant> WhenAllowed(Call &call, Instant now);
+  // What keeps a waiting call back, and when that is over: now or later; nothing, if only an event
+  // can tell.
+  struct Gate {
+    const char *waits_for;
+    std::optional<Instant> when;
+  };
+  Gate GateOf(Call &call, Instant now);
   // Tells of calls that were sent and are not answered for long.
   void NoticeSilence(Instant now);
-  void Admit(Call &call);
+  // False: another process has spent what was left of the budget.
+  bool Admit(Call &call);
   void Send(uint64_t id);
   void Finish(CallList::iterator at, const Verdict &verdict, std::string body);
   void Retry(CallList::iterator at, const Verdict &verdict);

@@ -29,12 +29,13 @@ enum class BranchTaskKind {
 // A statement outside of a transaction has no id to ask after: what it was about tells.
 struct AloneStatement {
   Alone kind = Alone::kNo;
-  std::string object;    // as ScriptStatement has it
+  std::string object;  // as ScriptStatement has it
   std::string relation;
-  std::string token;     // stands in the statement's text while it runs
+  std::string token;  // stands in the statement's text while it runs
 };
 
-// What kLookAlone answers in the event's `answer`, followed by the object's own name, if it has one.
+// What kLookAlone answers in the event's `answer`, followed by the object's own name, if it has
+// one.
 inline constexpr std::string_view kAloneRunning = "running";  // the statement is still at work
 inline constexpr std::string_view kAloneAbsent = "absent";    // no such index, or no partition
 inline constexpr std::string_view kAloneThere = "there";
@@ -46,9 +47,9 @@ struct BranchTask {
   // Tasks with one key run one after the other on one connection, which stays open for a short
   // while after the last of them: a session's branch, or a project's parent.
   std::string connection_key;
-  Secret uri;                  // the direct one; postgresql://…
-  std::string sql;             // kMigrate, kRunAlone, kRisks
-  int statements = 1;          // kMigrate: how many `sql` holds, at most
+  Secret uri;          // the direct one; postgresql://…
+  std::string sql;     // kMigrate, kRunAlone, kRisks
+  int statements = 1;  // kMigrate: how many `sql` holds, at most
   // SET statements to be in effect for `sql`, but for none of the tasks after it.
   std::vector<std::string> settings;
   AloneStatement alone;        // kRunAlone, kLookAlone
@@ -71,8 +72,8 @@ struct ServerError {
 
 enum class BranchOutcome {
   kDone,
-  kRejected,       // the server said ERROR; its transaction is rolled back
-  kNotRun,         // no connection, or it was lost before COMMIT was sent: nothing happened
+  kRejected,  // the server said ERROR; its transaction is rolled back
+  kNotRun,    // no connection, or it was lost before COMMIT was sent: nothing happened
   // The connection was lost after COMMIT (or what runs alone) was sent and before its answer.
   kCommitUnknown,
 };

@@ -135,6 +135,7 @@ void CreateFlow::OnCreated(Session &session, const ApiAnswer &answer) {
     session.uncertain = true;
     return;
   }
+  desk_->ProjectOf(session).refusals = 0;
   session.row.branch_id = created->branch.id;
   session.row.endpoint_id = created->endpoint_id;
   session.row.branch_expires_at = ParseTimestamp(created->branch.expires_at);
@@ -156,8 +157,8 @@ void CreateFlow::OnRefused(Session &session, const ApiAnswer &answer) {
       desk_->Save(session);
       return;
     case VerdictKind::kLimit:
-      desk_->ProjectOf(session).retire_wanted = true;
-      [[fallthrough]];
+      admission_->QueueAgain(session, answer.verdict.why);
+      return;
     case VerdictKind::kNotFound:
       session.parent_checked = false;
       desk_->TryAgain(session, answer.verdict.why);
@@ -223,6 +224,7 @@ void CreateFlow::Adopt(Session &session, const NeonBranch &branch) {
     return;
   }
   desk_->CloseStep(session, true, "found by name and annotation");
+  desk_->ProjectOf(session).refusals = 0;
   session.row.branch_id = branch.id;
   // The parent may have been looked at again since the request was sent. Without a time the fence
   // refuses a parent that was ever restored.

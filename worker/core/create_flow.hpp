@@ -5,13 +5,13 @@
 // name, and adopted only when the annotation says that it is this session's.
 #pragma once
 
-#include "worker/core/desk.hpp"
+#include "worker/core/admission.hpp"
 
 namespace agent_branch {
 
 class CreateFlow {
  public:
-  explicit CreateFlow(Desk *desk) : desk_(desk) {}
+  CreateFlow(Desk *desk, Admission *admission) : desk_(desk), admission_(admission) {}
 
   // state kCreating, nothing under way.
   void Drive(Session &session);
@@ -37,6 +37,7 @@ class CreateFlow {
   void TakeBase(Session &session);
 
   Desk *desk_;
+  Admission *admission_;
 };
 
 }  // namespace agent_branch

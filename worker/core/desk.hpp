@@ -48,6 +48,9 @@ class Desk {
   const Settings &settings() const { return *parts_.settings; }
   Instant now() const { return parts_.clock->Now(); }
   int64_t unix_time() const { return parts_.clock->UnixTime(); }
+  milliseconds Backoff(const BackoffPolicy &policy, int failures) {
+    return BackoffDelay(policy, failures, *parts_.random);
+  }
   Project &ProjectOf(const Session &session);
 
   void Save(Session &session);

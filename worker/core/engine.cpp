@@ -36,16 +36,20 @@ bool IsGivenUp(const Session &session) {
 Engine::Engine(Parts parts, const StoreSnapshot &snapshot)
     : parts_(parts),
       journal_(snapshot.last_step_id),
-      calls_({parts.http, &journal_, parts.keys, parts.clock, parts.random, parts.settings}),
+      calls_({parts.http, &journal_, parts.keys, parts.budgets, parts.clock, parts.random,
+              parts.settings}),
       operations_(&calls_, parts.clock),
       desk_({&world_, &journal_, &calls_, &operations_, parts.branches, parts.store, parts.clock,
              parts.random, parts.settings}),
-      create_(&desk_),
+      admission_(&desk_, [this](Session &session) { remove_.Finish(session); }),
+      create_(&desk_, &admission_),
       migrate_(&desk_, &create_, parts.scripts),
-      merge_(&desk_, &create_),
+      merge_(&desk_, &create_, &admission_),
       remove_(&desk_),
       retire_(&desk_),
-      sweep_(&desk_, [this](Session &session) { GiveUp(session, Goal::kExpire); }) {
+      suspend_(&desk_),
+      sweep_(&desk_, [this](Session &session) { GiveUp(session, Goal::kExpire); }),
+      waits_(&desk_, &admission_) {
   calls_.on_sent = [this](int64_t id) {
     if (Session *session = world_.FindSession(id)) ++session->row.api_calls;
   };
@@ -153,7 +157,11 @@ void Engine::Apply(const RequestRow &request, const Intake &intake) {
     return;
   }
   Session *session = world_.FindSession(request.session_id);
-  if (session == nullptr || session->row.finished) {
+  // It may have failed to get a branch since the caller looked.
+  bool nowhere = session != nullptr && session->row.state == SessionState::kFailed &&
+                 (session->row.branch_id.empty() || session->branch_gone);
+  bool migrates_nowhere = nowhere && request.kind == "migrate";
+  if (session == nullptr || session->row.finished || migrates_nowhere) {
     TurnAway(request, intake);
     return;
   }
@@ -242,29 +250,6 @@ void Engine::GiveUp(Session &session, Goal goal) {
   desk_.Interrupt(session);
 }
 
-void Engine::AdmitSessions() {
-  std::map<int64_t, int> places;
-  for (const auto &[id, session] : world_.sessions) {
-    bool branchless = session->row.branch_id.empty() && session->row.state == SessionState::kFailed;
-    if (session->row.state != SessionState::kQueued && !branchless && !session->row.finished) {
-      ++places[session->row.project_id];
-    }
-  }
-  for (const auto &[id, session] : world_.sessions) {
-    if (session->row.state != SessionState::kQueued || session->activity != Activity::kNone)
-      continue;
-    if (IsGivenUp(*session)) {
-      remove_.Finish(*session);
-      continue;
-    }
-    const ProjectRow &project = desk_.ProjectOf(*session).row;
-    int limit = std::min(project.max_parallel, parts_.settings->active_computes);
-    if (places[project.id] >= limit) continue;
-    ++places[project.id];
-    desk_.MoveTo(*session, SessionState::kCreating);
-  }
-}
-
 void Engine::WakePaused() {
   Instant now = parts_.clock->Now();
   for (const auto &[id, session] : world_.sessions) {
@@ -277,7 +262,7 @@ void Engine::Advance() {
   constexpr int kRounds = 20;
   WakePaused();
   for (int round = 0; round < kRounds; ++round) {
-    AdmitSessions();
+    admission_.Advance();
     std::set<int64_t> runnable = desk_.TakeRunnable();
     if (runnable.empty()) break;
     for (int64_t id : runnable) {
@@ -286,16 +271,18 @@ void Engine::Advance() {
     }
   }
   retire_.Advance();
+  suspend_.Advance();
   sweep_.Advance();
   operations_.Advance();
   calls_.Dispatch();
+  waits_.Advance();
 }
 
 void Engine::Drive(Session &session) {
   if (session.row.finished) return;
   switch (session.row.state) {
     case SessionState::kQueued:
-      return;  // AdmitSessions() looks after it
+      return;  // Admission looks after it
     case SessionState::kCreating:
       create_.Drive(session);
       return;
@@ -382,8 +369,11 @@ std::optional<Instant> Engine::NextDeadline() const {
   }
   consider(calls_.NextDeadline());
   consider(operations_.NextDeadline());
+  consider(admission_.NextDeadline());
   consider(retire_.NextDeadline());
+  consider(suspend_.NextDeadline());
   consider(sweep_.NextDeadline());
+  consider(waits_.NextDeadline());
   return next;
 }
 
@@ -393,6 +383,7 @@ Engine::Load Engine::CurrentLoad() const {
   for (const auto &[id, session] : world_.sessions) {
     if (session->row.state == SessionState::kQueued) ++load.waiting;
   }
+  load.calls_waiting = calls_.waiting();
   load.calls_under_way = calls_.under_way();
   load.calls_total = calls_.sent_total();
   load.call_budget = calls_.budget_left();

@@ -13,7 +13,9 @@
 #include "worker/core/migrate_flow.hpp"
 #include "worker/core/remove_flow.hpp"
 #include "worker/core/retire_flow.hpp"
+#include "worker/core/suspend_flow.hpp"
 #include "worker/core/sweep_flow.hpp"
+#include "worker/core/wait_board.hpp"
 
 namespace agent_branch {
 
@@ -24,6 +26,7 @@ class Engine {
     BranchRunner *branches = nullptr;
     Store *store = nullptr;
     KeyRing *keys = nullptr;
+    BudgetSource *budgets = nullptr;  // null: none is shared
     ScriptReader *scripts = nullptr;
     const Clock *clock = nullptr;
     Random *random = nullptr;
@@ -55,7 +58,8 @@ class Engine {
 
   struct Load {
     size_t sessions = 0;
-    size_t waiting = 0;
+    size_t waiting = 0;  // sessions
+    size_t calls_waiting = 0;
     size_t calls_under_way = 0;
     int64_t calls_total = 0;
     int call_budget = 0;
@@ -71,7 +75,6 @@ class Engine {
   void TurnAway(const RequestRow &request, const Intake &intake);
   void AskMerge(Session &session, const RequestRow &request);
   void GiveUp(Session &session, Goal goal);
-  void AdmitSessions();
   void WakePaused();
   void Drive(Session &session);
   void DriveResting(Session &session);
@@ -83,12 +86,15 @@ class Engine {
   ApiCalls calls_;
   Operations operations_;
   Desk desk_;
+  Admission admission_;
   CreateFlow create_;
   MigrateFlow migrate_;
   MergeFlow merge_;
   RemoveFlow remove_;
   RetireFlow retire_;
+  SuspendFlow suspend_;
   SweepFlow sweep_;
+  WaitBoard waits_;
   std::set<int64_t> taken_requests_;
   bool reload_wanted_ = false;
 };

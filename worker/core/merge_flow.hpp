@@ -10,8 +10,8 @@ namespace agent_branch {
 
 class MergeFlow : public MergeDesk {
  public:
-  MergeFlow(Desk *desk, CreateFlow *creator)
-      : desk_(desk), restore_(std::make_unique<RestoreMerge>(desk, creator, this)) {}
+  MergeFlow(Desk *desk, CreateFlow *creator, Admission *admission)
+      : desk_(desk), restore_(std::make_unique<RestoreMerge>(desk, creator, admission, this)) {}
 
   // state kMerging, nothing under way.
   void Drive(Session &session);

@@ -44,21 +44,19 @@ void MigrateFlow::LookBefore(Session &session, const Segment &segment) {
     Intend(session, segment);
     return;
   }
-  desk_->Run(session, LookTask(session),
-             [this](Session &looked, const BranchEvent &event) {
-               const std::string state = Split(event.answer).first;
-               if (event.outcome == BranchOutcome::kDone && state != kAloneRunning) {
-                 looked.migrations.front().seen_before = state;
-                 Intend(looked, *CurrentSegment(looked));
-               } else if (event.outcome == BranchOutcome::kDone) {
-                 desk_->Pause(looked, kRunningInterval);
-               } else if (event.outcome == BranchOutcome::kRejected) {
-                 Rejected(looked, event.server_error,
-                          static_cast<int>(CurrentSegment(looked)->first) + 1);
-               } else {
-                 desk_->TryAgainIfBranchExists(looked, event.error);
-               }
-             });
+  desk_->Run(session, LookTask(session), [this](Session &looked, const BranchEvent &event) {
+    const std::string state = Split(event.answer).first;
+    if (event.outcome == BranchOutcome::kDone && state != kAloneRunning) {
+      looked.migrations.front().seen_before = state;
+      Intend(looked, *CurrentSegment(looked));
+    } else if (event.outcome == BranchOutcome::kDone) {
+      desk_->Pause(looked, kRunningInterval);
+    } else if (event.outcome == BranchOutcome::kRejected) {
+      Rejected(looked, event.server_error, static_cast<int>(CurrentSegment(looked)->first) + 1);
+    } else {
+      desk_->TryAgainIfBranchExists(looked, event.error);
+    }
+  });
 }
 
 void MigrateFlow::LookAfter(Session &session) {

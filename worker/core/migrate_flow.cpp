@@ -35,7 +35,8 @@ void NoteStatements(const Script &script, MigrationRow *migration) {
   migration->statements = static_cast<int>(script.statements.size());
   migration->alone.clear();
   for (size_t n = 0; n < script.statements.size(); ++n) {
-    if (script.statements[n].alone != Alone::kNo) migration->alone.push_back(static_cast<int>(n + 1));
+    if (script.statements[n].alone != Alone::kNo)
+      migration->alone.push_back(static_cast<int>(n + 1));
   }
 }
 
@@ -277,10 +278,10 @@ void MigrateFlow::OnFate(Session &session, const BranchEvent &event) {
   } else if (decided && event.fate == TransactionFate::kInProgress) {
     desk_->Pause(session, kFateInterval);
   } else {
-    Unknown(session,
-            "The branch no longer knows transaction " +
-                session.migrations.front().transaction_id + ".",
-            "the branch does not know the transaction");
+    Unknown(
+        session,
+        "The branch no longer knows transaction " + session.migrations.front().transaction_id + ".",
+        "the branch does not know the transaction");
   }
 }
 

@@ -33,12 +33,13 @@ constexpr Names<MigrationStatus, 5> kMigrationStatuses{
      {MigrationStatus::kFailed, "failed"},
      {MigrationStatus::kCancelled, "cancelled"}}};
 
-constexpr Names<StepKind, 6> kStepKinds{{{StepKind::kCreateBranch, "create branch"},
+constexpr Names<StepKind, 7> kStepKinds{{{StepKind::kCreateBranch, "create branch"},
                                          {StepKind::kMigrate, "migrate"},
                                          {StepKind::kSetExpiry, "set expiry"},
                                          {StepKind::kRestore, "restore"},
                                          {StepKind::kDeleteBranch, "delete branch"},
-                                         {StepKind::kRenameBranch, "rename branch"}}};
+                                         {StepKind::kRenameBranch, "rename branch"},
+                                         {StepKind::kSuspendCompute, "suspend compute"}}};
 
 template <class Value, size_t count>
 std::string_view NameOf(const Names<Value, count> &names, Value value) {
@@ -71,7 +72,7 @@ constexpr std::pair<SessionState, SessionState> kTransitions[] = {
     {S::kConflict, S::kMerging},     {S::kConflict, S::kDiscarding},
     {S::kConflict, S::kFailed},      {S::kFailed, S::kMigrating},
     {S::kFailed, S::kDiscarding},    {S::kDiscarding, S::kDiscarded},
-    {S::kDiscarding, S::kExpired},
+    {S::kDiscarding, S::kExpired},   {S::kCreating, S::kQueued},
 };
 
 }  // namespace

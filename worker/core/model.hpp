@@ -153,7 +153,15 @@ struct ConflictRow {
   std::string parent_hash;
 };
 
-enum class StepKind { kCreateBranch, kMigrate, kSetExpiry, kRestore, kDeleteBranch, kRenameBranch };
+enum class StepKind {
+  kCreateBranch,
+  kMigrate,
+  kSetExpiry,
+  kRestore,
+  kDeleteBranch,
+  kRenameBranch,
+  kSuspendCompute
+};
 
 std::string_view StepKindName(StepKind kind);
 std::optional<StepKind> ParseStepKind(std::string_view name);
@@ -175,6 +183,7 @@ struct KeptBranchRow {
   std::string name;
   std::string kind;  // pinned, backup, orphan
   int64_t keep_until = 0;
+  std::string endpoint_id;  // of a compute that may be active; empty: there is none
   bool deleted = false;
 };
 
@@ -197,6 +206,9 @@ struct SweepBranchRow {
   int64_t session_id = 0;
   int64_t created_at = 0;
   int64_t expires_at = 0;
+  int children = 0;
+  std::optional<int64_t> logical_size;  // bytes
+  int64_t compute_seconds = 0;          // CU-seconds
 };
 
 struct RequestRow {

@@ -42,6 +42,8 @@ NeonBranch ReadBranch(const JsonValue *value) {
   branch.expires_at = ReadWord(value, "expires_at");
   branch.is_default = JsonBool(value, "default") || JsonBool(value, "primary");
   branch.is_protected = JsonBool(value, "protected");
+  branch.logical_size = JsonInteger(value, "logical_size");
+  branch.compute_seconds = JsonInteger(value, "compute_time_seconds").value_or(0);
   return branch;
 }
 

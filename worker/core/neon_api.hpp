@@ -50,7 +50,12 @@ struct NeonBranch {
   std::string expires_at;
   bool is_default = false;
   bool is_protected = false;
+  std::optional<int64_t> logical_size;  // bytes; Neon computes it after a while
+  int64_t compute_seconds = 0;          // CU-seconds used so far
   std::map<std::string, std::string> annotation;
+
+  // What Neon does not let go, or not for good: never ours to delete, whatever its annotation says.
+  bool untouchable() const { return is_default || is_protected || parent_id.empty(); }
 };
 
 struct NeonConnectionUri {
@@ -100,6 +105,7 @@ NeonRequest SetExpiryRequest(std::string_view project, std::string_view branch_i
                              std::string_view expires_at);
 NeonRequest RenameBranchRequest(std::string_view project, std::string_view branch_id,
                                 std::string_view name);
+NeonRequest SuspendEndpointRequest(std::string_view project, std::string_view endpoint_id);
 NeonRequest DeleteBranchRequest(std::string_view project, std::string_view branch_id);
 NeonRequest RestoreRequest(std::string_view project, std::string_view target_id,
                            std::string_view source_id, std::string_view preserve_under_name);

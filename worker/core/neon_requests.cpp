@@ -130,6 +130,13 @@ NeonRequest RestoreRequest(std::string_view project, std::string_view target_id,
   return {"POST", BranchPath(project, target_id) + "/restore", buffer.GetString(), "POST restore"};
 }
 
+NeonRequest SuspendEndpointRequest(std::string_view project, std::string_view endpoint_id) {
+  return {"POST",
+          ProjectPath(project) + "/endpoints/" + Escape(endpoint_id) + "/suspend",
+          {},
+          "POST suspend"};
+}
+
 NeonRequest ConnectionUriRequest(std::string_view project, std::string_view branch_id,
                                  std::string_view database, std::string_view role, bool pooled) {
   // Without branch_id the API answers with the default branch: somebody's production.

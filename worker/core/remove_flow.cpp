@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "worker/core/annotation.hpp"
+
 namespace agent_branch {
 
 void RemoveFlow::Drive(Session &session) {
@@ -15,6 +17,8 @@ void RemoveFlow::Drive(Session &session) {
     Finish(session);
   } else if (session.row.pinned) {
     Pin(session);
+  } else if (session.row.goal == Goal::kExpire && !session.branch_checked) {
+    Check(session);
   } else {
     Delete(session);
   }
@@ -26,6 +30,31 @@ void RemoveFlow::CancelMigrations(Session &session) {
     desk_->journal().Add(migration);
   }
   session.migrations.clear();
+}
+
+// Nobody asked for this deletion, so it has to be right by itself.
+void RemoveFlow::Check(Session &session) {
+  auto on_branch = [this](Session &asked, const ApiAnswer &answer) {
+    if (answer.verdict.kind == VerdictKind::kNotFound) {
+      desk_->ConfirmGone(asked, [](Session &gone) { gone.branch_gone = true; });
+      return;
+    }
+    Result<NeonBranch> branch = ParseBranch(answer.body);
+    if (answer.verdict.kind != VerdictKind::kDone || !branch.ok()) {
+      desk_->TryAgain(asked, answer.verdict.why.ok() ? branch.status() : answer.verdict.why);
+      return;
+    }
+    bool ours = IsMadeBy(desk_->world().installations, branch.value()) &&
+                AnnotatedWith(branch.value(), kSessionKey) == asked.row.uuid;
+    if (ours && !branch->untouchable()) {
+      asked.branch_checked = true;
+    } else {
+      Pin(asked);
+    }
+  };
+  desk_->Ask(session, Priority::kCleanup,
+             GetBranchRequest(desk_->ProjectOf(session).row.neon_id, session.row.branch_id),
+             on_branch);
 }
 
 void RemoveFlow::Delete(Session &session) {
@@ -71,6 +100,7 @@ void RemoveFlow::Pin(Session &session) {
   kept.branch_id = session.row.branch_id;
   kept.name = session.row.branch_name;
   kept.kind = "pinned";
+  kept.endpoint_id = session.row.endpoint_id;
   desk_->journal().Add(kept);
   desk_->ProjectOf(session).kept[kept.branch_id] = kept;
   session.row.pinned = true;
@@ -90,6 +120,7 @@ void RemoveFlow::Finish(Session &session) {
   desk_->branches().Close(session.connection_key());
   desk_->journal().Add(DropCredentials{session.row.project_id, session.row.id});
   Project &project = desk_->ProjectOf(session);
+  if (session.branch_gone) project.room_at = Instant(0);
   project.retire_wanted = !project.kept.empty();
   desk_->Commit(session,
                 [this](Session &finished) { desk_->world().sessions.erase(finished.row.id); });

@@ -16,6 +16,7 @@ class RemoveFlow {
 
  private:
   void CancelMigrations(Session &session);
+  void Check(Session &session);
   void Delete(Session &session);
   void OnDeleted(Session &session, const ApiAnswer &answer);
   void Pin(Session &session);

@@ -14,6 +14,7 @@ constexpr int kFewTries = 4;  // when there is little reason to expect one
 // What was sent has come by then or does not come any more: an exchange may last a minute.
 constexpr milliseconds kMayStillCome{90'000};
 constexpr milliseconds kLookInterval{2'000};
+constexpr size_t kMaxHistory = 64;  // merges of a parent that are known to be of one history
 
 std::string BackupName(const Project &project, const Session &session) {
   // Unique to the merge, and to this control database.
@@ -155,7 +156,7 @@ void RestoreMerge::OnRestored(Session &session, const ApiAnswer &answer) {
       // The backup's name is this merge's own: if it exists, an earlier request of ours was done.
       break;
     case VerdictKind::kLimit:
-      desk_->ProjectOf(session).retire_wanted = true;
+      admission_->MakeRoom(desk_->ProjectOf(session));
       [[fallthrough]];
     case VerdictKind::kBusy:
     case VerdictKind::kThrottled:
@@ -179,8 +180,10 @@ void RestoreMerge::OnRestored(Session &session, const ApiAnswer &answer) {
   if (!restored.ok() || restored->operations.empty()) return;
   // The parent was proven to be still when the branch went on from it: its history goes on.
   if (!restored->branch.last_reset_at.empty()) {
-    desk_->ProjectOf(session).history.insert(session.row.parent_branch_id + " " +
-                                             restored->branch.last_reset_at);
+    std::set<std::string> &history = desk_->ProjectOf(session).history;
+    // The oldest goes; without it a comparison reads the whole schema once more.
+    if (history.size() >= kMaxHistory) history.erase(history.begin());
+    history.insert(session.row.parent_branch_id + " " + restored->branch.last_reset_at);
   }
   // The restored parent hangs under our branch, which therefore cannot be deleted yet.
   session.row.pinned = restored->branch.parent_id == session.row.branch_id;

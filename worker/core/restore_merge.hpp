@@ -20,8 +20,8 @@ namespace agent_branch {
 
 class RestoreMerge : public MergeStrategy {
  public:
-  RestoreMerge(Desk *desk, CreateFlow *creator, MergeDesk *merges)
-      : desk_(desk), creator_(creator), merges_(merges) {}
+  RestoreMerge(Desk *desk, CreateFlow *creator, Admission *admission, MergeDesk *merges)
+      : desk_(desk), creator_(creator), admission_(admission), merges_(merges) {}
 
   std::string_view name() const override { return "restore"; }
   void Drive(Session &session) override;
@@ -55,6 +55,7 @@ class RestoreMerge : public MergeStrategy {
 
   Desk *desk_;
   CreateFlow *creator_;
+  Admission *admission_;
   MergeDesk *merges_;
 };
 

@@ -4,11 +4,14 @@
 #include <utility>
 
 #include "worker/core/annotation.hpp"
+#include "worker/core/timestamp.hpp"
 
 namespace agent_branch {
 namespace {
 
 constexpr milliseconds kAgainAfter{5'000};
+constexpr int64_t kDay = 86'400;
+constexpr int64_t kLongestExpiry = 30 * kDay;  // that Neon takes
 
 bool HasChildren(const std::vector<NeonBranch> &branches, const std::string &id) {
   return std::any_of(branches.begin(), branches.end(),
@@ -77,25 +80,60 @@ void RetireFlow::OnBranches(const PassPointer &pass) {
   Next(pass);
 }
 
+// A backup carries no annotation: should the control database be lost, no sweep would know it.
+bool RetireFlow::NeedsExpiry(const PassPointer &pass, const KeptBranchRow &kept) const {
+  int64_t now = desk_->unix_time();
+  bool waits = kept.kind == "backup" && kept.keep_until > now &&
+               kept.keep_until + kDay < now + kLongestExpiry;
+  if (!waits || HasChildren(pass->branches, kept.branch_id)) return false;
+  return std::any_of(pass->branches.begin(), pass->branches.end(), [&](const NeonBranch &branch) {
+    return branch.id == kept.branch_id && branch.expires_at.empty() && !branch.untouchable();
+  });
+}
+
+void RetireFlow::SetExpiry(const PassPointer &pass, const KeptBranchRow &kept) {
+  pass->candidates.erase(kept.branch_id);
+  ApiCall call = MakeCall(pass->project);
+  call.request = SetExpiryRequest(pass->project->row.neon_id, kept.branch_id,
+                                  FormatTimestamp(kept.keep_until + kDay));
+  call.step = StepKind::kSetExpiry;
+  call.step_target = kept.branch_id;
+  call.done = [this, pass](const ApiAnswer &answer, const StepRow &step) {
+    // The next pass sees whether it has one, and a backup without is none the worse until then.
+    if (answer.verdict.kind == VerdictKind::kUnknown) {
+      desk_->journal().Record(step, false, "outcome unknown; looked at again");
+    }
+    Next(pass);
+  };
+  desk_->calls().Enqueue(std::move(call));
+}
+
 void RetireFlow::Next(const PassPointer &pass) {
   int64_t now = desk_->unix_time();
+  for (const std::string &id : pass->candidates) {
+    auto kept = pass->project->kept.find(id);
+    if (kept == pass->project->kept.end() || !NeedsExpiry(pass, kept->second)) continue;
+    SetExpiry(pass, kept->second);
+    return;
+  }
   for (const std::string &id : pass->candidates) {
     auto kept = pass->project->kept.find(id);
     bool may_go = kept != pass->project->kept.end() && kept->second.keep_until <= now &&
                   !HasChildren(pass->branches, id);
     if (!may_go) continue;
-    // What we made and recorded is known by its id; an orphan is known by its annotation only.
-    if (kept->second.kind == "orphan") {
-      CheckOrphan(pass, kept->second);
-    } else {
-      Delete(pass, kept->second);
-    }
+    Check(pass, kept->second);
     return;
   }
   End(pass, false);
 }
 
-void RetireFlow::CheckOrphan(const PassPointer &pass, const KeptBranchRow &kept) {
+bool RetireFlow::IsStillOurs(const KeptBranchRow &kept, const NeonBranch &branch) const {
+  // A restore makes the backup, so it has no annotation; its name is one that only the merge used.
+  if (kept.kind == "backup") return branch.name == kept.name;
+  return IsMadeBy(desk_->world().installations, branch);
+}
+
+void RetireFlow::Check(const PassPointer &pass, const KeptBranchRow &kept) {
   ApiCall call = MakeCall(pass->project);
   call.request = GetBranchRequest(pass->project->row.neon_id, kept.branch_id);
   call.done = [this, pass, kept](const ApiAnswer &answer, const StepRow &) {
@@ -104,14 +142,16 @@ void RetireFlow::CheckOrphan(const PassPointer &pass, const KeptBranchRow &kept)
       End(pass, true);  // the next list tells whether it is gone
       return;
     }
-    bool ours =
-        desk_->world().installations.count(AnnotatedWith(branch.value(), kInstallationKey)) > 0;
-    bool untouchable = branch->is_default || branch->is_protected || branch->parent_id.empty();
-    if (ours && !untouchable) {
+    bool ours = IsStillOurs(kept, branch.value());
+    if (ours && !branch->untouchable()) {
       Delete(pass, kept);
       return;
     }
-    Gone(pass, kept.branch_id);  // somebody made it his own: it is not ours to delete any more
+    if (ours && kept.kind != "orphan") {
+      pass->candidates.erase(kept.branch_id);  // protected, and perhaps not for ever
+    } else {
+      Gone(pass, kept.branch_id);  // somebody made it his own: it is not ours to delete any more
+    }
     Next(pass);
   };
   desk_->calls().Enqueue(std::move(call));
@@ -161,6 +201,7 @@ void RetireFlow::Gone(const PassPointer &pass, const std::string &branch_id) {
                  branches.end());
   auto found = pass->project->kept.find(branch_id);
   if (found == pass->project->kept.end()) return;
+  pass->project->room_at = Instant(0);
   KeptBranchRow kept = found->second;
   kept.deleted = true;
   desk_->journal().Add(kept);

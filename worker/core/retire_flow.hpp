@@ -32,8 +32,12 @@ class RetireFlow {
   void Start(Project *project);
   void OnBranches(const PassPointer &pass);
   void Next(const PassPointer &pass);
-  // Reads an orphan once more before it is deleted.
-  void CheckOrphan(const PassPointer &pass, const KeptBranchRow &kept);
+  bool NeedsExpiry(const PassPointer &pass, const KeptBranchRow &kept) const;
+  // Neon deletes a backup by itself a day after its undo window, as a last defence.
+  void SetExpiry(const PassPointer &pass, const KeptBranchRow &kept);
+  // Reads a branch once more before it is deleted.
+  void Check(const PassPointer &pass, const KeptBranchRow &kept);
+  bool IsStillOurs(const KeptBranchRow &kept, const NeonBranch &branch) const;
   void Delete(const PassPointer &pass, const KeptBranchRow &kept);
   void Gone(const PassPointer &pass, const std::string &branch_id);
   void End(const PassPointer &pass, bool again);

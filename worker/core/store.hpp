@@ -27,6 +27,12 @@ struct DropCredentials {  // of a session, or of a project's parent when session
   int64_t session_id = 0;
 };
 
+// What a session has waited for, for longer than a moment; empty: nothing any more.
+struct WaitRow {
+  int64_t session_id = 0;
+  std::string waits_for;
+};
+
 struct SnapshotRow {
   std::string fingerprint;
   std::string objects;  // JSON
@@ -37,9 +43,9 @@ struct DropRequest {
 };
 
 // Saving replaces what the row with that key held before.
-using Mutation =
-    std::variant<SessionRow, MigrationRow, AttemptRow, MergeRow, ConflictRow, StepRow, KeptBranchRow, SweepRow,
-                 SweepBranchRow, CredentialRow, DropCredentials, SnapshotRow, DropRequest>;
+using Mutation = std::variant<SessionRow, MigrationRow, AttemptRow, MergeRow, ConflictRow, StepRow,
+                              KeptBranchRow, SweepRow, SweepBranchRow, CredentialRow,
+                              DropCredentials, SnapshotRow, WaitRow, DropRequest>;
 
 struct Batch {
   std::vector<Mutation> mutations;
@@ -95,6 +101,7 @@ struct Settings {
   int rate_limit_burst = 40;
   int64_t reap_interval = 6 * 3600;  // seconds; 0: never by itself
   int64_t max_age = 24 * 3600;       // seconds
+  int reap_limit = 100;              // branches of a project that one sweep deletes
   int active_computes = 20;          // per project
 };
 

@@ -11,8 +11,7 @@ namespace agent_branch {
 namespace {
 
 constexpr size_t kMaxName = 256;
-// What is wrong in a way that nobody thought of must not delete everything at once.
-constexpr int kMaxOrphans = 100;
+constexpr char kDelete[] = "delete";
 
 // The unfinished session that the branch is, or may turn out to be: one whose create has no answer
 // yet is known by the annotation.
@@ -27,19 +26,10 @@ const Session *SessionOfBranch(const World &world, const NeonBranch &branch) {
   return nullptr;
 }
 
-// Annotated as ours, and in no table.
-bool IsOrphan(const World &world, const NeonBranch &branch) {
-  return world.installations.count(AnnotatedWith(branch, kInstallationKey)) > 0;
-}
-
-bool IsUntouchable(const NeonBranch &branch) {
-  return branch.is_default || branch.is_protected || branch.parent_id.empty();
-}
-
 }  // namespace
 
 void SweepFlow::Add(const SweepRow &sweep) {
-  waiting_.push_back(sweep);
+  waiting_.push_back({sweep, 0});
 }
 
 std::optional<Instant> SweepFlow::NextDeadline() const {
@@ -59,26 +49,35 @@ void SweepFlow::Advance() {
   if (next_scheduled_ && *next_scheduled_ <= desk_->now()) {
     scheduled_for_ = 0;
     Schedule();
-    bool anything = !desk_->world().projects.empty();
-    Result<int64_t> id = anything ? desk_->store().CreateSweep() : Result<int64_t>(0);
-    if (anything && id.ok()) {
-      SweepRow sweep;
-      sweep.id = id.value();
-      Add(sweep);
-    }
+    if (!desk_->world().projects.empty()) AddOwn(0);
+  }
+  for (const auto &[id, project] : desk_->world().projects) {
+    if (!project->sweep_wanted) continue;
+    project->sweep_wanted = false;
+    AddOwn(id);
   }
   FinishIfDone();
   if (!current_ && !waiting_.empty()) Start();
 }
 
+void SweepFlow::AddOwn(int64_t project_id) {
+  Result<int64_t> id = desk_->store().CreateSweep();
+  if (!id.ok()) return;  // the next one comes by itself
+  SweepRow sweep;
+  sweep.id = id.value();
+  waiting_.push_back({sweep, project_id});
+}
+
 void SweepFlow::Start() {
   current_ = std::make_unique<Sweep>();
-  current_->row = waiting_.front();
-  waiting_.erase(waiting_.begin());
+  auto [row, only_project] = waiting_.front();
+  waiting_.pop_front();
+  current_->row = row;
   current_->row.started = true;
   desk_->journal().Add(current_->row);
-  for (const auto &[id, project] : desk_->world().projects)
-    current_->projects.push_back(id);
+  for (const auto &[id, project] : desk_->world().projects) {
+    if (only_project == 0 || id == only_project) current_->projects.push_back(id);
+  }
   NextProject();
 }
 
@@ -126,25 +125,40 @@ bool SweepFlow::IsDue(const Session &session) const {
   return now >= session.row.expires_at || now >= session.row.created_at + desk_->settings().max_age;
 }
 
-void SweepFlow::Classify(const Project &project, const std::vector<NeonBranch> &branches) {
-  std::set<std::string> parents;
+void SweepFlow::Classify(Project &project, const std::vector<NeonBranch> &branches) {
+  std::map<std::string, int> children;
   for (const NeonBranch &branch : branches)
-    parents.insert(branch.parent_id);
+    ++children[branch.parent_id];
+  int deletions = 0;
   for (const NeonBranch &branch : branches) {
-    SweepBranchRow row = Describe(project, branch, parents.count(branch.id) > 0);
-    bool deletes = row.action == "delete" && row.class_name == "expired";
-    if (deletes) {
-      if (Session *session = desk_->world().FindSession(row.session_id)) Expire(*session);
-    }
-    if (row.class_name == "orphan" && row.action != "none" && !current_->row.dry_run) {
-      AdoptOrphan(*desk_->world().FindProject(project.row.id), row);
+    SweepBranchRow row = Describe(project, branch);
+    row.children = children[branch.id];
+    // What is wrong in a way that nobody thought of must not delete everything at once.
+    bool due = row.action == kDelete;
+    if (due && deletions >= desk_->settings().reap_limit) {
+      row.action = "next sweep";
+    } else if (due) {
+      ++deletions;
+      Delete(project, row);
     }
     desk_->journal().Add(std::move(row));
   }
 }
 
+void SweepFlow::Delete(Project &project, SweepBranchRow &row) {
+  bool for_real = !current_->row.dry_run;
+  if (row.class_name == "expired") {
+    Session *session = desk_->world().FindSession(row.session_id);
+    if (for_real && session != nullptr) Expire(*session);
+  } else {
+    if (for_real && row.class_name == "orphan") AdoptOrphan(project, row);
+    // The retire pass that follows goes from child to parent, as far as Neon lets it.
+    if (row.children > 0) row.action = "blocked by children";
+  }
+  if (!for_real && row.action == kDelete) row.action = "would delete";
+}
+
 void SweepFlow::AdoptOrphan(Project &project, const SweepBranchRow &row) {
-  ++current_->orphans;
   KeptBranchRow orphan;
   orphan.project_id = project.row.id;
   orphan.branch_id = row.branch_id;
@@ -154,8 +168,7 @@ void SweepFlow::AdoptOrphan(Project &project, const SweepBranchRow &row) {
   desk_->journal().Add(orphan);
 }
 
-SweepBranchRow SweepFlow::Describe(const Project &project, const NeonBranch &branch,
-                                   bool has_children) {
+SweepBranchRow SweepFlow::Describe(const Project &project, const NeonBranch &branch) const {
   SweepBranchRow row;
   row.sweep_id = current_->row.id;
   row.project_id = project.row.id;
@@ -164,23 +177,23 @@ SweepBranchRow SweepFlow::Describe(const Project &project, const NeonBranch &bra
   row.parent_id = branch.parent_id;
   row.created_at = ParseTimestamp(branch.created_at);
   row.expires_at = ParseTimestamp(branch.expires_at);
+  row.logical_size = branch.logical_size;
+  row.compute_seconds = branch.compute_seconds;
   row.action = "none";
-  std::string deletion = current_->row.dry_run ? "would delete" : "delete";
-  if (has_children) deletion = "blocked by children";
   auto kept = project.kept.find(branch.id);
   if (branch.name == project.row.parent) {
     row.class_name = "parent";
   } else if (const Session *session = SessionOfBranch(desk_->world(), branch)) {
     row.session_id = session->row.id;
     row.class_name = IsDue(*session) ? "expired" : "live";
-    if (IsDue(*session)) row.action = current_->row.dry_run ? "would delete" : "delete";
+    if (IsDue(*session)) row.action = kDelete;
   } else if (kept != project.kept.end()) {
     row.session_id = kept->second.session_id;
     row.class_name = kept->second.kind;
-    if (kept->second.keep_until <= desk_->unix_time()) row.action = deletion;
-  } else if (IsOrphan(desk_->world(), branch)) {
-    row.class_name = "orphan";
-    if (!IsUntouchable(branch) && current_->orphans < kMaxOrphans) row.action = deletion;
+    if (kept->second.keep_until <= desk_->unix_time()) row.action = kDelete;
+  } else if (IsMadeBy(desk_->world().installations, branch)) {
+    row.class_name = "orphan";  // and in no table
+    if (!branch.untouchable()) row.action = kDelete;
   } else {
     row.class_name = "foreign";
   }

@@ -6,6 +6,7 @@
 // that cannot see a project whole says so and ends nothing there.
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <set>
 
@@ -21,7 +22,8 @@ class SweepFlow {
 
   // Queues a sweep; they run one after the other.
   void Add(const SweepRow &sweep);
-  // Starts what is due: by request, or because reap_interval has passed since the last one.
+  // Starts what is due: by request, because reap_interval has passed since the last one, or because
+  // a project has no room for a branch that a session needs.
   void Advance();
   std::optional<Instant> NextDeadline() const;
 
@@ -30,19 +32,22 @@ class SweepFlow {
     SweepRow row;
     std::vector<int64_t> projects;  // not looked at yet
     std::set<int64_t> expiring;     // sessions it ended, not finished yet
-    int orphans = 0;                // that it found and is to delete
     bool asking = false;
   };
 
+  // A sweep that nobody asked for: of one project, or of all (0).
+  void AddOwn(int64_t project_id);
   void Start();
   void NextProject();
   void OnBranches(int64_t project_id, const Result<std::vector<NeonBranch>> &branches);
-  void Classify(const Project &project, const std::vector<NeonBranch> &branches);
+  void Classify(Project &project, const std::vector<NeonBranch> &branches);
+  // Begins with what the row says, unless it is a dry run.
+  void Delete(Project &project, SweepBranchRow &row);
   // A branch that is ours and in no table gets into one, and is deleted from there.
   void AdoptOrphan(Project &project, const SweepBranchRow &row);
   void AddGhosts(const Project &project, const std::vector<NeonBranch> &branches);
   void ExpireQueued(const Project &project);
-  SweepBranchRow Describe(const Project &project, const NeonBranch &branch, bool has_children);
+  SweepBranchRow Describe(const Project &project, const NeonBranch &branch) const;
   void Expire(Session &session);
   bool IsDue(const Session &session) const;
   void FinishIfDone();
@@ -50,7 +55,7 @@ class SweepFlow {
 
   Desk *desk_;
   std::function<void(Session &)> expire_;
-  std::vector<SweepRow> waiting_;
+  std::deque<std::pair<SweepRow, int64_t>> waiting_;  // with the only project to look at, or 0
   std::unique_ptr<Sweep> current_;
   std::optional<Instant> next_scheduled_;
   int64_t scheduled_for_ = 0;  // the interval that next_scheduled_ was made with

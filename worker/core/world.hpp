@@ -58,6 +58,7 @@ struct Session {
 
   bool parent_checked = false;
   bool branch_gone = false;
+  bool branch_checked = false;  // read once more before it is deleted, and it is ours
   MergePhase merge_phase = MergePhase::kCheck;
   std::string merge_fence;  // why the parent is another one than the session began with, if it is
   // A restore that had no effect when it was looked for, and may still have one until then.
@@ -101,6 +102,16 @@ struct Project {
   bool retire_wanted = false;
   bool retiring = false;
   Instant retire_at{0};
+  bool suspend_wanted = false;
+  bool suspending = false;
+  Instant suspend_at{0};
+
+  // How often in a row Neon had no room for another branch, and when that is tried again; at once
+  // when a branch went.
+  int refusals = 0;
+  Instant room_at{0};
+  bool sweep_wanted = false;
+  std::optional<Instant> swept_for_room_at;
 };
 
 struct World {

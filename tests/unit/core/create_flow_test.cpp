@@ -134,17 +134,6 @@ TEST(CreateFlow, PlanThatRefusesABareComputeTooIsAFailure) {
   EXPECT_NE(driver.Row(id).error.find("plan"), std::string::npos);
 }
 
-TEST(CreateFlow, LimitIsWaitedOut) {
-  EngineDriver driver;
-  driver.neon.branch_limit = 2;
-  int64_t id = driver.store.CreateSession("one", driver.InAnHour());
-  ASSERT_TRUE(driver.RunUntil([&] { return driver.neon.Count("POST /branches") == 3; }));
-  EXPECT_NE(driver.Row(id).error.find("limit"), std::string::npos);
-  driver.neon.branch_limit = 3;
-  ASSERT_TRUE(driver.RunUntilState(id, SessionState::kReady));
-  EXPECT_EQ(driver.Row(id).error, "");
-}
-
 TEST(CreateFlow, UnfitParentIsToldAndWaitedFor) {
   EngineDriver driver;
   driver.neon.Dev().is_protected = true;

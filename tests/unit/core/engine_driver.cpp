@@ -16,7 +16,7 @@ void EngineDriver::Restart() {
   neon.HangUp(requests_arrive);
   branches.HangUp();
   engine = std::make_unique<Engine>(
-      Engine::Parts{&neon, &branches, &store, &keys, &scripts, &clock, &random, &settings},
+      Engine::Parts{&neon, &branches, &store, &keys, nullptr, &scripts, &clock, &random, &settings},
       store.Load().value());
   store.requests_due = !store.requests.empty();
 }

@@ -37,9 +37,9 @@ class FakeBranches : public BranchRunner {
   int lose_commits = 0;                     // the next so many are neither done nor answered
   int fail_alone = 0;                       // the next so many that run alone are rejected
   int running_looks = 0;                    // the next so many looks find the statement at work
-  std::map<std::string, std::string> indexes;  // by name, to "there" or "half"
-  std::string risks = "[]";                 // the answer to questions about risks
-  bool hold_migrations = false;             // they run, and do not come to their end
+  std::map<std::string, std::string> indexes;    // by name, to "there" or "half"
+  std::string risks = "[]";                      // the answer to questions about risks
+  bool hold_migrations = false;                  // they run, and do not come to their end
   std::map<std::string, TransactionFate> fates;  // by transaction id
   std::deque<TransactionFate> next_fates;        // what is told before the truth
 

@@ -43,6 +43,9 @@ HttpResponse FakeNeon::ListOperations() {
 HttpResponse FakeNeon::Change(const FakeCall &call) {
   if (Locked()) return Refused(423, "project already has running conflicting operations");
   if (call.path == "/branches") return Create(call);
+  if (call.path.rfind("/endpoints/", 0) == 0) {
+    return Answered(200, "{\"endpoint\":{}," + Operation("") + "}");
+  }
   std::string id = call.path.substr(std::string("/branches/").size());
   id = id.substr(0, id.find('/'));
   auto found = branches.find(id);

@@ -119,6 +119,7 @@ struct FakeStore::Writer {
     Drop(row.project_id, row.session_id, true);
   }
   void operator()(const SnapshotRow &row) const { store.snapshots[row.fingerprint] = row.objects; }
+  void operator()(const WaitRow &row) const { store.waits[row.session_id] = row.waits_for; }
   void operator()(const DropRequest &row) const {
     auto &all = store.requests;
     all.erase(std::remove_if(all.begin(), all.end(),

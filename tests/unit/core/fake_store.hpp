@@ -51,6 +51,7 @@ class FakeStore : public Store {
   std::vector<SweepBranchRow> sweep_branches;
   std::vector<CredentialRow> credentials;
   std::map<std::string, std::string> snapshots;
+  std::map<int64_t, std::string> waits;  // by session; "": over
   std::vector<RequestRow> requests;
   bool requests_due = false;
   int commits = 0;

@@ -139,7 +139,7 @@ TEST(MigrateFlow, StatementThatMayNotStandThereIsRefusedBeforeAnythingRuns) {
   EXPECT_EQ(StatusOf(driver, first), "failed");
   EXPECT_EQ(driver.store.migrations.at(first).error.sqlstate, "2D000");
   EXPECT_EQ(driver.store.migrations.at(first).statement, 2);
-  EXPECT_EQ(driver.branches.started.size(), 1u);  // the base's fingerprint
+  EXPECT_EQ(driver.branches.started.size(), 1u);   // the base's fingerprint
   EXPECT_EQ(driver.store.StepsOf(id).size(), 1u);  // the branch's creation
 }
 
@@ -170,11 +170,10 @@ TEST(MigrateFlow, SegmentsRunOneAfterTheOther) {
   for (const StepRow &step : driver.store.StepsOf(id)) {
     if (step.kind == StepKind::kMigrate) targets.push_back(step.target + ": " + step.status);
   }
-  EXPECT_EQ(targets, (Strings{"migration 1, statements 1 to 2: done",
-                              "migration 1, statement 3 alone: done",
-                              "migration 1, statements 4 to 4: done",
-                              "migration 1, statements 5 to 5: done",
-                              "migration 1, statement 6 alone: done"}));
+  EXPECT_EQ(targets,
+            (Strings{"migration 1, statements 1 to 2: done", "migration 1, statement 3 alone: done",
+                     "migration 1, statements 4 to 4: done", "migration 1, statements 5 to 5: done",
+                     "migration 1, statement 6 alone: done"}));
 }
 
 TEST(MigrateFlow, ErrorHasItsPlaceInTheWholeText) {
@@ -218,9 +217,9 @@ TEST(MigrateFlow, IndexThatWasCutOffIsTakenAwayAndBuiltAgain) {
   driver.branches.running_looks = 0;
   int64_t first = driver.store.Migrate(id, "INDEX i t");
   ASSERT_TRUE(driver.RunUntil([&] { return StatusOf(driver, first) == "applied"; }));
-  EXPECT_EQ(Sent(driver), (Strings{"alone: INDEX i t",
-                                   "alone: DROP INDEX CONCURRENTLY IF EXISTS public.i",
-                                   "alone: INDEX i t"}));
+  EXPECT_EQ(Sent(driver),
+            (Strings{"alone: INDEX i t", "alone: DROP INDEX CONCURRENTLY IF EXISTS public.i",
+                     "alone: INDEX i t"}));
   EXPECT_EQ(driver.branches.indexes.at("i"), "there");
 }
 
@@ -300,6 +299,21 @@ TEST(MigrateFlow, FailedMigrationCancelsTheMergeBehindIt) {
   EXPECT_EQ(driver.store.MergeOf(id).status, "cancelled");
   EXPECT_EQ(driver.Row(id).goal, Goal::kNone);
   EXPECT_EQ(driver.neon.Count("POST /branches/br-dev/restore"), 0u);
+}
+
+TEST(MigrateFlow, MigrationAskedForWhileTheSessionFailedToGetABranchIsCancelled) {
+  EngineDriver driver;
+  FakeBranch foreign;
+  foreign.id = "br-foreign";
+  foreign.parent_id = "br-dev";
+  int64_t id = driver.store.CreateSession("one", driver.InAnHour());
+  foreign.name = driver.Row(id).branch_name;
+  driver.neon.branches[foreign.id] = foreign;
+  ASSERT_TRUE(driver.RunUntilState(id, SessionState::kFailed));
+  int64_t migration = driver.store.Migrate(id, "m1");
+  driver.RunUntilIdle();
+  EXPECT_EQ(driver.store.migrations.at(migration).status, MigrationStatus::kCancelled);
+  EXPECT_EQ(driver.Row(id).state, SessionState::kFailed);
 }
 
 TEST(MigrateFlow, BranchThatIsGoneFailsTheSession) {

@@ -10,11 +10,11 @@ std::string StateOf(const char *json) {
 }
 
 TEST(OptionChecks, EveryOptionIsTaken) {
-  Result<ProjectOptions> options = CheckProjectOptions(
-      R"({"max_parallel":8,"min_cu":0.5,"max_cu":2,"max_pinned":0,"ttl":"1 h",)"
-      R"("undo_window":"0","statement_timeout":"5 min","lock_timeout":"1 s",)"
-      R"("merge_strategy":"restore","on_drift":"fail","api_key_file":"team-a",)"
-      R"("refuse_risks":["drop","not_null"]})");
+  Result<ProjectOptions> options =
+      CheckProjectOptions(R"({"max_parallel":8,"min_cu":0.5,"max_cu":2,"max_pinned":0,"ttl":"1 h",)"
+                          R"("undo_window":"0","statement_timeout":"5 min","lock_timeout":"1 s",)"
+                          R"("merge_strategy":"restore","on_drift":"fail","api_key_file":"team-a",)"
+                          R"("refuse_risks":["drop","not_null"]})");
   ASSERT_TRUE(options.ok()) << options.status().message();
   EXPECT_EQ(options->api_key_file, "team-a");
   ASSERT_EQ(options->durations.size(), 4u);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/unit/core/engine_driver.hpp"
+#include "worker/core/timestamp.hpp"
 
 namespace agent_branch {
 namespace {
@@ -14,6 +15,7 @@ void Keep(EngineDriver &driver, int64_t keep_until = 0) {
     branch.id = id;
     branch.name = id;
     branch.parent_id = branch.id == "br-a" ? "br-main" : "br-a";
+    branch.annotation = {{"agent-branch-installation", "installation-1"}};
     driver.neon.branches[id] = branch;
     KeptBranchRow kept;
     kept.project_id = 1;
@@ -32,7 +34,8 @@ TEST(RetireFlow, ChildrenAreDeletedBeforeTheirParents) {
   Keep(driver);
   driver.RunUntilIdle();
   EXPECT_EQ(driver.neon.CallsWithoutPolls(),
-            (std::vector<std::string>{"GET /branches?limit=100", "DELETE /branches/br-b",
+            (std::vector<std::string>{"GET /branches?limit=100", "GET /branches/br-b",
+                                      "DELETE /branches/br-b", "GET /branches/br-a",
                                       "DELETE /branches/br-a"}));
   EXPECT_TRUE(driver.store.kept.at("br-a").deleted);
   EXPECT_TRUE(driver.store.kept.at("br-b").deleted);
@@ -44,6 +47,22 @@ TEST(RetireFlow, BranchInItsUndoWindowIsKept) {
   driver.RunUntilIdle();
   EXPECT_EQ(driver.neon.Count("DELETE"), 0u);
   EXPECT_FALSE(driver.store.kept.at("br-b").deleted);
+}
+
+TEST(RetireFlow, BackupInItsUndoWindowExpiresByItselfADayLater) {
+  EngineDriver driver;
+  int64_t keep_until = driver.clock.UnixTime() + 3'600;
+  Keep(driver, keep_until);
+  for (auto &[id, kept] : driver.store.kept)
+    kept.kind = "backup";
+  driver.neon.Expect("PATCH", Fault::Lose(Fault::Kind::kLoseAnswer));
+  driver.Restart();
+  driver.RunUntilIdle();
+  EXPECT_EQ(driver.neon.branches.at("br-b").expires_at, FormatTimestamp(keep_until + 86'400));
+  EXPECT_EQ(driver.neon.branches.at("br-a").expires_at, "");  // it has a child
+  EXPECT_EQ(driver.neon.Count("PATCH"), 1u);
+  for (const auto &[id, step] : driver.store.steps)
+    EXPECT_NE(step.status, "intended");
 }
 
 TEST(RetireFlow, BranchWithAForeignChildIsNotTried) {
@@ -82,12 +101,30 @@ TEST(RetireFlow, LostAnswersAndFailedListsAreLookedAtAgain) {
   }
 }
 
-TEST(RetireFlow, RefusedDeletionWaitsForSomethingToEnd) {
+TEST(RetireFlow, WhatSomebodyMadeHisOwnIsLeftAndForgotten) {
+  EngineDriver driver;
+  Keep(driver);
+  driver.neon.branches.at("br-b").annotation.clear();
+  driver.store.kept.at("br-a").kind = "backup";
+  driver.neon.branches.at("br-a").name = "renamed";
+  driver.Restart();
+  driver.RunUntilIdle();
+  EXPECT_EQ(driver.neon.Count("DELETE"), 0u);
+  EXPECT_TRUE(driver.store.kept.at("br-b").deleted);
+  driver.neon.branches.erase("br-b");
+  int64_t id = driver.ReadySession("one");
+  driver.store.Discard(id);
+  driver.RunUntilIdle();
+  EXPECT_EQ(driver.neon.branches.count("br-a"), 1u);
+  EXPECT_TRUE(driver.store.kept.at("br-a").deleted);
+}
+
+TEST(RetireFlow, ProtectedBranchWaitsForSomethingToEnd) {
   EngineDriver driver;
   Keep(driver);
   driver.neon.branches.at("br-b").is_protected = true;
   driver.RunUntilIdle();
-  EXPECT_EQ(driver.neon.Count("DELETE"), 1u);
+  EXPECT_EQ(driver.neon.Count("DELETE"), 0u);
   driver.neon.branches.at("br-b").is_protected = false;
   int64_t id = driver.ReadySession("one");
   driver.store.Discard(id);

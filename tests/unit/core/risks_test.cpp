@@ -37,8 +37,9 @@ size_t Left(RiskKind kind, const std::string &size) {
 
 TEST(Risks, OnlyRelationsAreAskedFor) {
   EXPECT_EQ(RiskQuestions(With({Risk(RiskKind::kDrop, "")})), "");
-  EXPECT_EQ(RiskQuestions(With({Risk(RiskKind::kDrop, ""), Risk(RiskKind::kNotNull, "s.\"T\"", "c")})),
-            R"([{"n":1,"relation":"s.\"T\"","column":"c"}])");
+  EXPECT_EQ(
+      RiskQuestions(With({Risk(RiskKind::kDrop, ""), Risk(RiskKind::kNotNull, "s.\"T\"", "c")})),
+      R"([{"n":1,"relation":"s.\"T\"","column":"c"}])");
 }
 
 TEST(Risks, WhatTheBranchDoesNotHaveIsNoRisk) {

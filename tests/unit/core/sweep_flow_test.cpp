@@ -66,6 +66,49 @@ TEST(SweepFlow, OrphansAreDeletedAndOthersBranchesAreNot) {
   EXPECT_EQ(driver.neon.branches.count("br-kept"), 1u);
 }
 
+TEST(SweepFlow, WhatIsBeyondTheLimitIsLeftForTheNextSweep) {
+  EngineDriver driver;
+  driver.settings.reap_limit = 2;
+  driver.ReadySession("one");  // br-1
+  LetExpire(driver);
+  for (const char *id : {"br-2", "br-3"})
+    AddBranch(driver, id, "installation-1");
+  driver.store.Reap();
+  driver.RunUntilIdle();
+  EXPECT_EQ(ClassOf(driver, "br-1"), "expired, delete");
+  EXPECT_EQ(ClassOf(driver, "br-2"), "orphan, delete");
+  EXPECT_EQ(ClassOf(driver, "br-3"), "orphan, next sweep");
+  EXPECT_EQ(driver.neon.branches.size(), 3u);
+  driver.store.sweep_branches.clear();
+  driver.store.Reap();
+  driver.RunUntilIdle();
+  EXPECT_EQ(ClassOf(driver, "br-3"), "orphan, delete");
+  EXPECT_EQ(driver.neon.branches.size(), 2u);  // main and dev
+}
+
+TEST(SweepFlow, BranchWithChildrenIsBlockedByThem) {
+  EngineDriver driver;
+  AddBranch(driver, "br-2", "installation-1");
+  AddBranch(driver, "br-3", "installation-2");
+  driver.neon.branches.at("br-3").parent_id = "br-2";
+  driver.store.Reap();
+  driver.RunUntilIdle();
+  EXPECT_EQ(ClassOf(driver, "br-2"), "orphan, blocked by children");
+  EXPECT_EQ(driver.neon.branches.count("br-2"), 1u);
+}
+
+TEST(SweepFlow, ExpiredBranchIsReadOnceMoreBeforeItIsDeleted) {
+  EngineDriver driver;
+  int64_t id = driver.ReadySession("one");
+  LetExpire(driver);
+  driver.neon.branches.at("br-1").annotation["agent-branch-session"] = "of somebody else";
+  driver.store.Reap();
+  ASSERT_TRUE(driver.RunUntilFinished(id));
+  driver.RunUntilIdle();
+  EXPECT_EQ(driver.Row(id).state, SessionState::kExpired);
+  EXPECT_EQ(driver.neon.Count("GET /branches/br-1"), 2u);  // and by the retire pass, once more
+}
+
 TEST(SweepFlow, DryRunEndsNothing) {
   EngineDriver driver;
   int64_t id = driver.ReadySession("one");
