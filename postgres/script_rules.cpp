@@ -76,7 +76,9 @@ void DescribeAlterTable(const AlterTableStmt *alter, ScriptStatement *described)
 void DescribeReindex(const ReindexStmt *reindex, ScriptStatement *described) {
   const bool many = reindex->kind != REINDEX_OBJECT_INDEX && reindex->kind != REINDEX_OBJECT_TABLE;
   if (HasOption(reindex->params, "concurrently")) {
-    Mark(described, Alone::kRepeatable, "REINDEX CONCURRENTLY");
+    Mark(described, reindex->relation != nullptr ? Alone::kReindex : Alone::kRepeatable,
+         "REINDEX CONCURRENTLY");
+    described->alone_relation = NameOf(reindex->relation);
   } else if (many) {
     Mark(described, Alone::kRepeatable, "REINDEX of a schema or a database");
   }

@@ -110,6 +110,15 @@ TEST_F(AloneTest, WhatThereIsIsTold) {
   EXPECT_EQ(Look(Alone::kRepeatable, "", ""), "there");
 }
 
+TEST_F(AloneTest, IndexThatReindexLeftIsTold) {
+  Execute("CREATE TABLE t (id int); CREATE INDEX i ON t (id); CREATE INDEX i_ccnew ON t (id)");
+  EXPECT_EQ(Look(Alone::kReindex, "", "t"), "there");
+  Execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'i_ccnew'::regclass");
+  EXPECT_EQ(Look(Alone::kReindex, "", "t"), "half public.i_ccnew");
+  EXPECT_EQ(Look(Alone::kReindex, "", "public.i"), "half public.i_ccnew");
+  EXPECT_EQ(Look(Alone::kReindex, "", "nowhere"), "there");
+}
+
 TEST_F(AloneTest, SizesAreThoseOfTheRelations) {
   Execute(
       "CREATE TABLE t (id int NOT NULL, \"W x\" text); INSERT INTO t VALUES (1), (2);"

@@ -58,6 +58,18 @@ SELECT CASE WHEN x.indexrelid IS NULL THEN 'absent' WHEN x.indisvalid THEN 'ther
 FROM (SELECT pg_catalog.to_regclass($object) AS oid) AS i
 LEFT JOIN pg_catalog.pg_index AS x ON x.indexrelid = i.oid)";
 
+// What REINDEX CONCURRENTLY names so, of the table or of the index's table.
+constexpr char kLeftIndex[] = R"(
+SELECT coalesce((SELECT 'half ' || pg_catalog.quote_ident(n.nspname) || '.'
+    || pg_catalog.quote_ident(i.relname)
+  FROM pg_catalog.pg_index AS x JOIN pg_catalog.pg_class AS i ON i.oid = x.indexrelid
+  JOIN pg_catalog.pg_namespace AS n ON n.oid = i.relnamespace
+  WHERE NOT x.indisvalid AND i.relname ~ '_cc(new|old)[0-9]*$' AND x.indrelid = coalesce(
+    (SELECT y.indrelid FROM pg_catalog.pg_index AS y
+      WHERE y.indexrelid = pg_catalog.to_regclass($relation)),
+    pg_catalog.to_regclass($relation)::pg_catalog.oid)
+  ORDER BY i.relname LIMIT 1), 'there'))";
+
 constexpr char kPartition[] = R"(
 SELECT CASE WHEN h.inhrelid IS NULL THEN 'absent' WHEN h.inhdetachpending THEN 'half'
   ELSE 'there' END
@@ -98,6 +110,8 @@ std::string StateQuery(const AloneStatement &statement) {
       return Fill(kIndex, names);
     case Alone::kDetachPartition:
       return Fill(kPartition, names);
+    case Alone::kReindex:
+      return Fill(kLeftIndex, names);
     case Alone::kRepeatable:
     case Alone::kNo:
       return "SELECT 'there'";

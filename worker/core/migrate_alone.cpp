@@ -30,6 +30,12 @@ bool HadEffect(Alone kind, const std::string &before, const std::string &now) {
   return false;
 }
 
+// Whether half a thing is an index that was not there before.
+bool LeavesIndex(Alone kind, const std::string &before) {
+  return (kind == Alone::kCreateIndex && before == kAloneAbsent) ||
+         (kind == Alone::kReindex && before == kAloneThere);
+}
+
 }  // namespace
 
 BranchTask MigrateFlow::LookTask(const Session &session) const {
@@ -90,7 +96,7 @@ void MigrateFlow::Decide(Session &session, const std::string &state, const std::
     desk_->Pause(session, kRunningInterval);
   } else if (HadEffect(segment.alone, before, state)) {
     SegmentDone(session, "found in effect");
-  } else if (half && segment.alone == Alone::kCreateIndex && before == kAloneAbsent) {
+  } else if (half && LeavesIndex(segment.alone, before)) {
     CleanUp(session, "DROP INDEX CONCURRENTLY IF EXISTS " + name);
   } else if (half && segment.alone == Alone::kDetachPartition && before == kAloneThere) {
     CleanUp(session, "ALTER TABLE " + segment.relation + " DETACH PARTITION " + segment.object +

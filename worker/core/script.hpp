@@ -19,6 +19,7 @@ namespace agent_branch {
 enum class Alone {
   kNo,
   kRepeatable,       // VACUUM and its like: running it twice does no harm
+  kReindex,          // CONCURRENTLY: the same, but cut off it leaves an index behind
   kCreateIndex,      // CONCURRENTLY: the index is there and valid
   kDropIndex,        // CONCURRENTLY: the index is gone
   kDetachPartition,  // CONCURRENTLY: the partition is one no more
@@ -67,7 +68,7 @@ struct ScriptStatement {
   Alone alone = Alone::kNo;
   std::string alone_reason;
   std::string alone_object;  // kCreateIndex, kDropIndex: the index; kDetachPartition: the partition
-  std::string alone_relation;  // kCreateIndex: the table; kDetachPartition: its parent
+  std::string alone_relation;  // kCreateIndex, kReindex: the table; kDetachPartition: its parent
   // A new value of an enum: a later statement may use it, which it can once this is committed.
   bool commit_after = false;
   // The statement itself, where it changes a setting of the session for what comes after it.

@@ -16,6 +16,11 @@ std::string BranchOf(const Secret &uri) {
   return text.substr(begin, text.find('.', begin) - begin);
 }
 
+// REINDEX builds one beside the one that it replaces.
+std::string NameOfIndex(const BranchTask &task) {
+  return task.alone.kind == Alone::kReindex ? "i_ccnew" : task.alone.object;
+}
+
 }  // namespace
 
 void FakeBranches::Finish(uint64_t id, BranchOutcome outcome) {
@@ -94,10 +99,10 @@ void FakeBranches::Start(BranchTask task) {
 
 void FakeBranches::RunAlone(const BranchTask &task, FakeBranch &branch) {
   if (task.sql.rfind("DROP INDEX", 0) == 0) {
-    indexes.erase(task.alone.object);
+    indexes.erase(NameOfIndex(task));
   } else if (fail_alone > 0) {
     --fail_alone;
-    if (task.alone.kind == Alone::kCreateIndex) indexes[task.alone.object] = "half";
+    if (task.alone.kind != Alone::kRepeatable) indexes[NameOfIndex(task)] = "half";
     BranchEvent event;
     event.id = task.id;
     event.outcome = BranchOutcome::kRejected;
@@ -107,7 +112,7 @@ void FakeBranches::RunAlone(const BranchTask &task, FakeBranch &branch) {
     return;
   } else if (lose_commits > 0) {
     --lose_commits;
-    if (task.alone.kind == Alone::kCreateIndex) indexes[task.alone.object] = "half";
+    if (task.alone.kind != Alone::kRepeatable) indexes[NameOfIndex(task)] = "half";
     Finish(task.id, BranchOutcome::kCommitUnknown);
     return;
   } else {
@@ -127,7 +132,8 @@ std::string FakeBranches::LookAlone(const BranchTask &task) {
     --running_looks;
     return std::string(kAloneRunning);
   }
-  auto found = indexes.find(task.alone.object);
+  auto found = indexes.find(NameOfIndex(task));
+  if (found == indexes.end() && task.alone.kind == Alone::kReindex) return std::string(kAloneThere);
   return found == indexes.end() ? std::string(kAloneAbsent)
                                 : found->second + " public." + found->first;
 }

@@ -4,6 +4,7 @@
 //   COMMIT            is refused
 //   INDEX name table  runs alone, and is proven by its index
 //   VACUUM            runs alone, and may be repeated
+//   REINDEX table     the same, and may leave an index behind
 //   VALUE             has to be committed before what comes after it
 //   SET               is a setting of the session
 //   DROP name         is a risk
@@ -49,6 +50,9 @@ class FakeScripts : public ScriptReader {
       statement.alone = Alone::kCreateIndex;
       statement.alone_object = name;
       words >> statement.alone_relation;
+    } else if (statement.tag == "REINDEX") {
+      statement.alone = Alone::kReindex;
+      statement.alone_relation = name;
     } else if (statement.tag == "VACUUM") {
       statement.alone = Alone::kRepeatable;
     } else if (statement.tag == "DROP") {

@@ -223,6 +223,18 @@ TEST(MigrateFlow, IndexThatWasCutOffIsTakenAwayAndBuiltAgain) {
   EXPECT_EQ(driver.branches.indexes.at("i"), "there");
 }
 
+TEST(MigrateFlow, IndexThatReindexLeavesBehindIsTakenAway) {
+  EngineDriver driver;
+  int64_t id = driver.ReadySession("one");
+  driver.branches.lose_commits = 1;
+  int64_t first = driver.store.Migrate(id, "REINDEX t");
+  ASSERT_TRUE(driver.RunUntil([&] { return StatusOf(driver, first) == "applied"; }));
+  EXPECT_EQ(Sent(driver),
+            (Strings{"alone: REINDEX t", "alone: DROP INDEX CONCURRENTLY IF EXISTS public.i_ccnew",
+                     "alone: REINDEX t"}));
+  EXPECT_TRUE(driver.branches.indexes.empty());
+}
+
 TEST(MigrateFlow, StatementThatIsStillAtWorkIsWaitedFor) {
   EngineDriver driver;
   int64_t id = driver.ReadySession("one");
