@@ -6,7 +6,7 @@ import pytest
 
 from host import wait_until
 from load import Load
-from system import System, unique
+from system import PROJECT, System, unique
 
 PROJECTS = [f"updated-{n}" for n in range(4)]
 VERSION = f"0.1.0.test{os.getpid()}"
@@ -94,6 +94,32 @@ def test_a_drop_that_is_rolled_back_disturbs_nobody(load, fixed_uri):
     assert time.monotonic() - rolled_back < 5
     assert system.worker() == pid
     nothing_is_left(load, fixed_uri)
+
+
+def test_dropped_and_made_again_in_one_transaction_with_work_in_flight(memory_system, fixed_uri):
+    memory = memory_system(topology="flat")
+    memory.ready("s")
+    memory.migrate("s", "SELECT pg_sleep(20)", state=None)
+    wait_until(lambda: memory.state("s") == "migrating", 10, "the migration to run")
+    memory.emulator.add_fault({"match": {"method": "POST", "path": "/branches$"},
+                               "do": "delay_after_ms", "ms": 1000})
+    memory.create("in-flight")
+    wait_until(lambda: memory.one("SELECT calls_under_way FROM agent_worker"), 10, "a request")
+    pid = memory.worker()
+    with memory.connect(autocommit=False) as connection, connection.cursor() as cursor:
+        cursor.execute("DROP EXTENSION agent_branch")
+        cursor.execute("CREATE EXTENSION agent_branch")
+        connection.commit()
+    connection.close()
+    memory.worker_runs(other_than=pid, seconds=5)
+    memory.emulator.clear_faults()
+    memory.register()
+    load = Load(memory, [PROJECT]).start(fixed_uri)
+    load.goes_on()
+    load.stop()
+    # What was the first one's is nobody's now, and stays.
+    assert memory.reap()["branch-for-revision-s"]["class"] == "foreign"
+    assert memory.branch("branch-for-revision-s")
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ RESTORE = {"method": "POST", "path": "/restore$"}
 
 @pytest.fixture
 def pair(own_cluster):
-    """A primary with a synchronous standby, and a session that is ready; the standby's system."""
+    """A primary, with a session that is ready, and the system of its synchronous standby."""
     primary = own_cluster({"wal_level": "replica"}, topology="flat")
     primary.register()
     primary.ready("s")
@@ -83,4 +83,27 @@ def test_a_merge_between_its_comparison_and_its_restore(pair):
     assert not restores(standby)
     standby.emulator.clear_faults()
     merged_once(standby)
+    assert len(restores(standby)) == 1
+
+
+def test_a_standby_that_lagged_finds_the_merge_that_it_never_heard_of(pair):
+    primary, standby = pair
+    # Between the request and the first step: the parent cannot be read.
+    primary.emulator.add_fault({"match": {"method": "GET", "path": "/branches", "count": 1000},
+                                "do": "status", "status": 500})
+    primary.merge("s", state=None)
+    wait_until(lambda: standby.rows("SELECT 1 AS one FROM agent_merges WHERE status = 'running'"),
+               20, "the standby to see that the merge has begun")
+    primary.cluster.reload({"synchronous_standby_names": ""})
+    standby.cluster.stop()
+    primary.emulator.clear_faults()
+    primary.settle("s", "merged", 30)
+    wait_until(lambda: primary.branch("development")["last_reset_at"], 10, "the restore")
+    primary.cluster.stop("immediate")
+    standby.cluster.start()
+    standby.connection = None
+    assert standby.state("s") == "merging"
+    fails_over(primary, standby)
+    standby.settle("s", "merged", 60)
+    assert not standby.rows("SELECT 1 AS one FROM agent_conflicts")
     assert len(restores(standby)) == 1

@@ -21,9 +21,13 @@ def projects(*names):
             "arguments": [word for name in names[1:] for word in ("--project", name)]}
 
 
-def through(relay, system):
-    system.cluster.reload({"agent_branch.api_url": relay.url})
-    wait_until(lambda: system.one("SHOW agent_branch.api_url") == relay.url, 10, "the setting")
+def talk_to(system, url):
+    """Returns once there is a worker that knows no other address of the API."""
+    system.cluster.reload({"agent_branch.api_url": url})
+    wait_until(lambda: system.cluster.psql("SHOW agent_branch.api_url") == url, 10, "the setting")
+    pid = system.worker_runs()
+    system.rows("SELECT pg_terminate_backend(%s)", pid)
+    system.worker_runs(other_than=pid)
 
 
 def others_go_on(system, fixed_uri, table, runs=3):
@@ -70,7 +74,7 @@ def test_an_api_that_sends_a_byte_a_second(memory_system, fixed_uri, table):
     slow = ("headers", "body", "silent")
     memory = memory_system(register=False, **projects("works", *slow))
     with Relay(memory.emulator) as relay:
-        through(relay, memory)
+        talk_to(memory, relay.url)
         for name in slow:
             relay.slow(f"/projects/{name}/", name)
         for name in ("works", *slow):
@@ -99,7 +103,7 @@ def test_a_branch_that_says_nothing_or_a_byte_a_second(memory_system, fixed_uri,
     memory = memory_system(register=False, **projects("works", "silent", "trickles"))
     with Relay(memory.emulator) as relay, SlowPostgres(False) as silent, \
             SlowPostgres(True) as trickles:
-        through(relay, memory)
+        talk_to(memory, relay.url)
         port = memory.cluster.port
         for name, server in (("silent", silent), ("trickles", trickles)):
             relay.rewrite(f"/projects/{name}/", f"127.0.0.1:{port}", f"127.0.0.1:{server.port}")
@@ -146,7 +150,7 @@ def without_dns(own_cluster, fixed_uri):
 def test_a_branch_whose_name_is_never_resolved(without_dns, fixed_uri, table):
     system = without_dns
     with Relay(system.emulator) as relay:
-        through(relay, system)
+        talk_to(system, relay.url)
         relay.rewrite("/projects/hangs/", "127.0.0.1", "branch.hangs.example")
         for number in range(20):
             system.create(f"h{number}", project="hangs")
@@ -166,7 +170,7 @@ def test_an_api_whose_name_is_never_resolved(without_dns, fixed_uri, table):
     system.ready("s", project="works")
     system.create("before", project="hangs")
     system.settle("before", "ready", project="hangs")
-    system.cluster.reload({"agent_branch.api_url": "https://api.hangs.example/api/v2"})
+    talk_to(system, "https://api.hangs.example/api/v2")
     for number in range(20):
         system.create(f"h{number}", project="hangs")
     wait_until(lambda: system.names.asked("api.hangs.example"), 10, "the name to be asked")

@@ -100,7 +100,7 @@ def test_a_thousand_sessions_of_one_project(memory_system):
                         "AS r WHERE r.session_id = s.id)")
             return system.one(finished) >= number
         wait_until(step, 60, f"{number} sessions to end")
-    until_resting(system, 20)
+    until_resting(system, 10)
     discard_until(300)
     ends_and_comes_back(system)
     discard_until(600)

@@ -7,13 +7,8 @@
 namespace agent_branch {
 namespace {
 
-// A new backup may be invisible for a moment (reference/api, 2.4); when it never comes to be seen,
-// somebody has deleted it.
-constexpr int kBackupTries = 12;
-constexpr int kFewTries = 4;  // when there is little reason to expect one
 // What was sent has come by then or does not come any more: an exchange may last a minute.
 constexpr milliseconds kMayStillCome{90'000};
-constexpr milliseconds kLookInterval{2'000};
 constexpr size_t kMaxHistory = 64;  // merges of a parent that are known to be of one history
 
 std::string BackupName(const Project &project, const Session &session) {
@@ -26,6 +21,17 @@ bool IsGivenUp(const Session &session) {
   return session.row.goal == Goal::kDiscard || session.row.goal == Goal::kExpire;
 }
 
+// In the place of the parent's last_reset_at: it was restored by the merge of another session.
+constexpr char kFenced[] = "before merge ";
+
+// Whether the restore that the parent had may be this merge's own, though nothing says that one was
+// sent: a standby that lagged when it was promoted lacks what was committed last. After another
+// session's merge none was sent.
+bool MayBeForgotten(const Session &session) {
+  return !session.merge_fence.empty() && session.merge->backup_name.empty() &&
+         session.backup_lookups == 0 && session.row.parent_reset_at.rfind(kFenced, 0) != 0;
+}
+
 std::string Fence(const Session &session, const NeonBranch &parent) {
   if (parent.id != session.row.parent_branch_id) {
     return "Another branch has the parent's name now: " + parent.id;
@@ -34,14 +40,6 @@ std::string Fence(const Session &session, const NeonBranch &parent) {
     return "The parent was restored at " + parent.last_reset_at + ", after the session began";
   }
   return {};
-}
-
-// Whether the parent is another one than it was before the merge's restore, which is only ever sent
-// while it is the one that the session began with. Its last_reset_at counts whole seconds; that it
-// hangs under the session's branch tells as well.
-bool IsRestored(const Session &session, const NeonBranch &parent) {
-  return parent.last_reset_at != session.row.parent_reset_at ||
-         parent.parent_id == session.row.branch_id;
 }
 
 }  // namespace
@@ -111,12 +109,29 @@ void RestoreMerge::OnParent(Session &session, const NeonBranch &parent) {
   session.merge->base_fingerprint = session.row.base_fingerprint;
   desk_->journal().Add(*session.merge);
   session.merge_phase = MergePhase::kCompare;
+  if (MayBeForgotten(session)) return LookForForgotten(session);
   if (!may_be_ours || session.backup_lookups >= kFewTries) return;
   AcceptIfDone(session, [this](Session &asked) {
     ++asked.backup_lookups;
     asked.merge_phase = MergePhase::kCheck;
     desk_->Pause(asked, kLookInterval);
   });
+}
+
+void RestoreMerge::LookForForgotten(Session &session) {
+  std::string name = BackupName(desk_->ProjectOf(session), session);
+  ++session.backup_lookups;
+  auto on_found = [this, name](Session &asked, const Result<std::vector<NeonBranch>> &named) {
+    if (!named.ok()) {
+      asked.backup_lookups = 0;
+      asked.merge_phase = MergePhase::kCheck;
+      desk_->TryAgain(asked, named.status());
+    } else if (!named->empty()) {
+      asked.merge->backup_name = name;
+      Accept(asked);
+    }
+  };
+  desk_->FindBranch(session, Priority::kMerge, name, std::move(on_found));
 }
 
 void RestoreMerge::ClearExpiry(Session &session) {
@@ -211,7 +226,7 @@ void RestoreMerge::FenceOthers(const Session &session) {
   for (const auto &[id, other] : desk_->world().sessions) {
     bool same_project = other->row.project_id == session.row.project_id;
     if (id == session.row.id || !same_project || other->row.parent_branch_id.empty()) continue;
-    other->row.parent_reset_at = "before merge " + std::to_string(session.merge->id);
+    other->row.parent_reset_at = kFenced + std::to_string(session.merge->id);
     desk_->Save(*other);
     // Saving looks again whether it is settled, and a clock that was set may have changed that.
     if (other->activity == Activity::kNone) desk_->Resume(*other);
@@ -230,87 +245,6 @@ void RestoreMerge::OnOperations(Session &session, const std::vector<NeonOperatio
   session.merge->reason = "Operation " + failed.front().action + " " + failed.front().status;
   if (!failed.front().error.empty()) session.merge->reason += ": " + failed.front().error;
   session.merge->reason += ".";
-}
-
-void RestoreMerge::Complete(Session &session) {
-  bool ended = session.merge_phase == MergePhase::kEnded;
-  // A restore that failed may have left no backup.
-  bool failed = !ended && !session.merge->reason.empty();
-  int tries = failed ? kFewTries : kBackupTries;
-  if (session.merge->backup_branch_id.empty() && session.backup_lookups < tries) {
-    FindBackup(session);
-  } else if (!ended) {
-    Confirm(session);
-  } else {
-    merges_->Merged(session);
-  }
-}
-
-void RestoreMerge::FindBackup(Session &session) {
-  auto on_found = [this](Session &asked, const Result<std::vector<NeonBranch>> &named) {
-    if (!named.ok()) {
-      desk_->TryAgain(asked, named.status());
-      return;
-    }
-    ++asked.backup_lookups;
-    if (named->empty()) {
-      desk_->ShowTrouble(asked,
-                         Status::Error("58000", "the parent's backup is not to be seen yet"));
-      desk_->Pause(asked, kLookInterval);
-      return;
-    }
-    Project &project = desk_->ProjectOf(asked);
-    KeptBranchRow backup;
-    backup.project_id = project.row.id;
-    backup.session_id = asked.row.id;
-    backup.branch_id = named->front().id;
-    backup.name = named->front().name;
-    backup.kind = "backup";
-    backup.keep_until = desk_->unix_time() + project.row.undo_window;
-    project.kept[backup.branch_id] = backup;
-    desk_->journal().Add(backup);
-    asked.merge->backup_branch_id = backup.branch_id;
-    desk_->journal().Add(*asked.merge);
-  };
-  desk_->FindBranch(session, Priority::kMerge, session.merge->backup_name, std::move(on_found));
-}
-
-void RestoreMerge::Confirm(Session &session) {
-  // The answer was lost, or an operation failed. What an operation says of itself is not what
-  // became of the parent: that is read there, once nothing runs on it any more.
-  desk_->AwaitBranch(session, session.row.parent_branch_id,
-                     [this](Session &waited, const auto &) { ReadParent(waited); });
-}
-
-void RestoreMerge::ReadParent(Session &session) {
-  desk_->Ask(session, Priority::kMerge,
-             GetBranchRequest(desk_->ProjectOf(session).row.neon_id, session.row.parent_branch_id),
-             [this](Session &asked, const ApiAnswer &answer) { OnParentRead(asked, answer); });
-}
-
-void RestoreMerge::OnParentRead(Session &session, const ApiAnswer &answer) {
-  Result<NeonBranch> parent = ParseBranch(answer.body);
-  if (answer.verdict.kind != VerdictKind::kDone || !parent.ok()) {
-    desk_->TryAgain(
-        session, answer.verdict.kind == VerdictKind::kDone ? parent.status() : answer.verdict.why);
-    return;
-  }
-  if (!IsRestored(session, parent.value())) {
-    merges_->Broken(
-        session, Status::Error("58000", "Neon could not restore the parent", session.merge->reason,
-                               "The parent is as it was, and the branch is kept."));
-    return;
-  }
-  if (parent->current_state != "ready") {
-    desk_->TryAgain(session, Status::Error("55006", "the parent is not ready after its restore",
-                                           session.merge->reason,
-                                           "Look at the parent branch at Neon; its old state is "
-                                           "preserved as \"" +
-                                               session.merge->backup_name + "\"."));
-    return;
-  }
-  session.row.pinned = parent->parent_id == session.row.branch_id;
-  session.merge_phase = MergePhase::kEnded;
 }
 
 void RestoreMerge::Reconcile(Session &session) {

@@ -27,6 +27,9 @@ class RestoreMerge : public MergeStrategy {
   void Drive(Session &session) override;
 
  private:
+  static constexpr int kFewTries = 4;  // to see a backup when there is little reason to expect one
+  static constexpr milliseconds kLookInterval{2'000};
+
   void Check(Session &session);
   void OnParent(Session &session, const NeonBranch &parent);
   void ClearExpiry(Session &session);
@@ -46,6 +49,8 @@ class RestoreMerge : public MergeStrategy {
   void ReadParent(Session &session);
   void OnParentRead(Session &session, const ApiAnswer &answer);
   void Reconcile(Session &session);
+  // A restore that no step tells of: once, by the backup's name.
+  void LookForForgotten(Session &session);
   // otherwise: when the backup is not there.
   void AcceptIfDone(Session &session, Desk::OnSession otherwise);
   // Of a merge that is given up: makes sure that no restore that was refused was done after all.
