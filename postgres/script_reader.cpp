@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "postgres/effects.hpp"
 #include "postgres/guard.hpp"
 #include "postgres/script_parts.hpp"
 #include "postgres/tree_names.hpp"
@@ -102,6 +103,9 @@ class Reading {
     if (IsSetting(raw->stmt)) statement.setting = sql_.substr(statement.offset, statement.length);
     statement.risks = FindRisks(raw->stmt);
     statement.mentions = MentionsOf(raw->stmt);
+    statement.effects =
+        FindEffects(raw->stmt, std::string_view(sql_).substr(statement.offset, statement.length),
+                    statement.offset);
     script_.statements.push_back(std::move(statement));
   }
 
