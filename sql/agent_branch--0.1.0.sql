@@ -114,11 +114,12 @@ CREATE TABLE agent_branch.migration (
 	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	session_id bigint NOT NULL REFERENCES agent_branch.session,
 	ordinal integer NOT NULL,
-	status text NOT NULL DEFAULT 'queued' CHECK (status IN ('queued', 'running', 'applied', 'failed', 'cancelled')),
+	status text NOT NULL DEFAULT 'queued' CHECK (status IN ('queued', 'running', 'repairing', 'applied', 'failed', 'cancelled')),
 	attempt integer NOT NULL DEFAULT 1,
 	transaction_id xid8,
 	seen_before text,
 	segment_rows bigint NOT NULL DEFAULT 0,
+	fixer text,
 	queued_at timestamptz NOT NULL DEFAULT now(),
 	UNIQUE (session_id, ordinal)
 );
@@ -126,8 +127,9 @@ COMMENT ON TABLE agent_branch.migration IS 'what a session ran on its branch, in
 COMMENT ON COLUMN agent_branch.migration.attempt IS 'the number of the text that counts: the last one that the worker took up';
 COMMENT ON COLUMN agent_branch.migration.transaction_id IS 'noted before COMMIT is sent: pg_xact_status() decides when the answer is lost';
 COMMENT ON COLUMN agent_branch.migration.seen_before IS 'what was there before a statement was sent that runs alone: with what is there after, it decides when the answer is lost';
+COMMENT ON COLUMN agent_branch.migration.fixer IS 'what the fixer did about it, or why it was not asked';
 COMMENT ON COLUMN agent_branch.migration.segment_rows IS 'rows of the segment under way, which count once it is in effect';
-CREATE INDEX migration_open ON agent_branch.migration (session_id) WHERE status IN ('queued', 'running');
+CREATE INDEX migration_open ON agent_branch.migration (session_id) WHERE status IN ('queued', 'running', 'repairing');
 
 CREATE TABLE agent_branch.migration_attempt (
 	migration_id bigint NOT NULL REFERENCES agent_branch.migration,
@@ -161,6 +163,48 @@ COMMENT ON COLUMN agent_branch.migration_attempt.reason IS 'why a text was not r
 COMMENT ON COLUMN agent_branch.migration_attempt.statements_done IS 'how many of its statements, from the first, are in effect on the branch';
 COMMENT ON COLUMN agent_branch.migration_attempt.alone IS 'numbers of the statements that run outside of a transaction';
 COMMENT ON COLUMN agent_branch.migration_attempt.statement IS 'number of the statement that failed';
+
+/*
+ * What the fixer asked and what it was told.  The texts that came of it are attempts of the migration.
+ */
+CREATE TABLE agent_branch.fixer_call (
+	id bigint PRIMARY KEY,
+	session_id bigint NOT NULL REFERENCES agent_branch.session,
+	migration_id bigint NOT NULL REFERENCES agent_branch.migration,
+	original integer NOT NULL,
+	source text NOT NULL CHECK (source IN ('memory', 'function', 'llm')),
+	model text,
+	outcome text,
+	reason text,
+	explanation text,
+	input_tokens bigint NOT NULL DEFAULT 0,
+	output_tokens bigint NOT NULL DEFAULT 0,
+	cost double precision NOT NULL DEFAULT 0,
+	asked_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	answered_at timestamptz
+);
+COMMENT ON TABLE agent_branch.fixer_call IS 'each time that a fix was looked for: in the memory, by the project''s function, by a model; outcome is null while a call is under way';
+COMMENT ON COLUMN agent_branch.fixer_call.original IS 'number of the attempt that was to be mended';
+COMMENT ON COLUMN agent_branch.fixer_call.input_tokens IS 'as the answer says; while there is none, the most that it may come to';
+CREATE INDEX fixer_call_migration ON agent_branch.fixer_call (migration_id, original);
+CREATE INDEX fixer_call_session ON agent_branch.fixer_call (session_id);
+
+CREATE TABLE agent_branch.fixer_memory (
+	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	project_id bigint NOT NULL REFERENCES agent_branch.project,
+	signature text NOT NULL,
+	digest text NOT NULL,
+	original text NOT NULL,
+	fix text NOT NULL,
+	worked integer NOT NULL DEFAULT 0,
+	failed integer NOT NULL DEFAULT 0,
+	first_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	last_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	UNIQUE (project_id, signature, digest)
+);
+COMMENT ON TABLE agent_branch.fixer_memory IS 'fixes that worked, by the failure that they mended; offered again within their project';
+COMMENT ON COLUMN agent_branch.fixer_memory.signature IS 'the SQLSTATE, the message without names and values, and the shape of the migration, hashed';
+COMMENT ON COLUMN agent_branch.fixer_memory.digest IS 'of both texts, which may be too long for an index';
 
 CREATE TABLE agent_branch.merge (
 	id bigint PRIMARY KEY,
@@ -359,7 +403,7 @@ CREATE FUNCTION @extschema@.agent_project_register(project text, parent text DEF
 	database text DEFAULT 'neondb', role text DEFAULT 'neondb_owner', options jsonb DEFAULT '{}')
 	RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.agent_project_register(text, text, text, text, jsonb) IS
-	'registers a Neon project: its id, the parent branch that sessions fork from and merge into, the database and role they connect with, and options (max_parallel, ttl, min_cu, max_cu, merge_strategy, on_drift, undo_window, max_pinned, statement_timeout, lock_timeout, refuse_risks, api_key_file); registering it again changes these';
+	'registers a Neon project: its id, the parent branch that sessions fork from and merge into, the database and role they connect with, and options (max_parallel, ttl, min_cu, max_cu, merge_strategy, on_drift, undo_window, max_pinned, statement_timeout, lock_timeout, refuse_risks, fixer, fixer_function, api_key_file); registering it again changes these';
 
 CREATE FUNCTION @extschema@.agent_branch_create(session text, project text DEFAULT NULL, ttl interval DEFAULT NULL,
 	options jsonb DEFAULT '{}')
@@ -553,7 +597,7 @@ CREATE VIEW @extschema@.agent_sessions WITH (security_barrier) AS
 COMMENT ON VIEW @extschema@.agent_sessions IS 'sessions, finished ones too: those of the caller''s roles, or all for monitor and admin';
 
 CREATE VIEW @extschema@.agent_migrations WITH (security_barrier) AS
-	SELECT s.name AS session, p.project, m.ordinal, t.name, m.status, t.sql, m.attempt AS attempts, m.queued_at, t.started_at,
+	SELECT s.name AS session, p.project, m.ordinal, t.name, m.status, t.sql, m.attempt AS attempts, m.fixer, m.queued_at, t.started_at,
 		t.finished_at, t.finished_at - t.started_at AS duration, t.statements, t.statements_done, t.alone, t.rows, t.risks,
 		t.statement, t.sqlstate, t.message, t.detail, t.hint, t.context, t.line, t."column", m.session_id
 	FROM agent_branch.migration AS m
@@ -573,6 +617,23 @@ CREATE VIEW @extschema@.agent_migration_attempts WITH (security_barrier) AS
 	WHERE pg_has_role(s.owner, 'USAGE') OR EXISTS (SELECT FROM agent_branch.access AS a
 		WHERE a.level IN ('monitor', 'admin') AND pg_has_role(a.role, 'USAGE'));
 COMMENT ON VIEW @extschema@.agent_migration_attempts IS 'every text of every migration: who made it, and what came of it';
+
+CREATE VIEW @extschema@.agent_fixer_calls WITH (security_barrier) AS
+	SELECT s.name AS session, p.project, m.ordinal, f.original AS attempt, f.source, f.model, f.outcome, f.reason,
+		f.explanation, f.input_tokens, f.output_tokens, f.cost, f.asked_at, f.answered_at,
+		f.answered_at - f.asked_at AS duration, f.session_id
+	FROM agent_branch.fixer_call AS f JOIN agent_branch.migration AS m ON m.id = f.migration_id
+		JOIN agent_branch.session AS s ON s.id = f.session_id JOIN agent_branch.project AS p ON p.id = s.project_id
+	WHERE pg_has_role(s.owner, 'USAGE') OR EXISTS (SELECT FROM agent_branch.access AS a
+		WHERE a.level IN ('monitor', 'admin') AND pg_has_role(a.role, 'USAGE'));
+COMMENT ON VIEW @extschema@.agent_fixer_calls IS 'each time that a fix was looked for: where, what came of it, and what it cost';
+
+CREATE VIEW @extschema@.agent_fixer_memory WITH (security_barrier) AS
+	SELECT p.project, f.id, f.original, f.fix, f.worked, f.failed, f.first_at, f.last_at
+	FROM agent_branch.fixer_memory AS f JOIN agent_branch.project AS p ON p.id = f.project_id
+	WHERE EXISTS (SELECT FROM agent_branch.access AS a
+		WHERE a.level IN ('monitor', 'admin') AND pg_has_role(a.role, 'USAGE'));
+COMMENT ON VIEW @extschema@.agent_fixer_memory IS 'fixes that worked and how often they did since; for monitor and admin';
 
 CREATE VIEW @extschema@.agent_merges WITH (security_barrier) AS
 	SELECT s.name AS session, p.project, m.status, m.strategy, m.on_drift, m.reason, m.requested_at, m.started_at,
@@ -652,6 +713,9 @@ SELECT pg_extension_config_dump('agent_branch.session_id_seq', '');
 SELECT pg_extension_config_dump('agent_branch.migration', '');
 SELECT pg_extension_config_dump('agent_branch.migration_id_seq', '');
 SELECT pg_extension_config_dump('agent_branch.migration_attempt', '');
+SELECT pg_extension_config_dump('agent_branch.fixer_call', '');
+SELECT pg_extension_config_dump('agent_branch.fixer_memory', '');
+SELECT pg_extension_config_dump('agent_branch.fixer_memory_id_seq', '');
 SELECT pg_extension_config_dump('agent_branch.merge', '');
 SELECT pg_extension_config_dump('agent_branch.request_id_seq', '');
 SELECT pg_extension_config_dump('agent_branch.conflict', '');

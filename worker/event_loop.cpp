@@ -39,10 +39,10 @@ void EventLoop::Open() {
   wakes_seen_ = WakesOfThisWorker();
   Result<StoreSnapshot> snapshot = store_.Load();
   if (!snapshot.ok()) RaiseStatus(snapshot.status());
-  engine_ =
-      std::make_unique<Engine>(Engine::Parts{http_.get(), branches_.get(), &store_, &keys_,
-                                             &budgets_, &scripts_, &clock_, &random_, &settings_},
-                               snapshot.value());
+  engine_ = std::make_unique<Engine>(
+      Engine::Parts{http_.get(), branches_.get(), &store_, &keys_, &budgets_, &scripts_, &clock_,
+                    &random_, &settings_, &store_},
+      snapshot.value());
   events_ = CallPg([http = http_->descriptor(), branches = branches_->descriptor()] {
     WaitEventSet *set = CreateProcessWaitEventSet(4);
     AddWaitEventToSet(set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, nullptr);

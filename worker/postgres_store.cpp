@@ -135,8 +135,7 @@ unsigned int FindExtension() {
   return found;
 }
 
-template <class Body>
-Status PostgresStore::InTransaction(Body &&body) {
+Status PostgresStore::InTransaction(const std::function<void(Transaction &)> &body) {
   try {
     Transaction transaction;
     CheckExtension(extension_);
@@ -163,7 +162,8 @@ Result<StoreSnapshot> PostgresStore::Load() {
         transaction, std::string(kSessionColumns) + "WHERE finished_at IS NULL AND " + kOurs,
         ReadSession);
     loaded.migrations = ReadAll(
-        transaction, std::string(kMigrationColumns) + "WHERE m.status IN ('queued', 'running')",
+        transaction,
+        std::string(kMigrationColumns) + "WHERE m.status IN ('queued', 'running', 'repairing')",
         ReadMigration);
     loaded.merges =
         ReadAll(transaction,

@@ -27,7 +27,8 @@ SELECT id, project, parent, database, role, coalesce(options->>'api_key_file', '
   coalesce(extract(epoch FROM (options->>'statement_timeout')::interval) * 1000, 600000)::bigint,
   coalesce(extract(epoch FROM (options->>'lock_timeout')::interval) * 1000, 30000)::bigint,
   coalesce((SELECT string_agg(kind, ' ')
-    FROM jsonb_array_elements_text(options->'refuse_risks') AS kind), '')
+    FROM jsonb_array_elements_text(options->'refuse_risks') AS kind), ''),
+  coalesce(options->>'fixer', 'llm'), coalesce(options->>'fixer_function', '')
 FROM agent_branch.project )";
 
 ProjectRow ReadProject(const Row &row) {
@@ -46,6 +47,8 @@ ProjectRow ReadProject(const Row &row) {
   project.statement_timeout = milliseconds(row.Int(11));
   project.lock_timeout = milliseconds(row.Int(12));
   project.refuse_risks = Words(row.Text(13));
+  project.fixer = row.Text(14);
+  project.fixer_function = row.Text(15);
   return project;
 }
 
@@ -90,7 +93,8 @@ SessionRow ReadSession(const Row &row) {
 
 const char kMigrationColumns[] = R"(
 SELECT m.id, m.session_id, m.ordinal, m.status, m.attempt, coalesce(m.transaction_id::text, ''),
-  coalesce(m.seen_before, ''), m.segment_rows, t.statements_done, t.rows
+  coalesce(m.seen_before, ''), m.segment_rows, t.statements_done, t.rows, t.made_by,
+  coalesce(m.fixer, '')
 FROM agent_branch.migration AS m JOIN agent_branch.migration_attempt AS t
   ON t.migration_id = m.id AND t.number = m.attempt )";
 
@@ -106,6 +110,8 @@ MigrationRow ReadMigration(const Row &row) {
   migration.segment_rows = row.Int(7);
   migration.statements_done = static_cast<int>(row.Int(8));
   migration.rows = row.Int(9);
+  migration.made_by = row.Text(10);
+  migration.fixer = row.Text(11);
   return migration;
 }
 

@@ -154,6 +154,8 @@ void Channel::OnAnswer(TimePoint now) {
       return OnScript(now);
     case Step::kCheck:
       return OnCheck(now);
+    case Step::kProof:
+      return OnProof(now);
     case Step::kCommit:
       return OnCommit(now);
     case Step::kPrepare:
@@ -189,14 +191,14 @@ void Channel::OnCheck(TimePoint now) {
   const Reply &reply = connection_->reply();
   const bool answered = !reply.failed && reply.last_row.size() == 2;
   if (answered && reply.last_row[0] == connection_->mark() && connection_->InTransaction()) {
-    BranchEvent event;
-    event.id = task_->id;
-    event.kind = BranchEvent::Kind::kReadyToCommit;
-    event.outcome = BranchOutcome::kDone;
-    event.transaction_id = reply.last_row[1];
-    event.rows = rows_;
-    phase_ = Phase::kReady;
-    return host_->Report(std::move(event));
+    ready_ = {};
+    ready_.id = task_->id;
+    ready_.kind = BranchEvent::Kind::kReadyToCommit;
+    ready_.outcome = BranchOutcome::kDone;
+    ready_.transaction_id = reply.last_row[1];
+    ready_.rows = rows_;
+    if (!task_->prove) return ReportReady();
+    return Send(Step::kProof, ProofText(*task_, connection_->server_version()), now);
   }
   if (reply.failed) {
     Finish(Rejected(task_->id, reply.error.fields));
@@ -204,6 +206,23 @@ void Channel::OnCheck(TimePoint now) {
     Finish(RejectedForEndingItsTransaction(task_->id, false, {}));
   }
   Reset(now);
+}
+
+void Channel::OnProof(TimePoint now) {
+  const Reply &reply = connection_->reply();
+  const bool answered = !reply.failed && reply.last_row.size() == 3 && connection_->InTransaction();
+  if (answered) {
+    ready_.objects = reply.last_row[1];
+    ready_.answer = reply.last_row[2];
+    return ReportReady();
+  }
+  Finish(Rejected(task_->id, reply.error.fields));
+  Reset(now);
+}
+
+void Channel::ReportReady() {
+  phase_ = Phase::kReady;
+  host_->Report(std::move(ready_));
 }
 
 void Channel::Commit(uint64_t id) {

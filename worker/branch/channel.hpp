@@ -62,7 +62,17 @@ class Channel {
 
  private:
   enum class Phase { kClosed, kDialing, kRunning, kReady, kResetting, kOpen };
-  enum class Step { kScript, kCheck, kCommit, kPrepare, kAlone, kQuery, kRollback, kDiscard };
+  enum class Step {
+    kScript,
+    kCheck,
+    kProof,
+    kCommit,
+    kPrepare,
+    kAlone,
+    kQuery,
+    kRollback,
+    kDiscard
+  };
 
   bool Move(TimePoint now, bool may_open);
   bool TakeTask(TimePoint now, bool may_open);
@@ -78,6 +88,8 @@ class Channel {
   void OnAnswer(TimePoint now);
   void OnScript(TimePoint now);
   void OnCheck(TimePoint now);
+  void OnProof(TimePoint now);
+  void ReportReady();
   void OnCommit(TimePoint now);
   void OnPrepared(TimePoint now);
   void OnAlone(TimePoint now);
@@ -105,6 +117,7 @@ class Channel {
   bool reused_ = false;  // the connection had been kept when the task began
   Prologue prologue_;    // what was sent before the script
   int64_t rows_ = 0;     // of the script
+  BranchEvent ready_;    // what is told once the migration is proven
   TimePoint overdue_at_;
   TimePoint idle_since_;
 };

@@ -6,6 +6,7 @@
 #include "worker/branch/catalog_version.hpp"
 #include "worker/branch/fingerprint.hpp"
 #include "worker/branch/look_query.hpp"
+#include "worker/branch/schema_excerpt.hpp"
 
 namespace agent_branch {
 namespace {
@@ -71,17 +72,25 @@ namespace {
 
 // The session's settings decide how expressions are written out, so the ones that matter are what
 // pg_dump sets, too. jit would compile for longer than the query runs.
+constexpr char kDescribing[] =
+    "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL datestyle = ISO, MDY; "
+    "SET LOCAL intervalstyle = postgres; SET LOCAL timezone = 'UTC'; "
+    "SET LOCAL extra_float_digits = 3; SET LOCAL bytea_output = hex; "
+    "SET LOCAL quote_all_identifiers = off; SET LOCAL standard_conforming_strings = on; "
+    "SET LOCAL xmloption = content; SET LOCAL lc_monetary = 'C'; SET LOCAL jit = off; ";
+
+// The columns of the fingerprint, and the text of task.facts.
+std::string WithFacts(const BranchTask &task, int server_version) {
+  const std::string facts = task.facts.empty() ? "NULL" : task.facts;
+  return "SELECT f.*, " + facts + " FROM (" + FingerprintQuery(server_version) + ") AS f";
+}
+
 std::string FingerprintText(const BranchTask &task, int server_version) {
   return "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; " +
          SetTimeout("statement_timeout", task.statement_timeout) +
-         SetTimeout("lock_timeout", task.lock_timeout) +
-         "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL datestyle = ISO, MDY; "
-         "SET LOCAL intervalstyle = postgres; SET LOCAL timezone = 'UTC'; "
-         "SET LOCAL extra_float_digits = 3; SET LOCAL bytea_output = hex; "
-         "SET LOCAL quote_all_identifiers = off; SET LOCAL standard_conforming_strings = on; "
-         "SET LOCAL xmloption = content; SET LOCAL lc_monetary = 'C'; SET LOCAL jit = off; " +
-         (task.kind == BranchTaskKind::kFingerprint ? FingerprintQuery(server_version)
-                                                    : CatalogVersionQuery(server_version)) +
+         SetTimeout("lock_timeout", task.lock_timeout) + kDescribing +
+         (task.kind == BranchTaskKind::kCatalogVersion ? CatalogVersionQuery(server_version)
+                                                       : WithFacts(task, server_version)) +
          "; COMMIT";
 }
 
@@ -103,12 +112,26 @@ std::string LookText(const BranchTask &task) {
          "; ROLLBACK";
 }
 
+std::string ExcerptText(const BranchTask &task) {
+  return "BEGIN READ ONLY; " + SetTimeout("statement_timeout", task.statement_timeout) +
+         SetTimeout("lock_timeout", task.lock_timeout) + kDescribing +
+         SchemaExcerptQuery(task.sql) + "; ROLLBACK";
+}
+
 }  // namespace
+
+std::string ProofText(const BranchTask &task, int server_version) {
+  return std::string("SAVEPOINT agent_branch_proof; ") + kDescribing +
+         WithFacts(task, server_version) +
+         "; ROLLBACK TO SAVEPOINT agent_branch_proof; RELEASE SAVEPOINT agent_branch_proof";
+}
 
 Result<std::string> QueryText(const BranchTask &task, int server_version) {
   switch (task.kind) {
     case BranchTaskKind::kTransactionStatus:
       return TransactionStatusText(task);
+    case BranchTaskKind::kExcerpt:
+      return ExcerptText(task);
     case BranchTaskKind::kLookAlone:
     case BranchTaskKind::kRisks:
       return LookText(task);
@@ -186,12 +209,13 @@ BranchEvent RejectedForEndingItsTransaction(uint64_t id, bool committed, const S
 namespace {
 
 BranchEvent FinishedFingerprint(uint64_t id, const Reply &reply) {
-  if (reply.last_row.size() != 2 || reply.last_row[0].size() != 32) {
+  if (reply.last_row.size() < 2 || reply.last_row[0].size() != 32) {
     return Rejected(id, Malformed());
   }
   BranchEvent event = Finished(id, BranchOutcome::kDone);
   event.fingerprint = reply.last_row[0];
   event.objects = reply.last_row[1];
+  if (reply.last_row.size() > 2) event.answer = reply.last_row[2];
   return event;
 }
 
@@ -226,6 +250,7 @@ BranchEvent FinishedQuery(const BranchTask &task, const Reply &reply) {
   switch (task.kind) {
     case BranchTaskKind::kTransactionStatus:
       return FinishedTransactionStatus(task.id, reply);
+    case BranchTaskKind::kExcerpt:
     case BranchTaskKind::kLookAlone:
     case BranchTaskKind::kRisks:
       return FinishedLook(task.id, reply);

@@ -23,6 +23,9 @@ Prologue MigrationPrologue(const BranchTask &task, const RunnerOptions &options,
                            const std::string &token);
 // Returns the token, or null, and the transaction's id, or null.
 std::string MigrationCheck();
+// Inside of the migration's transaction, which it leaves as it was: the columns of the fingerprint,
+// and the text of task.facts.
+std::string ProofText(const BranchTask &task, int server_version);
 // Settings of the session for a statement that runs alone, and what names it while it does.
 std::string AloneSettings(const BranchTask &task, const RunnerOptions &options);
 Prologue AlonePrologue(const BranchTask &task);

@@ -23,6 +23,7 @@ enum class BranchTaskKind {
   kTransactionStatus,  // pg_xact_status() of `transaction_id`
   kRunAlone,           // run the one statement `sql` outside of a transaction
   kLookAlone,          // what became of such a statement: see AloneState
+  kExcerpt,            // what there is of the names in `sql`, a JSON array, as text for a reader
   kRisks,              // how large the relations are that `sql`, a JSON array, names
 };
 
@@ -54,6 +55,10 @@ struct BranchTask {
   std::vector<std::string> settings;
   AloneStatement alone;        // kRunAlone, kLookAlone
   std::string transaction_id;  // kTransactionStatus: an xid8 in decimal
+  // kMigrate: describe every object of the schema before kReadyToCommit is reported. With that, and
+  // with kFingerprint, evaluate this SQL expression of ours, unless it is empty.
+  bool prove = false;
+  std::string facts;
   std::chrono::milliseconds connect_timeout{15'000};
   std::chrono::milliseconds statement_timeout{600'000};
   std::chrono::milliseconds lock_timeout{30'000};
@@ -100,8 +105,9 @@ struct BranchEvent {
   int64_t rows = 0;
   // kMigrate, when kRejected: how many of its statements had been carried out; -1: not known.
   int completed = -1;
-  std::string answer;   // kLookAlone; kRisks: a JSON array
-  std::string objects;  // kFingerprint: a JSON object, "kind identity" → hash of its definition
+  std::string answer;   // kLookAlone; kRisks: a JSON array; kExcerpt, `facts`: text
+  std::string objects;  // kFingerprint, and to prove a migration: a JSON object, "kind identity" →
+                        // hash of its definition
 };
 
 class BranchRunner {

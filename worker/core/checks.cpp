@@ -219,6 +219,23 @@ Status CheckApiUrl(std::string_view url) {
   return CheckAuthority(rest.substr(0, rest.find('/')), !https);
 }
 
+Status CheckFixerUrl(std::string_view url) {
+  return url.empty() ? Status() : CheckApiUrl(url.substr(0, url.find('?')));
+}
+
+Status CheckModel(std::string_view name) {
+  constexpr size_t kMaxModelLength = 200;
+  if (name.size() <= kMaxModelLength && !HasControlCharacter(name)) return {};
+  return Status::Error(kInvalidValue, "invalid name of a model",
+                       "A model's name has at most 200 bytes and no control characters.");
+}
+
+Status CheckProtocol(std::string_view name) {
+  if (name == "openai" || name == "anthropic") return {};
+  return Status::Error(kInvalidValue, "unknown protocol",
+                       "Protocols are \"openai\" and \"anthropic\".");
+}
+
 Status CheckBranchPrefix(std::string_view prefix) {
   constexpr size_t kMaxPrefixLength = 128;
   if (CharacterCount(prefix) > kMaxPrefixLength)

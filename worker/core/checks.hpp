@@ -60,6 +60,9 @@ Result<ProjectOptions> CheckProjectOptions(std::string_view json);
 // A session's own options, which stand in for its project's.
 Status CheckSessionOptions(std::string_view json, std::string_view project_json);
 
+// Of a function: one or two plain names, which need no quotes.
+Status CheckFunctionName(std::string_view name);
+
 // One string option of a JSON object that was checked before.
 std::optional<std::string> TextOption(std::string_view json, const char *key);
 
@@ -76,6 +79,10 @@ Status CheckTarget(std::string_view target);  // branch or parent
 
 // https, or http to a loopback host; no user, query or fragment.
 Status CheckApiUrl(std::string_view url);
+// Empty, or like CheckApiUrl(), and a query may follow.
+Status CheckFixerUrl(std::string_view url);
+Status CheckModel(std::string_view name);
+Status CheckProtocol(std::string_view name);
 Status CheckBranchPrefix(std::string_view prefix);
 // Empty, or an absolute path.
 Status CheckPath(std::string_view path);

@@ -151,6 +151,17 @@ void Desk::Run(Session &session, BranchTask task, OnEvent then) {
   parts_.branches->Start(std::move(task));
 }
 
+void Desk::AskModel(Session &session, ModelQuestion question, OnModel then) {
+  ModelCalls::Done done = [this, id = session.row.id, then = std::move(then)](
+                              const ModelAnswer &answer, milliseconds took) {
+    Session *asked = parts_.world->FindSession(id);
+    if (asked == nullptr) return;
+    Resume(*asked);
+    then(*asked, answer, took);
+  };
+  Begin(session, Activity::kModel, parts_.models->Enqueue(std::move(question), std::move(done)));
+}
+
 void Desk::OnBranchEvent(const BranchEvent &event) {
   auto found = tasks_.find(event.id);
   if (found == tasks_.end()) return;
@@ -234,6 +245,10 @@ void Desk::Interrupt(Session &session) {
     case Activity::kTask:
       parts_.branches->Cancel(session.activity_id);
       tasks_.erase(session.activity_id);
+      Resume(session);
+      return;
+    case Activity::kModel:
+      parts_.models->Cancel(session.activity_id);
       Resume(session);
       return;
     case Activity::kPause:

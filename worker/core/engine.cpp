@@ -39,11 +39,16 @@ Engine::Engine(Parts parts, const StoreSnapshot &snapshot)
       calls_({parts.http, &journal_, parts.keys, parts.budgets, parts.clock, parts.random,
               parts.settings}),
       operations_(&calls_, parts.clock),
-      desk_({&world_, &journal_, &calls_, &operations_, parts.branches, parts.store, parts.clock,
-             parts.random, parts.settings}),
+      models_({parts.http, parts.keys, parts.clock, parts.settings}),
+      desk_({&world_, &journal_, &calls_, &operations_, &models_, parts.branches, parts.store,
+             parts.clock, parts.random, parts.settings}),
       admission_(&desk_, [this](Session &session) { remove_.Finish(session); }),
       create_(&desk_, &admission_),
-      migrate_(&desk_, &create_, parts.scripts),
+      fix_({&desk_, &models_, parts.fixes, parts.scripts, parts.keys,
+            [this](Session &session, const ServerError &error) {
+              migrate_.GiveUpRepair(session, error);
+            }}),
+      migrate_(&desk_, &create_, parts.scripts, &fix_),
       merge_(&desk_, &create_, &admission_),
       remove_(&desk_),
       retire_(&desk_),
@@ -131,6 +136,14 @@ void Engine::LoadMigration(const MigrationRow &row) {
   migrations.push_back(row);
   std::sort(migrations.begin(), migrations.end(),
             [](const auto &a, const auto &b) { return a.ordinal < b.ordinal; });
+}
+
+void Engine::OnHttp(const HttpCompletion &completion) {
+  if (ModelCalls::Owns(completion.id)) {
+    models_.OnCompletion(completion);
+  } else {
+    calls_.OnCompletion(completion);
+  }
 }
 
 void Engine::OnRequests(const Intake &intake) {
@@ -275,6 +288,7 @@ void Engine::Advance() {
   sweep_.Advance();
   operations_.Advance();
   calls_.Dispatch();
+  models_.Dispatch();
   waits_.Advance();
 }
 

@@ -31,13 +31,14 @@ class Engine {
     const Clock *clock = nullptr;
     Random *random = nullptr;
     const Settings *settings = nullptr;  // may change between turns; then Reconfigure()
+    FixStore *fixes = nullptr;           // null: there is no fixer
   };
 
   // Takes up what the snapshot left unfinished: each open step is reconciled before anything else.
   Engine(Parts parts, const StoreSnapshot &snapshot);
 
   void OnRequests(const Intake &intake);
-  void OnHttp(const HttpCompletion &completion) { calls_.OnCompletion(completion); }
+  void OnHttp(const HttpCompletion &completion);
   void OnBranch(const BranchEvent &event) { desk_.OnBranchEvent(event); }
   void Reconfigure() { calls_.Reconfigure(); }
 
@@ -85,9 +86,11 @@ class Engine {
   Journal journal_;
   ApiCalls calls_;
   Operations operations_;
+  ModelCalls models_;
   Desk desk_;
   Admission admission_;
   CreateFlow create_;
+  FixFlow fix_;
   MigrateFlow migrate_;
   MergeFlow merge_;
   RemoveFlow remove_;

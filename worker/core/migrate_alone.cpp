@@ -58,7 +58,8 @@ void MigrateFlow::LookBefore(Session &session, const Segment &segment) {
     } else if (event.outcome == BranchOutcome::kDone) {
       desk_->Pause(looked, kRunningInterval);
     } else if (event.outcome == BranchOutcome::kRejected) {
-      Rejected(looked, event.server_error, static_cast<int>(CurrentSegment(looked)->first) + 1);
+      Rejected(looked, event.server_error, static_cast<int>(CurrentSegment(looked)->first) + 1,
+               true);
     } else {
       desk_->TryAgainIfBranchExists(looked, event.error);
     }
@@ -106,7 +107,7 @@ void MigrateFlow::Decide(Session &session, const std::string &state, const std::
     if (state == kAloneHalf && before != kAloneHalf)
       error.detail += (error.detail.empty() ? "" : "\n") + std::string(kLeftBehind);
     const int statement = Locate(session, 0, &error);
-    Rejected(session, error, statement);
+    Rejected(session, error, statement, true);
   } else {
     RunAgain(session, "found without effect");
     desk_->Resume(session);

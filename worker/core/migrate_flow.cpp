@@ -53,12 +53,18 @@ std::string TargetOf(const MigrationRow &migration, const Segment &segment) {
 
 void MigrateFlow::Drive(Session &session) {
   if (session.row.goal == Goal::kDiscard || session.row.goal == Goal::kExpire) {
+    fixer_->Abandon(session);
     desk_->MoveTo(session, SessionState::kDiscarding);
   } else if (!creator_->HaveUris(session)) {
     return;  // a crash of the server took them
   } else if (session.migrations.empty()) {
     if (session.uncertain) desk_->CloseStep(session, false, "nothing to run");
     desk_->MoveTo(session, SessionState::kReady);
+  } else if (session.migrations.front().status == MigrationStatus::kRepairing) {
+    fixer_->Drive(session);
+  } else if (!session.uncertain && FixFlow::IsFix(session.migrations.front()) &&
+             !fixer_->Prepare(session)) {
+    return;
   } else if (!HasRun(session)) {
     Prepare(session);
   } else if (session.uncertain) {
@@ -94,7 +100,7 @@ void MigrateFlow::Prepare(Session &session) {
       error.line = script->statements[script->refused - 1].line;
       error.column = script->statements[script->refused - 1].column;
     }
-    Rejected(session, error, statement);
+    Rejected(session, error, statement, false);
   } else if (MayBeRisky(*script)) {
     LookAtRisks(session, script);
   } else {
@@ -129,7 +135,7 @@ void MigrateFlow::Weigh(Session &session, const Script &script, const std::strin
   Risks risks = WeighRisks(script, answer, refused);
   session.migrations.front().risks = std::move(risks.json);
   if (!risks.refusal.ok()) {
-    Rejected(session, AsServerError(risks.refusal), 0);
+    Rejected(session, AsServerError(risks.refusal), 0, false);
     return;
   }
   desk_->Resume(session);
@@ -175,6 +181,11 @@ BranchTask MigrateFlow::TaskFor(const Session &session, const Segment &segment) 
   task.alone = {segment.alone, segment.object, segment.relation,
                 std::to_string(migration.id) + "." + std::to_string(migration.attempt) + "." +
                     std::to_string(segment.first + 1)};
+  if (FixFlow::IsFix(migration)) {
+    task.prove = true;
+    const bool last = segment.first + segment.count == static_cast<size_t>(migration.statements);
+    task.facts = fixer_->Facts(session, last);
+  }
   return task;
 }
 
@@ -213,7 +224,7 @@ void MigrateFlow::OnEvent(Session &session, const BranchEvent &event) {
       if (session.migrations.front().seen_before.empty()) {
         ServerError error = event.server_error;
         const int statement = Locate(session, event.completed, &error);
-        Rejected(session, error, statement);
+        Rejected(session, error, statement, true);
         return;
       }
       session.run->rejection = event.server_error;
@@ -232,6 +243,13 @@ void MigrateFlow::OnEvent(Session &session, const BranchEvent &event) {
 
 void MigrateFlow::OnReadyToCommit(Session &session, const BranchEvent &event) {
   MigrationRow &migration = session.migrations.front();
+  if (FixFlow::IsFix(migration)) {
+    const Intent proven = fixer_->Prove(session, event.objects, event.answer);
+    if (!proven.preserved) {
+      RefuseFix(session, proven.reason);
+      return;
+    }
+  }
   migration.transaction_id = event.transaction_id;
   migration.segment_rows = event.rows;
   if (event.transaction_id.empty()) {

@@ -11,18 +11,21 @@
 #include <memory>
 
 #include "worker/core/create_flow.hpp"
+#include "worker/core/fixer/fix_flow.hpp"
 #include "worker/core/script.hpp"
 
 namespace agent_branch {
 
 class MigrateFlow {
  public:
-  // reader: borrowed.
-  MigrateFlow(Desk *desk, CreateFlow *creator, ScriptReader *reader)
-      : desk_(desk), creator_(creator), reader_(reader) {}
+  // All are borrowed.
+  MigrateFlow(Desk *desk, CreateFlow *creator, ScriptReader *reader, FixFlow *fixer)
+      : desk_(desk), creator_(creator), reader_(reader), fixer_(fixer) {}
 
   // state kMigrating, nothing under way.
   void Drive(Session &session);
+  // What was to be repaired is not.
+  void GiveUpRepair(Session &session, const ServerError &error);
 
  private:
   // What is to be carried out.
@@ -52,7 +55,10 @@ class MigrateFlow {
   // How it ends.
   void SegmentDone(Session &session, const std::string &outcome);
   void Applied(Session &session);
-  void Rejected(Session &session, const ServerError &error, int statement);
+  // may_repair: another text may not have the error.
+  void Rejected(Session &session, const ServerError &error, int statement, bool may_repair);
+  // A fix does something else than the original; nothing of it is committed.
+  void RefuseFix(Session &session, const std::string &reason);
   void RunAgain(Session &session, const std::string &outcome);
   void Unknown(Session &session, const std::string &detail, const std::string &outcome);
   // Where in the migration's whole text an error of a segment is.
@@ -61,6 +67,7 @@ class MigrateFlow {
   Desk *desk_;
   CreateFlow *creator_;
   ScriptReader *reader_;
+  FixFlow *fixer_;
 };
 
 }  // namespace agent_branch

@@ -29,6 +29,8 @@ Status Describe(const MigrationRow &migration) {
   const ServerError &error = migration.error;
   std::string detail = PlaceOf(migration);
   if (!error.detail.empty()) detail += " " + error.detail;
+  const bool off = migration.fixer.compare(0, 4, "off:") == 0;
+  if (!off && !migration.fixer.empty()) detail += " Fixer: " + migration.fixer + ".";
   const char *hint = "Call agent_migrate() with a corrected migration, or agent_discard().";
   return Status::Error(
       error.sqlstate,
@@ -94,26 +96,67 @@ void MigrateFlow::Applied(Session &session) {
   session.run.reset();
   migration.status = MigrationStatus::kApplied;
   migration.error = ServerError();
+  if (FixFlow::IsFix(migration)) {
+    migration.fixer = "mended by " + migration.made_by;
+    fixer_->Applied(session, migration);
+  }
   desk_->journal().Add(migration);
   desk_->Save(session);
   desk_->Resume(session);
 }
 
-void MigrateFlow::Rejected(Session &session, const ServerError &error, int statement) {
-  MigrationRow migration = session.migrations.front();
-  session.migrations.pop_front();
+void MigrateFlow::Rejected(Session &session, const ServerError &error, int statement,
+                           bool may_repair) {
+  MigrationRow &rejected = session.migrations.front();
   session.run.reset();
+  rejected.segment_rows = 0;
+  rejected.seen_before.clear();
+  rejected.statement = statement;
+  rejected.error = error;
+  if (FixFlow::IsFix(rejected)) fixer_->Failed(session, rejected);
+  if (may_repair && fixer_->Takes(session, error)) {
+    rejected.status = MigrationStatus::kRepairing;
+    desk_->journal().Add(rejected);
+    desk_->CloseStep(session, false, "SQLSTATE " + error.sqlstate);
+    desk_->Commit(session, [](Session &) {});
+    return;
+  }
+  MigrationRow migration = rejected;
+  session.migrations.pop_front();
   migration.status = MigrationStatus::kFailed;
-  migration.segment_rows = 0;
-  migration.seen_before.clear();
-  migration.statement = statement;
-  migration.error = error;
   if (const std::string kept = StatementsInEffect(migration); !kept.empty()) {
     migration.error.detail += (error.detail.empty() ? "" : "\n") + kept;
     migration.error.hint = "Leave them out of the corrected migration. " + error.hint;
   }
   desk_->journal().Add(migration);
   desk_->CloseStep(session, false, "SQLSTATE " + error.sqlstate);
+  desk_->Fail(session, Describe(migration));
+}
+
+void MigrateFlow::RefuseFix(Session &session, const std::string &reason) {
+  const MigrationRow &migration = session.migrations.front();
+  if (migration.statements_done > 0) {
+    ServerError error;
+    error.sqlstate = "AB003";
+    error.message = "the fix does something else than the migration: " + reason;
+    desk_->Interrupt(session);
+    Rejected(session, error, 0, false);
+    return;
+  }
+  // Ends the transaction that waits for its COMMIT.
+  desk_->Interrupt(session);
+  session.run.reset();
+  desk_->CloseStep(session, false, "refused: " + reason);
+  fixer_->Refuse(session, reason);
+}
+
+void MigrateFlow::GiveUpRepair(Session &session, const ServerError &error) {
+  MigrationRow migration = session.migrations.front();
+  session.migrations.pop_front();
+  session.run.reset();
+  migration.status = MigrationStatus::kFailed;
+  migration.error = error;
+  desk_->journal().Add(migration);
   desk_->Fail(session, Describe(migration));
 }
 

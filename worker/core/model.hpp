@@ -56,6 +56,8 @@ struct ProjectRow {
   std::optional<int> max_pinned;
   milliseconds statement_timeout{600'000};
   milliseconds lock_timeout{30'000};
+  std::string fixer = "llm";  // off, function, llm
+  std::string fixer_function;
   std::vector<std::string> refuse_risks;  // kinds, as RiskKindName() has them
 };
 
@@ -87,7 +89,8 @@ struct SessionRow {
   int api_calls = 0;
 };
 
-enum class MigrationStatus { kQueued, kRunning, kApplied, kFailed, kCancelled };
+// kRepairing: its text failed, and another one is looked for.
+enum class MigrationStatus { kQueued, kRunning, kRepairing, kApplied, kFailed, kCancelled };
 
 std::string_view MigrationStatusName(MigrationStatus status);
 std::optional<MigrationStatus> ParseMigrationStatus(std::string_view name);
@@ -100,6 +103,8 @@ struct MigrationRow {
   int ordinal = 0;
   MigrationStatus status = MigrationStatus::kQueued;
   int attempt = 1;
+  std::string made_by;  // of the attempt's text; empty: the agent
+  std::string fixer;    // what the fixer did about it, for people
   // Of the segment under way (see segments.hpp): what decides whether it had its effect when nobody
   // told. The id is noted before COMMIT is sent; what was there, before a statement is that runs
   // alone.
@@ -160,7 +165,8 @@ enum class StepKind {
   kRestore,
   kDeleteBranch,
   kRenameBranch,
-  kSuspendCompute
+  kSuspendCompute,
+  kAskFixer
 };
 
 std::string_view StepKindName(StepKind kind);

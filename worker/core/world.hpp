@@ -24,6 +24,7 @@ enum class Activity {
   kNone,        // may be driven
   kCall,        // an API call, waiting or under way
   kTask,        // a task on the branch's or the parent's database
+  kModel,       // a call of the fixer's model
   kOperations,  // operations at Neon
   kCommit,      // its rows have to be committed before it acts
   kPause,       // wake_at
