@@ -29,6 +29,9 @@ EventLoop::EventLoop(unsigned int extension) : store_(extension) {}
 void EventLoop::Open() {
   settings_ = ReadSettings();
   HttpClientOptions options;
+  // Those of the API, and the few of the fixer's model, which must not wait for each other.
+  options.max_exchanges = 72;
+  options.max_connections = 72;
   options.user_agent = "agent_branch/" AGENT_BRANCH_VERSION;
   Result<std::unique_ptr<HttpClient>> client = HttpClient::Create(options);
   if (!client.ok()) RaiseStatus(client.status());

@@ -211,8 +211,13 @@ def test_what_others_wrote_stays_inside_its_fence(stage):
 
 
 def test_the_key_is_in_no_table_and_no_log(stage):
-    stage.model.play({"fault": "key"})
-    stage.run(BROKEN)
+    for fault in ("key", "talks too much"):
+        stage.model.play({"fault": fault})
+        session, _ = stage.run(BROKEN)
+    assert "Bearer (key) is no good" in note(stage, session)
+    stage.model.play(f"-- {stage.model.key}\n{GOOD}")
+    session, _ = stage.run(BROKEN)
+    assert outcomes(stage, session)[0] == "malformed"
     assert stage.model.key not in stage.cluster.log()
     dump = stage.system.rows("SELECT query_to_xml('SELECT * FROM agent_branch.' || relname, true, "
                              "true, '')::text AS rows FROM pg_class WHERE relnamespace = "

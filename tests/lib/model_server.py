@@ -52,6 +52,7 @@ FAULTS = {
     "overloaded": {"status": 529, "body": '{"error": {"message": "overloaded"}}'},
     "server error": {"status": 500, "body": "oops"},
     "key": {"status": 401, "body": '{"error": {"message": "invalid x-api-key"}}'},
+    "talks too much": {"status": 400, "body": '{"error": {"message": "Bearer KEY is no good"}}'},
     "no such model": {"status": 404, "body": '{"error": {"message": "no such model"}}'},
     "redirect": {"status": 302, "headers": {"Location": "http://127.0.0.1:1/"}, "body": ""},
     "refusal": {"text": "", "refusal": "I can't help with that."},
@@ -140,8 +141,8 @@ class ModelServer:
                 elif not model._authorized(protocol, self.headers):
                     self._send(401, {}, b'{"error": {"message": "wrong key"}}')
                 elif "status" in answer:
-                    self._send(answer["status"], answer.get("headers", {}),
-                               answer["body"].encode())
+                    body = answer["body"].replace("KEY", model.key)
+                    self._send(answer["status"], answer.get("headers", {}), body.encode())
                 else:
                     self._send(200, {}, json.dumps(_RENDER[protocol](answer)).encode())
                 return None

@@ -7,6 +7,23 @@ namespace {
 
 constexpr size_t kMaxUnderWay = 8;
 
+// A server may say the key again, in an error or an answer, which are kept and shown.
+void TakeOut(std::string_view key, std::string *text) {
+  for (size_t at = text->find(key); at != std::string::npos; at = text->find(key, at))
+    text->replace(at, key.size(), "(key)");
+}
+
+void TakeOut(const Secret &key, ModelAnswer *answer) {
+  const std::string_view bytes = key.Reveal();
+  if (bytes.empty()) return;
+  TakeOut(bytes, &answer->reason);
+  TakeOut(bytes, &answer->explanation);
+  if (answer->sql.find(bytes) == std::string::npos) return;
+  answer->outcome = ModelOutcome::kMalformed;
+  answer->reason = "the answer has the key in it";
+  answer->sql.clear();
+}
+
 }  // namespace
 
 uint64_t ModelCalls::Enqueue(ModelQuestion question, Done done) {
@@ -55,8 +72,9 @@ void ModelCalls::OnCompletion(const HttpCompletion &completion) {
   if (found == under_way_.end()) return;
   Call call = std::move(found->second);
   under_way_.erase(found);
-  call.done(ReadModelResponse(call.protocol, completion.response),
-            parts_.clock->Now() - call.sent_at);
+  ModelAnswer answer = ReadModelResponse(call.protocol, completion.response);
+  if (Result<Secret> key = parts_.keys->FixerKey(); key.ok()) TakeOut(key.value(), &answer);
+  call.done(answer, parts_.clock->Now() - call.sent_at);
 }
 
 }  // namespace agent_branch

@@ -115,7 +115,8 @@ ModelAnswer ReadModelResponse(ModelProtocol protocol, const HttpResponse &respon
   ModelAnswer answer;
   answer.outcome = OutcomeOf(response.status);
   answer.reason = "HTTP status " + std::to_string(response.status);
-  std::string text = ErrorText(response.body);
+  // What is said about a key may have a part of it.
+  std::string text = answer.outcome == ModelOutcome::kKey ? "" : ErrorText(response.body);
   if (!text.empty()) answer.reason += ": " + text;
   if (response.retry_after) {
     answer.retry_after =

@@ -165,6 +165,12 @@ TEST(Protocol, ARateLimitSaysForHowLongAndTheErrorWhy) {
   EXPECT_EQ(answer.retry_after, std::chrono::hours(1));
 }
 
+TEST(Protocol, WhatIsSaidAboutAKeyIsNotKept) {
+  HttpResponse response =
+      Response(401, R"({"error": {"message": "Incorrect API key provided: sk-1***23"}})");
+  EXPECT_EQ(ReadModelResponse(ModelProtocol::kOpenAi, response).reason, "HTTP status 401");
+}
+
 TEST(Protocol, WhatDidNotArriveIsToldFromWhatWasNotSent) {
   HttpResponse response;
   response.error = Status::Error("08006", "no answer");
