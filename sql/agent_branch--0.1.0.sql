@@ -269,7 +269,7 @@ CREATE TABLE agent_branch.step (
 	project_id bigint NOT NULL REFERENCES agent_branch.project,
 	session_id bigint REFERENCES agent_branch.session,
 	kind text NOT NULL CHECK (kind IN ('create branch', 'migrate', 'set expiry', 'restore', 'delete branch',
-		'rename branch', 'suspend compute')),
+		'rename branch', 'suspend compute', 'ask fixer')),
 	target text,
 	status text NOT NULL DEFAULT 'intended' CHECK (status IN ('intended', 'done', 'refused')),
 	outcome text,
