@@ -3,7 +3,7 @@ BEGIN;
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS agent_branch;
-SELECT plan(69);
+SELECT plan(70);
 
 CREATE FUNCTION pg_temp.read(sql text, what text) RETURNS SETOF text LANGUAGE sql
 	RETURN jsonb_path_query(agent_branch.read_script(sql), what::jsonpath) #>> '{}';
@@ -123,6 +123,13 @@ SELECT lives_ok($$SELECT agent_branch.read_script('SELECT ' || repeat('-(', 4000
 SELECT is(jsonb_array_length(agent_branch.read_script(repeat('SELECT 1;', 100000))->'statements'), 100000, 'many statements');
 SELECT is(jsonb_array_length(agent_branch.read_script('INSERT INTO a VALUES ' || repeat('(1, ''x''),', 90000) || '(2, ''y'')')->'statements'), 1,
 	'one long statement');
+
+-- What each does: a table comes apart into what it is made of.
+SELECT results_eq($$SELECT e->>'kind', e->>'object' FROM jsonb_array_elements(agent_branch.read_script(
+	'CREATE TABLE t (a int NOT NULL DEFAULT 1, b text UNIQUE, CHECK (a > 0)); DELETE FROM sales.u WHERE x = 1; DROP VIEW v')->'statements') AS s,
+	jsonb_array_elements(s->'effects') AS e$$, $$VALUES
+	('create table', 't'), ('column', 't.a'), ('not null', 't.a'), ('default', 't.a'), ('column', 't.b'), ('unique', 't'),
+	('check', 't'), ('rows delete', 'sales.u'), ('drop view', 'v')$$, 'effects');
 
 SELECT * FROM finish();
 ROLLBACK;
