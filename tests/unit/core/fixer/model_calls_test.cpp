@@ -21,9 +21,8 @@ class ModelCallsTest : public ::testing::Test {
   }
 
   uint64_t Ask() {
-    return calls->Enqueue({}, [this](const ModelAnswer &answer, milliseconds) {
-      answers.push_back(answer);
-    });
+    return calls->Enqueue(
+        {}, [this](const ModelAnswer &answer, milliseconds) { answers.push_back(answer); });
   }
 
   void Answer(size_t sent, const std::string &body, int status = 200) {
