@@ -27,7 +27,7 @@ CONTROL = $(addprefix ../../,$(control))
 export DEFINES CONTROL
 
 build := build$(if $(FUZZ),/fuzz,$(if $(SANITIZE),/sanitize))
-suites := unit simulation fuzz branch emulator pgtap system crash contract lint
+suites := unit simulation fuzz branch emulator pgtap system crash fixer contract lint
 # All sources below a folder; the objects they make; $(2) if there are any.
 below = $(sort $(if $(wildcard $(1)),$(shell find $(1) -name '*.cpp')))
 objects = $(patsubst %.cpp,$(build)/%.o,$(call below,$(1)))
@@ -40,7 +40,7 @@ submake = +@$(MAKE) $(quiet)
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .PHONY: all extension worker emulator libraries tests install uninstall demo check check-sanitize
-.PHONY: simulate fuzz crash-matrix bench lint format deps clean help
+.PHONY: simulate fuzz crash-matrix fixer-report bench lint format deps clean help
 .PHONY: compile_commands.json
 
 help:
@@ -53,6 +53,7 @@ help:
 	@echo "make simulate    runs the worker's core through random schedules for SECONDS=60"
 	@echo "make fuzz        libFuzzer on each parser of bytes from outside for SECONDS=600; TARGET=one of them"
 	@echo "make crash-matrix  ends workers, servers and connections at every step, and prints a table"
+	@echo "make fixer-report  plays the set of broken migrations, and prints how many were fixed"
 	@echo "make lint        formatting, clang-tidy, and the rules of the house"
 	@echo "make format      formats the sources"
 	@echo "make deps        installs the Debian packages that all this needs (as root)"
@@ -141,6 +142,7 @@ needs_emulator := $(if $(wildcard emulator/Makefile),emulator)
 needs_pgtap := $(if $(call below,extension),install)
 needs_system := $(needs_pgtap) $(needs_emulator)
 needs_crash := $(needs_system)
+needs_fixer := $(needs_system)
 needs_contract := $(needs_system)
 needs_lint := all
 tests: $(sort $(foreach suite,$(or $(SUITE),$(suites)),$(needs_$(suite))))
@@ -180,6 +182,10 @@ demo:
 crash-matrix: deps
 	$(submake) $(jobs) install $(needs_emulator)
 	@tests/crash/matrix $(POINTS)
+
+fixer-report: deps
+	$(submake) $(jobs) install $(needs_emulator)
+	@tests/fixer/report.py
 
 bench: deps
 	$(submake) $(jobs) install $(needs_emulator)

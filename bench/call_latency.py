@@ -39,8 +39,11 @@ WITH past AS (
   FROM (SELECT n, now() - n * interval '10 s' AS t FROM generate_series(1, {count}) AS n) AS n
   RETURNING id),
 migrations AS (
-  INSERT INTO agent_branch.migration (session_id, ordinal, sql, status)
-  SELECT id, 1, 'CREATE TABLE of_the_past (id bigint)', 'applied' FROM past)
+  INSERT INTO agent_branch.migration (session_id, ordinal, status)
+  SELECT id, 1, 'applied' FROM past RETURNING id),
+attempts AS (
+  INSERT INTO agent_branch.migration_attempt (migration_id, number, sql, status)
+  SELECT id, 1, 'CREATE TABLE of_the_past (id bigint)', 'applied' FROM migrations)
 INSERT INTO agent_branch.merge (id, session_id, strategy, on_drift, status)
 SELECT -id, id, 'auto', 'fail', 'merged' FROM past WHERE id % 3 = 0;
 RESET session_replication_role;

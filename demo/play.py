@@ -7,6 +7,7 @@ import processes
 import results
 from agents import Cast, duration
 from branches import Branches
+from mending import Mending
 from screen import Screen
 from stage import (DATABASE, DURATIONS, MAX_AGE_SECONDS, MAX_PARALLEL, PARENT, PROJECT, Stage,
                    Stopped, Trouble, sql_file)
@@ -64,6 +65,7 @@ class Play:
         self._load_shop()
         self._introduce_agents()
         self._run_agents()
+        Mending(self.stage, self.screen).perform()
         self._reap()
         self._show_results()
         self.screen.heading("Verdict")

@@ -35,7 +35,7 @@ constexpr char kReadSession[] =
     "s.expires_at <= clock_timestamp(), s.settled, "
     "CASE WHEN s.created_at = now() THEN s.xmin END, "
     "EXISTS (SELECT FROM agent_branch.migration AS m WHERE m.session_id = s.id "
-    "AND m.status IN ('queued', 'running')), "
+    "AND m.status IN ('queued', 'running', 'repairing')), "
     "r.kinds, r.writers "
     "FROM agent_branch.session AS s JOIN agent_branch.project AS p ON p.id = s.project_id, "
     "LATERAL (SELECT string_agg(q.kind, ' ') AS kinds, "

@@ -9,8 +9,9 @@ namespace {
 
 [[noreturn]] void RaiseFailed(const Session &session) {
   const Rows rows = RunQuery(
-      "SELECT ordinal, message FROM agent_branch.migration "
-      "WHERE session_id = $1 AND status = 'failed' ORDER BY ordinal DESC LIMIT 1",
+      "SELECT m.ordinal, t.message FROM agent_branch.migration AS m "
+      "JOIN agent_branch.migration_attempt AS t ON t.migration_id = m.id AND t.number = m.attempt "
+      "WHERE m.session_id = $1 AND m.status = 'failed' ORDER BY m.ordinal DESC LIMIT 1",
       {session.id}, Snapshot::kLatest);
   std::string detail = session.error;
   if (!rows.empty()) detail = "Migration " + rows[0].Text(0) + " failed: " + rows[0].Text(1);

@@ -21,9 +21,24 @@ Datum Migrate(FunctionCallInfo fcinfo) {
     const Session session = FindAndLockSession(caller, session_name, project);
     RequireCommitted(session);
     RequireTakesMigrations(session);
-    ordinal = AddMigration(caller, session.id, sql, name);
+    const auto replaced = ReplaceMigration(caller, session, sql, name);
+    ordinal = replaced ? *replaced : AddMigration(caller, session.id, sql, name);
   }
   return Int32GetDatum(ordinal);
+}
+
+struct Attempt {
+  int64_t migration_id;
+  int32_t number;
+  const std::string &sql;
+  const std::optional<std::string> &name;
+};
+
+void AddAttempt(const Attempt &attempt) {
+  RunStatement(
+      "INSERT INTO agent_branch.migration_attempt (migration_id, number, sql, name) "
+      "VALUES ($1, $2, $3, $4)",
+      {attempt.migration_id, attempt.number, attempt.sql, attempt.name});
 }
 
 }  // namespace
@@ -43,16 +58,40 @@ void RequireTakesMigrations(const Session &session) {
 
 int32_t AddMigration(Oid caller, int64_t session_id, const std::string &sql,
                      const std::optional<std::string> &name) {
-  const Rows last =
-      RunQuery("SELECT coalesce(max(ordinal), 0) FROM agent_branch.migration WHERE session_id = $1",
-               {session_id}, Snapshot::kLatest);
+  const Rows last = RunQuery(
+      "SELECT coalesce(max(ordinal), 0), count(*) FILTER (WHERE status <> 'cancelled') "
+      "FROM agent_branch.migration WHERE session_id = $1",
+      {session_id}, Snapshot::kLatest);
+  const auto count = static_cast<size_t>(last[0].Int(1)) + 1;
+  if (Status status = CheckMigrationCount(count); !status.ok()) RaiseStatus(status);
   const auto ordinal = static_cast<int32_t>(last[0].Int(0) + 1);
   const Rows added = RunQuery(
-      "INSERT INTO agent_branch.migration (session_id, ordinal, name, sql) "
-      "VALUES ($1, $2, $3, $4) RETURNING id",
-      {session_id, ordinal, name, sql}, Snapshot::kFresh);
-  WriteRequest(caller, {"migrate", std::nullopt, session_id, added[0].Int(0)});
+      "INSERT INTO agent_branch.migration (session_id, ordinal) VALUES ($1, $2) RETURNING id",
+      {session_id, ordinal}, Snapshot::kFresh);
+  const int64_t id = added[0].Int(0);
+  AddAttempt({id, 1, sql, name});
+  WriteRequest(caller, {"migrate", std::nullopt, session_id, id});
   return ordinal;
+}
+
+std::optional<int32_t> ReplaceMigration(Oid caller, const Session &session, const std::string &sql,
+                                        const std::optional<std::string> &name) {
+  if (session.state != "failed") return std::nullopt;
+  // One whose next text waits for the worker has been replaced already.
+  const Rows last = RunQuery(
+      "SELECT m.id, m.ordinal, t.number, t.name, m.status = 'failed' AND t.status <> 'queued' "
+      "FROM agent_branch.migration AS m "
+      "JOIN agent_branch.migration_attempt AS t ON t.migration_id = m.id "
+      "WHERE m.session_id = $1 AND m.status <> 'cancelled' "
+      "ORDER BY m.ordinal DESC, t.number DESC LIMIT 1",
+      {session.id}, Snapshot::kLatest);
+  if (last.empty() || !last[0].Bool(4)) return std::nullopt;
+  const int64_t id = last[0].Int(0);
+  const auto number = static_cast<int32_t>(last[0].Int(2) + 1);
+  AddAttempt({id, number, sql, name ? name : last[0][3]});
+  WriteRequest(caller, {"migrate", std::nullopt, session.id, id,
+                        "{\"attempt\": " + std::to_string(number) + "}"});
+  return static_cast<int32_t>(last[0].Int(1));
 }
 
 }  // namespace agent_branch

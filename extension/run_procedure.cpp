@@ -39,6 +39,7 @@ Run ReadArguments(FunctionCallInfo fcinfo) {
   run.started_at = GetCurrentTimestamp();
   for (const std::string &sql : run.migrations)
     if (Status status = CheckMigration(sql, std::nullopt); !status.ok()) RaiseStatus(status);
+  if (Status status = CheckMigrationCount(run.migrations.size()); !status.ok()) RaiseStatus(status);
   return run;
 }
 
@@ -81,9 +82,12 @@ std::string Outcome(const Run &run, int64_t id) {
         "SELECT jsonb_build_object('session', s.name, 'project', p.project, 'state', s.state, "
         "'branch', s.branch_name, 'error', s.error, 'duration_ms', $2, 'api_calls', s.api_calls, "
         "'migrations', coalesce((SELECT jsonb_agg(jsonb_build_object('ordinal', m.ordinal, "
-        "'status', m.status, 'sqlstate', m.sqlstate, 'message', m.message, 'detail', m.detail, "
-        "'hint', m.hint, 'line', m.line, 'column', m.\"column\") ORDER BY m.ordinal) "
-        "FROM agent_branch.migration AS m WHERE m.session_id = s.id), '[]')) "
+        "'status', m.status, 'statements', t.statements, 'statements_done', t.statements_done, "
+        "'rows', t.rows, 'risks', t.risks, 'sqlstate', t.sqlstate, 'message', t.message, "
+        "'detail', t.detail, 'hint', t.hint, 'statement', t.statement, 'line', t.line, "
+        "'column', t.\"column\") ORDER BY m.ordinal) FROM agent_branch.migration AS m "
+        "JOIN agent_branch.migration_attempt AS t ON t.migration_id = m.id "
+        "AND t.number = m.attempt WHERE m.session_id = s.id), '[]')) "
         "FROM agent_branch.session AS s JOIN agent_branch.project AS p ON p.id = s.project_id "
         "WHERE s.id = $1",
         {id, milliseconds}, Snapshot::kLatest);

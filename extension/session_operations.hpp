@@ -29,6 +29,10 @@ CreatedSession CreateSession(Oid caller, const NewSession &wanted);
 // Returns its ordinal. Whether the session takes migrations is asked by RequireTakesMigrations().
 int32_t AddMigration(Oid caller, int64_t session_id, const std::string &sql,
                      const std::optional<std::string> &name);
+// Puts the text in the place of the last migration, when that is what the session failed for;
+// returns nothing when it is not.
+std::optional<int32_t> ReplaceMigration(Oid caller, const Session &session, const std::string &sql,
+                                        const std::optional<std::string> &name);
 void RequireTakesMigrations(const Session &session);
 
 void RequestMerge(Oid caller, const Session &session, const std::optional<std::string> &strategy,

@@ -15,6 +15,18 @@ double branch_month_price = 1.50;
 char *branch_prefix = nullptr;
 double compute_hour_price = 0.106;
 int database_workers = 8;
+int fixer_answer_tokens = 8192;
+int fixer_attempts = 3;
+double fixer_input_price = 0;
+char *fixer_key_file = nullptr;
+double fixer_max_cost = 0;
+int fixer_max_time = 600;
+int fixer_max_tokens = 200000;
+char *fixer_model = nullptr;
+double fixer_output_price = 0;
+char *fixer_protocol = nullptr;
+int fixer_timeout = 120;
+char *fixer_url = nullptr;
 int max_age = 86400;
 int rate_limit_burst = 40;
 int rate_limit_per_minute = 700;
@@ -78,6 +90,33 @@ void DefineSettings() {
   DefineInteger("agent_branch.database_workers",
                 "Databases that may have a worker at the same time.", &database_workers, 1, 64,
                 PGC_POSTMASTER, 0);
+  DefineInteger("agent_branch.fixer_answer_tokens", "Tokens that an answer of the model may have.",
+                &fixer_answer_tokens, 256, 1000000, PGC_SIGHUP, 0);
+  DefineInteger("agent_branch.fixer_attempts", "Attempts to mend a migration that failed; 0: none.",
+                &fixer_attempts, 0, 10, PGC_SIGHUP, 0);
+  DefinePrice("agent_branch.fixer_input_price", "Price of a million tokens that the model is sent.",
+              &fixer_input_price);
+  DefineString("agent_branch.fixer_key_file", "File that holds the key of the fixer's model.",
+               &fixer_key_file, "", GUC_SUPERUSER_ONLY, CheckString<CheckPath>);
+  DefinePrice("agent_branch.fixer_max_cost",
+              "What the fixer may cost a session, in the currency of the prices; 0: any.",
+              &fixer_max_cost);
+  DefineInteger("agent_branch.fixer_max_time",
+                "Time that calls of the model may take a session; 0: any.", &fixer_max_time, 0,
+                86400, PGC_SIGHUP, GUC_UNIT_S);
+  DefineInteger("agent_branch.fixer_max_tokens",
+                "Tokens that the fixer may use for a session; 0: any.", &fixer_max_tokens, 0,
+                100000000, PGC_SIGHUP, 0);
+  DefineString("agent_branch.fixer_model", "Name of the fixer's model.", &fixer_model, "", 0,
+               CheckString<CheckModel>);
+  DefinePrice("agent_branch.fixer_output_price",
+              "Price of a million tokens that the model answers.", &fixer_output_price);
+  DefineString("agent_branch.fixer_protocol", "Protocol of fixer_url: openai or anthropic.",
+               &fixer_protocol, "openai", 0, CheckString<CheckProtocol>);
+  DefineInteger("agent_branch.fixer_timeout", "Time that one call of the model may take.",
+                &fixer_timeout, 1, 3600, PGC_SIGHUP, GUC_UNIT_S);
+  DefineString("agent_branch.fixer_url", "URL of the fixer's model, with its path; empty: none.",
+               &fixer_url, "", GUC_SUPERUSER_ONLY, CheckString<CheckFixerUrl>);
   DefineInteger("agent_branch.max_age", "Age from which the reaper deletes a session's branch.",
                 &max_age, 1, 30 * 86400, PGC_SIGHUP, GUC_UNIT_S);
   DefineInteger("agent_branch.rate_limit_burst", "Calls of the API that may follow at once.",

@@ -43,11 +43,13 @@ extern "C" {
 #include "commands/defrem.h"
 #include "commands/extension.h"
 #include "common/hashfn.h"
+#include "common/keywords.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
 #include "nodes/parsenodes.h"
 #include "parser/parser.h"
 #include "pgstat.h"
@@ -74,6 +76,7 @@ extern "C" {
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
+#include "utils/timeout.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 }
@@ -109,6 +112,27 @@ inline bool OwnsDatabase(Oid database, Oid role) {
   return object_ownercheck(DatabaseRelationId, database, role);
 #else
   return pg_database_ownercheck(database, role);
+#endif
+}
+
+// Calls `walker` for the parts of an untransformed query; raises what it does not know, statements
+// that are no queries among it.
+inline bool WalkRawTree(Node *node, bool (*walker)(Node *, void *), void *context) {
+#if PG_VERSION_NUM >= 160000
+  return raw_expression_tree_walker(node, walker, context);
+#else
+  // Declared without its arguments, which C++ takes for none.
+  auto untyped = reinterpret_cast<bool (*)()>(reinterpret_cast<void (*)()>(walker));
+  return raw_expression_tree_walker(node, untyped, context);
+#endif
+}
+
+// Whether a GENERATED column's values are stored.
+inline bool IsStored(const Constraint *constraint) {
+#if PG_VERSION_NUM >= 180000
+  return constraint->generated_kind != ATTRIBUTE_GENERATED_VIRTUAL;
+#else
+  return constraint->contype == CONSTR_GENERATED;
 #endif
 }
 

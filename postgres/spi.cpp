@@ -287,4 +287,27 @@ AsOwner::~AsOwner() {
   SetUserIdAndSecContext(user_, security_context_);
 }
 
+AsRole::AsRole(Oid role) : exceptions_on_entry_(std::uncaught_exceptions()) {
+  // Fails when the role is gone.
+  CallPg([role] { return GetUserNameFromId(role, false) != nullptr; });
+  GetUserIdAndSecContext(&user_, &security_context_);
+  SetUserIdAndSecContext(
+      role, security_context_ | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+}
+
+AsRole::~AsRole() {
+  if (std::uncaught_exceptions() > exceptions_on_entry_) return;
+  SetUserIdAndSecContext(user_, security_context_);
+}
+
+StatementTimeout::StatementTimeout(int milliseconds) {
+  CallPg([milliseconds] { enable_timeout_after(STATEMENT_TIMEOUT, milliseconds); });
+}
+
+StatementTimeout::~StatementTimeout() {
+  disable_timeout(STATEMENT_TIMEOUT, false);
+  // It may have gone off in the last moment.
+  QueryCancelPending = false;
+}
+
 }  // namespace agent_branch

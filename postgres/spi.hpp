@@ -193,4 +193,30 @@ class AsOwner {
   int security_context_ = 0;
 };
 
+// Acts as a role, inside a security-restricted operation: what is called then cannot get at the
+// rights of the process. Inside a transaction that ends before anything else is done, when an
+// exception passes.
+class AsRole {
+ public:
+  explicit AsRole(Oid role);
+  ~AsRole();
+  AsRole(const AsRole &) = delete;
+  AsRole &operator=(const AsRole &) = delete;
+
+ private:
+  int exceptions_on_entry_;
+  Oid user_ = InvalidOid;
+  int security_context_ = 0;
+};
+
+// Cancels what runs after so many milliseconds: a PgInterrupt. For background workers, which have
+// no statement_timeout of their own.
+class StatementTimeout {
+ public:
+  explicit StatementTimeout(int milliseconds);
+  ~StatementTimeout();
+  StatementTimeout(const StatementTimeout &) = delete;
+  StatementTimeout &operator=(const StatementTimeout &) = delete;
+};
+
 }  // namespace agent_branch

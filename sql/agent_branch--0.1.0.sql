@@ -114,13 +114,40 @@ CREATE TABLE agent_branch.migration (
 	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	session_id bigint NOT NULL REFERENCES agent_branch.session,
 	ordinal integer NOT NULL,
+	status text NOT NULL DEFAULT 'queued' CHECK (status IN ('queued', 'running', 'repairing', 'applied', 'failed', 'cancelled')),
+	attempt integer NOT NULL DEFAULT 1,
+	transaction_id xid8,
+	seen_before text,
+	segment_rows bigint NOT NULL DEFAULT 0,
+	fixer text,
+	queued_at timestamptz NOT NULL DEFAULT now(),
+	UNIQUE (session_id, ordinal)
+);
+COMMENT ON TABLE agent_branch.migration IS 'what a session ran on its branch, in order; the texts are in migration_attempt';
+COMMENT ON COLUMN agent_branch.migration.attempt IS 'the number of the text that counts: the last one that the worker took up';
+COMMENT ON COLUMN agent_branch.migration.transaction_id IS 'noted before COMMIT is sent: pg_xact_status() decides when the answer is lost';
+COMMENT ON COLUMN agent_branch.migration.seen_before IS 'what was there before a statement was sent that runs alone: with what is there after, it decides when the answer is lost';
+COMMENT ON COLUMN agent_branch.migration.fixer IS 'what the fixer did about it, or why it was not asked';
+COMMENT ON COLUMN agent_branch.migration.segment_rows IS 'rows of the segment under way, which count once it is in effect';
+CREATE INDEX migration_open ON agent_branch.migration (session_id) WHERE status IN ('queued', 'running', 'repairing');
+
+CREATE TABLE agent_branch.migration_attempt (
+	migration_id bigint NOT NULL REFERENCES agent_branch.migration,
+	number integer NOT NULL,
 	name text,
 	sql text NOT NULL,
-	status text NOT NULL DEFAULT 'queued' CHECK (status IN ('queued', 'running', 'applied', 'failed', 'cancelled')),
-	transaction_id xid8,
+	made_by text NOT NULL DEFAULT 'agent',
+	status text NOT NULL DEFAULT 'queued' CHECK (status IN ('queued', 'running', 'applied', 'failed', 'cancelled', 'refused')),
+	reason text,
 	queued_at timestamptz NOT NULL DEFAULT now(),
 	started_at timestamptz,
 	finished_at timestamptz,
+	statements integer,
+	statements_done integer NOT NULL DEFAULT 0,
+	alone integer[] NOT NULL DEFAULT '{}',
+	rows bigint NOT NULL DEFAULT 0,
+	risks jsonb,
+	statement integer,
 	sqlstate text,
 	message text,
 	detail text,
@@ -128,11 +155,56 @@ CREATE TABLE agent_branch.migration (
 	context text,
 	line integer,
 	"column" integer,
-	UNIQUE (session_id, ordinal)
+	PRIMARY KEY (migration_id, number)
 );
-COMMENT ON TABLE agent_branch.migration IS 'what a session ran on its branch, in order, each in a transaction of its own';
-COMMENT ON COLUMN agent_branch.migration.transaction_id IS 'noted before COMMIT is sent: pg_xact_status() decides when the answer is lost';
-CREATE INDEX migration_open ON agent_branch.migration (session_id) WHERE status IN ('queued', 'running');
+COMMENT ON TABLE agent_branch.migration_attempt IS 'the texts of a migration: the first one, and those that came in the place of one that failed; what ran of each, byte for byte, is its first statements_done statements';
+COMMENT ON COLUMN agent_branch.migration_attempt.made_by IS 'agent, or what repaired it';
+COMMENT ON COLUMN agent_branch.migration_attempt.reason IS 'why a text was not run at all';
+COMMENT ON COLUMN agent_branch.migration_attempt.statements_done IS 'how many of its statements, from the first, are in effect on the branch';
+COMMENT ON COLUMN agent_branch.migration_attempt.alone IS 'numbers of the statements that run outside of a transaction';
+COMMENT ON COLUMN agent_branch.migration_attempt.statement IS 'number of the statement that failed';
+
+/*
+ * What the fixer asked and what it was told.  The texts that came of it are attempts of the migration.
+ */
+CREATE TABLE agent_branch.fixer_call (
+	id bigint PRIMARY KEY,
+	session_id bigint NOT NULL REFERENCES agent_branch.session,
+	migration_id bigint NOT NULL REFERENCES agent_branch.migration,
+	original integer NOT NULL,
+	source text NOT NULL CHECK (source IN ('memory', 'function', 'llm')),
+	model text,
+	outcome text,
+	reason text,
+	explanation text,
+	input_tokens bigint NOT NULL DEFAULT 0,
+	output_tokens bigint NOT NULL DEFAULT 0,
+	cost double precision NOT NULL DEFAULT 0,
+	asked_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	answered_at timestamptz
+);
+COMMENT ON TABLE agent_branch.fixer_call IS 'each time that a fix was looked for: in the memory, by the project''s function, by a model; outcome is null while a call is under way';
+COMMENT ON COLUMN agent_branch.fixer_call.original IS 'number of the attempt that was to be mended';
+COMMENT ON COLUMN agent_branch.fixer_call.input_tokens IS 'as the answer says; while there is none, the most that it may come to';
+CREATE INDEX fixer_call_migration ON agent_branch.fixer_call (migration_id, original);
+CREATE INDEX fixer_call_session ON agent_branch.fixer_call (session_id);
+
+CREATE TABLE agent_branch.fixer_memory (
+	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	project_id bigint NOT NULL REFERENCES agent_branch.project,
+	signature text NOT NULL,
+	digest text NOT NULL,
+	original text NOT NULL,
+	fix text NOT NULL,
+	worked integer NOT NULL DEFAULT 0,
+	failed integer NOT NULL DEFAULT 0,
+	first_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	last_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	UNIQUE (project_id, signature, digest)
+);
+COMMENT ON TABLE agent_branch.fixer_memory IS 'fixes that worked, by the failure that they mended; offered again within their project';
+COMMENT ON COLUMN agent_branch.fixer_memory.signature IS 'the SQLSTATE, the message without names and values, and the shape of the migration, hashed';
+COMMENT ON COLUMN agent_branch.fixer_memory.digest IS 'of both texts, which may be too long for an index';
 
 CREATE TABLE agent_branch.merge (
 	id bigint PRIMARY KEY,
@@ -197,7 +269,7 @@ CREATE TABLE agent_branch.step (
 	project_id bigint NOT NULL REFERENCES agent_branch.project,
 	session_id bigint REFERENCES agent_branch.session,
 	kind text NOT NULL CHECK (kind IN ('create branch', 'migrate', 'set expiry', 'restore', 'delete branch',
-		'rename branch', 'suspend compute')),
+		'rename branch', 'suspend compute', 'ask fixer')),
 	target text,
 	status text NOT NULL DEFAULT 'intended' CHECK (status IN ('intended', 'done', 'refused')),
 	outcome text,
@@ -331,7 +403,7 @@ CREATE FUNCTION @extschema@.agent_project_register(project text, parent text DEF
 	database text DEFAULT 'neondb', role text DEFAULT 'neondb_owner', options jsonb DEFAULT '{}')
 	RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.agent_project_register(text, text, text, text, jsonb) IS
-	'registers a Neon project: its id, the parent branch that sessions fork from and merge into, the database and role they connect with, and options (max_parallel, ttl, min_cu, max_cu, merge_strategy, on_drift, undo_window, max_pinned, statement_timeout, lock_timeout, api_key_file); registering it again changes these';
+	'registers a Neon project: its id, the parent branch that sessions fork from and merge into, the database and role they connect with, and options (max_parallel, ttl, min_cu, max_cu, merge_strategy, on_drift, undo_window, max_pinned, statement_timeout, lock_timeout, refuse_risks, fixer, fixer_function, api_key_file); registering it again changes these';
 
 CREATE FUNCTION @extschema@.agent_branch_create(session text, project text DEFAULT NULL, ttl interval DEFAULT NULL,
 	options jsonb DEFAULT '{}')
@@ -353,7 +425,7 @@ COMMENT ON FUNCTION @extschema@.agent_connection_uri(text, text, boolean, text) 
 CREATE FUNCTION @extschema@.agent_migrate(session text, sql text, name text DEFAULT NULL, project text DEFAULT NULL)
 	RETURNS integer LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.agent_migrate(text, text, text, text) IS
-	'asks for this SQL to be run on the session''s branch after the migrations before it, in a transaction of its own; returns its ordinal in the session';
+	'asks for this SQL to be run on the session''s branch after the migrations before it; in a failed session whose last migration failed, in its place. Returns its ordinal in the session';
 
 CREATE FUNCTION @extschema@.agent_merge(session text, strategy text DEFAULT NULL, on_drift text DEFAULT NULL,
 	project text DEFAULT NULL)
@@ -424,6 +496,8 @@ BEGIN
 	END LOOP;
 	EXECUTE format('GRANT EXECUTE ON FUNCTION agent_branch.worker_status() TO %s', role);
 	IF level IN ('user', 'admin') THEN
+		EXECUTE format('GRANT USAGE ON SCHEMA agent_branch TO %s', role);
+		EXECUTE format('GRANT EXECUTE ON FUNCTION agent_branch.read_script(text) TO %s', role);
 		FOREACH object IN ARRAY user_functions LOOP
 			EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO %s', object, role);
 		END LOOP;
@@ -467,6 +541,7 @@ BEGIN
 	LOOP
 		EXECUTE format('REVOKE %s FROM %s', object, role);
 	END LOOP;
+	EXECUTE format('REVOKE USAGE ON SCHEMA agent_branch FROM %s', role);
 END
 $$;
 COMMENT ON FUNCTION agent_branch.revoke_access(regrole) IS 'takes every privilege on the extension''s functions and views from a role';
@@ -476,6 +551,11 @@ CREATE FUNCTION agent_branch.worker_status(OUT pid integer, OUT state text, OUT 
 	OUT last_error text, OUT last_error_at timestamptz)
 	RETURNS SETOF record LANGUAGE C VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'agent_branch_worker_status';
 COMMENT ON FUNCTION agent_branch.worker_status() IS 'this database''s worker, from shared memory; no row when none runs';
+
+CREATE FUNCTION agent_branch.read_script(sql text)
+	RETURNS jsonb LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'agent_branch_read_script';
+COMMENT ON FUNCTION agent_branch.read_script(text) IS
+	'a migration as the worker reads it, without running it: its statements, which of them run alone, why it would be refused, what may be a risk';
 
 CREATE FUNCTION agent_branch.monthly_cost(logical_size bigint, compute_seconds bigint, age interval)
 	RETURNS numeric LANGUAGE sql STABLE PARALLEL SAFE
@@ -517,14 +597,43 @@ CREATE VIEW @extschema@.agent_sessions WITH (security_barrier) AS
 COMMENT ON VIEW @extschema@.agent_sessions IS 'sessions, finished ones too: those of the caller''s roles, or all for monitor and admin';
 
 CREATE VIEW @extschema@.agent_migrations WITH (security_barrier) AS
-	SELECT s.name AS session, p.project, m.ordinal, m.name, m.status, m.sql, m.queued_at, m.started_at, m.finished_at,
-		m.finished_at - m.started_at AS duration, m.sqlstate, m.message, m.detail, m.hint, m.context, m.line, m."column",
-		m.session_id
-	FROM agent_branch.migration AS m JOIN agent_branch.session AS s ON s.id = m.session_id
-		JOIN agent_branch.project AS p ON p.id = s.project_id
+	SELECT s.name AS session, p.project, m.ordinal, t.name, m.status, t.sql, m.attempt AS attempts, m.fixer, m.queued_at, t.started_at,
+		t.finished_at, t.finished_at - t.started_at AS duration, t.statements, t.statements_done, t.alone, t.rows, t.risks,
+		t.statement, t.sqlstate, t.message, t.detail, t.hint, t.context, t.line, t."column", m.session_id
+	FROM agent_branch.migration AS m
+		JOIN agent_branch.migration_attempt AS t ON t.migration_id = m.id AND t.number = m.attempt
+		JOIN agent_branch.session AS s ON s.id = m.session_id JOIN agent_branch.project AS p ON p.id = s.project_id
 	WHERE pg_has_role(s.owner, 'USAGE') OR EXISTS (SELECT FROM agent_branch.access AS a
 		WHERE a.level IN ('monitor', 'admin') AND pg_has_role(a.role, 'USAGE'));
-COMMENT ON VIEW @extschema@.agent_migrations IS 'migrations of sessions, with the error of those that failed as the branch''s server gave it';
+COMMENT ON VIEW @extschema@.agent_migrations IS 'migrations of sessions, each with its latest text: how far it came, what it puts at risk, and the error of those that failed as the branch''s server gave it';
+
+CREATE VIEW @extschema@.agent_migration_attempts WITH (security_barrier) AS
+	SELECT s.name AS session, p.project, m.ordinal, t.number AS attempt, t.made_by, t.name, t.status, t.reason, t.sql,
+		t.queued_at, t.started_at, t.finished_at, t.finished_at - t.started_at AS duration, t.statements, t.statements_done,
+		t.alone, t.rows, t.risks, t.statement, t.sqlstate, t.message, t.detail, t.hint, t.context, t.line, t."column",
+		m.session_id
+	FROM agent_branch.migration_attempt AS t JOIN agent_branch.migration AS m ON m.id = t.migration_id
+		JOIN agent_branch.session AS s ON s.id = m.session_id JOIN agent_branch.project AS p ON p.id = s.project_id
+	WHERE pg_has_role(s.owner, 'USAGE') OR EXISTS (SELECT FROM agent_branch.access AS a
+		WHERE a.level IN ('monitor', 'admin') AND pg_has_role(a.role, 'USAGE'));
+COMMENT ON VIEW @extschema@.agent_migration_attempts IS 'every text of every migration: who made it, and what came of it';
+
+CREATE VIEW @extschema@.agent_fixer_calls WITH (security_barrier) AS
+	SELECT s.name AS session, p.project, m.ordinal, f.original AS attempt, f.source, f.model, f.outcome, f.reason,
+		f.explanation, f.input_tokens, f.output_tokens, f.cost, f.asked_at, f.answered_at,
+		f.answered_at - f.asked_at AS duration, f.session_id
+	FROM agent_branch.fixer_call AS f JOIN agent_branch.migration AS m ON m.id = f.migration_id
+		JOIN agent_branch.session AS s ON s.id = f.session_id JOIN agent_branch.project AS p ON p.id = s.project_id
+	WHERE pg_has_role(s.owner, 'USAGE') OR EXISTS (SELECT FROM agent_branch.access AS a
+		WHERE a.level IN ('monitor', 'admin') AND pg_has_role(a.role, 'USAGE'));
+COMMENT ON VIEW @extschema@.agent_fixer_calls IS 'each time that a fix was looked for: where, what came of it, and what it cost';
+
+CREATE VIEW @extschema@.agent_fixer_memory WITH (security_barrier) AS
+	SELECT p.project, f.id, f.original, f.fix, f.worked, f.failed, f.first_at, f.last_at
+	FROM agent_branch.fixer_memory AS f JOIN agent_branch.project AS p ON p.id = f.project_id
+	WHERE EXISTS (SELECT FROM agent_branch.access AS a
+		WHERE a.level IN ('monitor', 'admin') AND pg_has_role(a.role, 'USAGE'));
+COMMENT ON VIEW @extschema@.agent_fixer_memory IS 'fixes that worked and how often they did since; for monitor and admin';
 
 CREATE VIEW @extschema@.agent_merges WITH (security_barrier) AS
 	SELECT s.name AS session, p.project, m.status, m.strategy, m.on_drift, m.reason, m.requested_at, m.started_at,
@@ -603,6 +712,10 @@ SELECT pg_extension_config_dump('agent_branch.session', '');
 SELECT pg_extension_config_dump('agent_branch.session_id_seq', '');
 SELECT pg_extension_config_dump('agent_branch.migration', '');
 SELECT pg_extension_config_dump('agent_branch.migration_id_seq', '');
+SELECT pg_extension_config_dump('agent_branch.migration_attempt', '');
+SELECT pg_extension_config_dump('agent_branch.fixer_call', '');
+SELECT pg_extension_config_dump('agent_branch.fixer_memory', '');
+SELECT pg_extension_config_dump('agent_branch.fixer_memory_id_seq', '');
 SELECT pg_extension_config_dump('agent_branch.merge', '');
 SELECT pg_extension_config_dump('agent_branch.request_id_seq', '');
 SELECT pg_extension_config_dump('agent_branch.conflict', '');

@@ -29,6 +29,9 @@ EventLoop::EventLoop(unsigned int extension) : store_(extension) {}
 void EventLoop::Open() {
   settings_ = ReadSettings();
   HttpClientOptions options;
+  // Those of the API, and the few of the fixer's model, which must not wait for each other.
+  options.max_exchanges = 72;
+  options.max_connections = 72;
   options.user_agent = "agent_branch/" AGENT_BRANCH_VERSION;
   Result<std::unique_ptr<HttpClient>> client = HttpClient::Create(options);
   if (!client.ok()) RaiseStatus(client.status());
@@ -40,8 +43,8 @@ void EventLoop::Open() {
   Result<StoreSnapshot> snapshot = store_.Load();
   if (!snapshot.ok()) RaiseStatus(snapshot.status());
   engine_ = std::make_unique<Engine>(
-      Engine::Parts{http_.get(), branches_.get(), &store_, &keys_, &budgets_, &statements_, &clock_,
-                    &random_, &settings_},
+      Engine::Parts{http_.get(), branches_.get(), &store_, &keys_, &budgets_, &scripts_, &clock_,
+                    &random_, &settings_, &store_},
       snapshot.value());
   events_ = CallPg([http = http_->descriptor(), branches = branches_->descriptor()] {
     WaitEventSet *set = CreateProcessWaitEventSet(4);

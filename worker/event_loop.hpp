@@ -9,6 +9,7 @@
 
 #include <memory>
 
+#include "postgres/script_reader.hpp"
 #include "postgres/shared_state.hpp"
 #include "worker/branch/runner.hpp"
 #include "worker/core/engine.hpp"
@@ -17,7 +18,6 @@
 #include "worker/key_budgets.hpp"
 #include "worker/key_files.hpp"
 #include "worker/postgres_store.hpp"
-#include "worker/statement_parser.hpp"
 #include "worker/system_clock.hpp"
 
 #include "postgres/server.hpp"
@@ -47,7 +47,7 @@ class EventLoop {
   Settings settings_;
   KeyFiles keys_;
   KeyBudgets budgets_;
-  StatementParser statements_;
+  PostgresScriptReader scripts_;
   PostgresStore store_;
   std::unique_ptr<HttpClient> http_;
   std::unique_ptr<CurlHostResolver> resolver_;

@@ -16,7 +16,7 @@ namespace {
 constexpr off_t kMaxSize = 4096;
 
 Status Unusable(const std::string &path, const std::string &why) {
-  return Status::Error("F0000", "API key file \"" + path + "\" cannot be used", why,
+  return Status::Error("F0000", "key file \"" + path + "\" cannot be used", why,
                        "Mend the file; it is read again by itself.");
 }
 
@@ -59,6 +59,15 @@ std::string VersionOf(const struct stat &status) {
 Result<Secret> KeyFiles::Key(const std::string &file) {
   std::string path = file.empty() ? ApiKeyFile() : ApiKeyDirectory() + "/" + file;
   if (path.empty()) return Unset();
+  return Read(path);
+}
+
+Result<Secret> KeyFiles::FixerKey() {
+  std::string path = FixerKeyFile();
+  return path.empty() ? KeyRing::FixerKey() : Read(path);
+}
+
+Result<Secret> KeyFiles::Read(const std::string &path) {
   struct stat status {};
   auto known = entries_.find(path);
   bool unchanged = known != entries_.end() && stat(path.c_str(), &status) == 0 &&

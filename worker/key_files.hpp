@@ -16,8 +16,11 @@ class KeyFiles : public KeyRing {
  public:
   // file: a name inside agent_branch.api_key_directory; empty: agent_branch.api_key_file.
   Result<Secret> Key(const std::string &file) override;
+  // agent_branch.fixer_key_file.
+  Result<Secret> FixerKey() override;
 
  private:
+  Result<Secret> Read(const std::string &path);
   struct Entry {
     std::string version;  // what tells that the file changed
     Secret key;

@@ -79,12 +79,14 @@ RequestRow ReadRequest(const Row &row) {
   request.strategy = row.Text(5);
   request.on_drift = row.Text(6);
   request.expires_at = row.Int(7);
+  if (!row.IsNull(8)) request.attempt = static_cast<int>(row.Int(8));
   return request;
 }
 
 constexpr char kRequests[] = R"(
 SELECT id, kind, project_id, session_id, subject_id, arguments->>'strategy',
-  arguments->>'on_drift', ceil(extract(epoch FROM (arguments->>'expires_at')::timestamptz))::bigint
+  arguments->>'on_drift', ceil(extract(epoch FROM (arguments->>'expires_at')::timestamptz))::bigint,
+  (arguments->>'attempt')::integer
 FROM agent_branch.request ORDER BY id)";
 
 // Locks the extension against DROP for the length of the transaction, in the order that DROP itself
@@ -133,8 +135,7 @@ unsigned int FindExtension() {
   return found;
 }
 
-template <class Body>
-Status PostgresStore::InTransaction(Body &&body) {
+Status PostgresStore::InTransaction(const std::function<void(Transaction &)> &body) {
   try {
     Transaction transaction;
     CheckExtension(extension_);
@@ -161,7 +162,8 @@ Result<StoreSnapshot> PostgresStore::Load() {
         transaction, std::string(kSessionColumns) + "WHERE finished_at IS NULL AND " + kOurs,
         ReadSession);
     loaded.migrations = ReadAll(
-        transaction, std::string(kMigrationColumns) + "WHERE status IN ('queued', 'running')",
+        transaction,
+        std::string(kMigrationColumns) + "WHERE m.status IN ('queued', 'running', 'repairing')",
         ReadMigration);
     loaded.merges =
         ReadAll(transaction,
@@ -214,7 +216,7 @@ Result<Intake> PostgresStore::ReadRequests() {
     intake.migrations = ReadAll(
         transaction,
         std::string(kMigrationColumns) +
-            "WHERE id IN (SELECT subject_id FROM agent_branch.request WHERE kind = 'migrate')",
+            "WHERE m.id IN (SELECT subject_id FROM agent_branch.request WHERE kind = 'migrate')",
         ReadMigration);
     intake.sweeps =
         ReadAll(transaction,
@@ -226,11 +228,12 @@ Result<Intake> PostgresStore::ReadRequests() {
   return intake;
 }
 
-Result<std::string> PostgresStore::MigrationSql(int64_t migration_id) {
+Result<std::string> PostgresStore::MigrationSql(int64_t migration_id, int attempt) {
   std::string sql;
   Status status = InTransaction([&](Transaction &transaction) {
-    Rows rows =
-        transaction.Query("SELECT sql FROM agent_branch.migration WHERE id = $1", {migration_id});
+    Rows rows = transaction.Query(
+        "SELECT sql FROM agent_branch.migration_attempt WHERE migration_id = $1 AND number = $2",
+        {migration_id, attempt});
     if (!rows.empty()) sql = rows[0].Text(0);
   });
   if (!status.ok()) return status;

@@ -18,6 +18,10 @@ int64_t Number(const char *name) {
   return std::strtoll(Text(name).c_str(), nullptr, 10);
 }
 
+double Fraction(const char *name) {
+  return std::strtod(Text(name).c_str(), nullptr);
+}
+
 }  // namespace
 
 Settings ReadSettings() {
@@ -31,11 +35,26 @@ Settings ReadSettings() {
   settings.max_age = Number("agent_branch.max_age");
   settings.reap_limit = static_cast<int>(Number("agent_branch.reap_limit"));
   settings.active_computes = static_cast<int>(Number("agent_branch.active_compute_limit"));
+  settings.fixer_url = Text("agent_branch.fixer_url");
+  settings.fixer_protocol = Text("agent_branch.fixer_protocol");
+  settings.fixer_model = Text("agent_branch.fixer_model");
+  settings.fixer_attempts = static_cast<int>(Number("agent_branch.fixer_attempts"));
+  settings.fixer_answer_tokens = Number("agent_branch.fixer_answer_tokens");
+  settings.fixer_timeout = milliseconds(Number("agent_branch.fixer_timeout") * 1'000);
+  settings.fixer_max_tokens = Number("agent_branch.fixer_max_tokens");
+  settings.fixer_max_time = Number("agent_branch.fixer_max_time");
+  settings.fixer_max_cost = Fraction("agent_branch.fixer_max_cost");
+  settings.fixer_input_price = Fraction("agent_branch.fixer_input_price");
+  settings.fixer_output_price = Fraction("agent_branch.fixer_output_price");
   return settings;
 }
 
 std::string ApiKeyFile() {
   return Text("agent_branch.api_key_file");
+}
+
+std::string FixerKeyFile() {
+  return Text("agent_branch.fixer_key_file");
 }
 
 std::string ApiKeyDirectory() {

@@ -10,5 +10,6 @@ namespace agent_branch {
 Settings ReadSettings();
 std::string ApiKeyFile();       // agent_branch.api_key_file
 std::string ApiKeyDirectory();  // agent_branch.api_key_directory
+std::string FixerKeyFile();     // agent_branch.fixer_key_file
 
 }  // namespace agent_branch

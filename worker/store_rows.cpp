@@ -6,6 +6,18 @@
 
 namespace agent_branch {
 
+namespace {
+
+std::vector<std::string> Words(const std::string &text) {
+  std::vector<std::string> words;
+  std::istringstream stream(text);
+  for (std::string word; stream >> word;)
+    words.push_back(word);
+  return words;
+}
+
+}  // namespace
+
 const char kProjectColumns[] = R"(
 SELECT id, project, parent, database, role, coalesce(options->>'api_key_file', ''),
   coalesce((options->>'max_parallel')::integer, 4), coalesce((options->>'min_cu')::float8, 0.25),
@@ -13,7 +25,10 @@ SELECT id, project, parent, database, role, coalesce(options->>'api_key_file', '
   coalesce(extract(epoch FROM (options->>'undo_window')::interval), 0)::bigint,
   (options->>'max_pinned')::integer,
   coalesce(extract(epoch FROM (options->>'statement_timeout')::interval) * 1000, 600000)::bigint,
-  coalesce(extract(epoch FROM (options->>'lock_timeout')::interval) * 1000, 30000)::bigint
+  coalesce(extract(epoch FROM (options->>'lock_timeout')::interval) * 1000, 30000)::bigint,
+  coalesce((SELECT string_agg(kind, ' ')
+    FROM jsonb_array_elements_text(options->'refuse_risks') AS kind), ''),
+  coalesce(options->>'fixer', 'llm'), coalesce(options->>'fixer_function', '')
 FROM agent_branch.project )";
 
 ProjectRow ReadProject(const Row &row) {
@@ -31,6 +46,9 @@ ProjectRow ReadProject(const Row &row) {
   if (!row.IsNull(10)) project.max_pinned = static_cast<int>(row.Int(10));
   project.statement_timeout = milliseconds(row.Int(11));
   project.lock_timeout = milliseconds(row.Int(12));
+  project.refuse_risks = Words(row.Text(13));
+  project.fixer = row.Text(14);
+  project.fixer_function = row.Text(15);
   return project;
 }
 
@@ -66,9 +84,7 @@ SessionRow ReadSession(const Row &row) {
   session.endpoint_id = row.Text(17);
   session.branch_expires_at = row.Int(18);
   session.bare_compute = row.Bool(19);
-  std::istringstream operations(row.Text(20));
-  for (std::string id; operations >> id;)
-    session.operations.push_back(id);
+  session.operations = Words(row.Text(20));
   session.base_fingerprint = row.Text(21);
   session.pinned = row.Bool(22);
   session.api_calls = static_cast<int>(row.Int(23));
@@ -76,8 +92,11 @@ SessionRow ReadSession(const Row &row) {
 }
 
 const char kMigrationColumns[] = R"(
-SELECT id, session_id, ordinal, status, coalesce(transaction_id::text, '')
-FROM agent_branch.migration )";
+SELECT m.id, m.session_id, m.ordinal, m.status, m.attempt, coalesce(m.transaction_id::text, ''),
+  coalesce(m.seen_before, ''), m.segment_rows, t.statements_done, t.rows, t.made_by,
+  coalesce(m.fixer, '')
+FROM agent_branch.migration AS m JOIN agent_branch.migration_attempt AS t
+  ON t.migration_id = m.id AND t.number = m.attempt )";
 
 MigrationRow ReadMigration(const Row &row) {
   MigrationRow migration;
@@ -85,7 +104,14 @@ MigrationRow ReadMigration(const Row &row) {
   migration.session_id = row.Int(1);
   migration.ordinal = static_cast<int>(row.Int(2));
   migration.status = ParseMigrationStatus(row.Text(3)).value_or(MigrationStatus::kQueued);
-  migration.transaction_id = row.Text(4);
+  migration.attempt = static_cast<int>(row.Int(4));
+  migration.transaction_id = row.Text(5);
+  migration.seen_before = row.Text(6);
+  migration.segment_rows = row.Int(7);
+  migration.statements_done = static_cast<int>(row.Int(8));
+  migration.rows = row.Int(9);
+  migration.made_by = row.Text(10);
+  migration.fixer = row.Text(11);
   return migration;
 }
 

@@ -22,15 +22,31 @@ UPDATE agent_branch.session SET
 WHERE id = $1)";
 
 constexpr char kSaveMigration[] = R"(
-UPDATE agent_branch.migration SET
-  status = $2, transaction_id = nullif($3, '')::xid8,
-  started_at = CASE WHEN $2 = 'running' AND status <> 'running' THEN clock_timestamp()
+WITH saved AS (
+  UPDATE agent_branch.migration SET
+    status = $2, attempt = $3, transaction_id = nullif($4, '')::xid8, seen_before = nullif($5, ''),
+    segment_rows = $6, fixer = nullif($20, '')
+  WHERE id = $1)
+UPDATE agent_branch.migration_attempt SET
+  status = CASE WHEN $2 = 'repairing' THEN 'failed' ELSE $2 END,
+  started_at = CASE WHEN $2 = 'running' THEN coalesce(started_at, clock_timestamp())
     ELSE started_at END,
-  finished_at = CASE WHEN $2 IN ('applied', 'failed', 'cancelled') THEN clock_timestamp() END,
-  sqlstate = nullif($4, ''), message = nullif($5, ''), detail = nullif($6, ''),
-  hint = nullif($7, ''), context = nullif($8, ''), line = nullif($9, 0)::integer,
-  "column" = nullif($10, 0)::integer
-WHERE id = $1)";
+  finished_at = CASE WHEN $2 IN ('applied', 'failed', 'repairing', 'cancelled') THEN clock_timestamp() END,
+  statements = CASE WHEN $7 > 0 OR $2 = 'applied' THEN $7 ELSE statements END,
+  statements_done = $8, rows = $9,
+  alone = CASE WHEN $10 = '' THEN alone ELSE string_to_array($10, ' ')::integer[] END,
+  risks = coalesce(nullif($11, '')::jsonb, risks), statement = nullif($12, 0),
+  sqlstate = nullif($13, ''), message = nullif($14, ''), detail = nullif($15, ''),
+  hint = nullif($16, ''), context = nullif($17, ''), line = nullif($18, 0),
+  "column" = nullif($19, 0)
+WHERE migration_id = $1 AND number = $3)";
+
+// What the text does not say is as it was in the one before.
+constexpr char kSaveAttempt[] = R"(
+INSERT INTO agent_branch.migration_attempt (migration_id, number, name, sql, made_by)
+SELECT $1, $2, (SELECT name FROM agent_branch.migration_attempt
+  WHERE migration_id = $1 ORDER BY number DESC LIMIT 1), $3, $4
+ON CONFLICT (migration_id, number) DO NOTHING)";
 
 constexpr char kSaveMerge[] = R"(
 INSERT INTO agent_branch.merge AS m (id, session_id, strategy, on_drift, status, accepted,
@@ -88,6 +104,46 @@ WITH taken AS (DELETE FROM agent_branch.request WHERE id = $1
 UPDATE agent_branch.session AS s SET expires_at = (t.arguments->>'expires_at')::timestamptz
 FROM taken AS t WHERE t.kind = 'extend' AND s.id = t.session_id)";
 
+constexpr char kSaveFixCall[] = R"(
+INSERT INTO agent_branch.fixer_call AS f (id, session_id, migration_id, original, source, model,
+  outcome, reason, explanation, input_tokens, output_tokens, cost, answered_at)
+VALUES ($1, $2, $3, $4, $5, nullif($6, ''), nullif($7, ''), nullif($8, ''), nullif($9, ''), $10,
+  $11, $12, CASE WHEN $7 <> '' THEN clock_timestamp() END)
+ON CONFLICT (id) DO UPDATE SET outcome = excluded.outcome, reason = excluded.reason,
+  explanation = excluded.explanation, answered_at = excluded.answered_at,
+  input_tokens = CASE WHEN excluded.outcome = 'interrupted' THEN f.input_tokens
+    ELSE excluded.input_tokens END,
+  output_tokens = CASE WHEN excluded.outcome = 'interrupted' THEN f.output_tokens
+    ELSE excluded.output_tokens END,
+  cost = CASE WHEN excluded.outcome = 'interrupted' THEN f.cost ELSE excluded.cost END)";
+
+// One that was run has its text already.
+constexpr char kSaveRefusedFix[] = R"(
+INSERT INTO agent_branch.migration_attempt (migration_id, number, name, sql, made_by, status, reason,
+  finished_at)
+SELECT $1, $2, (SELECT name FROM agent_branch.migration_attempt
+  WHERE migration_id = $1 ORDER BY number DESC LIMIT 1), $3, $4, 'refused', $5, clock_timestamp()
+ON CONFLICT (migration_id, number) DO UPDATE SET status = 'refused', reason = excluded.reason,
+  finished_at = clock_timestamp(), statements_done = 0, rows = 0)";
+
+constexpr char kCountMemory[] = R"(
+UPDATE agent_branch.fixer_memory SET worked = worked + CASE WHEN $2 THEN 1 ELSE 0 END,
+  failed = failed + CASE WHEN $2 THEN 0 ELSE 1 END, last_at = clock_timestamp() WHERE id = $1)";
+
+constexpr char kSaveMemory[] = R"(
+INSERT INTO agent_branch.fixer_memory AS f (project_id, signature, digest, original, fix, worked,
+  failed)
+VALUES ($1, $2, md5(md5($3) || md5($4)), $3, $4, CASE WHEN $5 THEN 1 ELSE 0 END,
+  CASE WHEN $5 THEN 0 ELSE 1 END)
+ON CONFLICT (project_id, signature, digest) DO UPDATE SET worked = f.worked + excluded.worked,
+  failed = f.failed + excluded.failed, last_at = excluded.last_at)";
+std::string Joined(const std::vector<int> &numbers) {
+  std::string joined;
+  for (int number : numbers)
+    joined += (joined.empty() ? "" : " ") + std::to_string(number);
+  return joined;
+}
+
 std::string Joined(const std::vector<std::string> &words) {
   std::string joined;
   for (const std::string &word : words) {
@@ -111,10 +167,20 @@ struct Writer {
 
   void operator()(const MigrationRow &row) const {
     const ServerError &error = row.error;
-    transaction.Execute(
-        kSaveMigration,
-        {row.id, MigrationStatusName(row.status), row.transaction_id, error.sqlstate, error.message,
-         error.detail, error.hint, error.context, error.line, error.column});
+    transaction.Execute(kSaveMigration, {row.id,          MigrationStatusName(row.status),
+                                         row.attempt,     row.transaction_id,
+                                         row.seen_before, row.segment_rows,
+                                         row.statements,  row.statements_done,
+                                         row.rows,        Joined(row.alone),
+                                         row.risks,       row.statement,
+                                         error.sqlstate,  error.message,
+                                         error.detail,    error.hint,
+                                         error.context,   error.line,
+                                         error.column,    row.fixer});
+  }
+
+  void operator()(const AttemptRow &row) const {
+    transaction.Execute(kSaveAttempt, {row.migration_id, row.number, row.sql, row.made_by});
   }
 
   void operator()(const MergeRow &row) const {
@@ -177,6 +243,27 @@ struct Writer {
         "INSERT INTO agent_branch.schema_snapshot (fingerprint, objects) VALUES ($1, $2::jsonb) "
         "ON CONFLICT (fingerprint) DO NOTHING",
         {row.fingerprint, row.objects});
+  }
+
+  void operator()(const FixCallRow &row) const {
+    transaction.Execute(
+        kSaveFixCall,
+        {row.id, row.session_id, row.migration_id, row.original, row.source, row.model, row.outcome,
+         row.reason, row.explanation, row.input_tokens, row.output_tokens, row.cost});
+  }
+
+  void operator()(const RefusedFixRow &row) const {
+    transaction.Execute(kSaveRefusedFix,
+                        {row.migration_id, row.number, row.sql, row.made_by, row.reason});
+  }
+
+  void operator()(const FixMemoryRow &row) const {
+    if (row.id != 0) {
+      transaction.Execute(kCountMemory, {row.id, row.worked});
+      return;
+    }
+    transaction.Execute(kSaveMemory,
+                        {row.project_id, row.signature, row.original, row.fix, row.worked});
   }
 
   void operator()(const WaitRow &row) const {

@@ -215,7 +215,9 @@ TEST_F(RunnerTest, SilenceOfTheServerHasAnEnd) {
       Migration(1, database_.uri(), "SET LOCAL statement_timeout = 0; SELECT pg_sleep(600)");
   task.statement_timeout = 100ms;
   runner.Start(task);
-  EXPECT_EQ(NextEvent(&runner).outcome, BranchOutcome::kNotRun);
+  const BranchEvent event = NextEvent(&runner);
+  EXPECT_EQ(event.outcome, BranchOutcome::kRejected);
+  EXPECT_EQ(event.server_error.sqlstate, "57014");
   EXPECT_TRUE(RunUntil(&runner, [&] { return !runner.NextDeadline(); }));
   EXPECT_TRUE(Await("wait_event = 'PgSleep'", "0"));
 }

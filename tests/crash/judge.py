@@ -10,7 +10,7 @@ def outcome(world):
         "sessions": [(row["name"], row["state"]) for row in world.rows(
             "SELECT name, state FROM agent_branch.session ORDER BY id")],
         "migrations": {row["name"]: row["status"] for row in world.rows(
-            "SELECT name, status FROM agent_branch.migration")},
+            "SELECT name, status FROM agent_branch.migration_attempt")},
     }
 
 
@@ -81,7 +81,8 @@ def _merges(world):
 def _migrations(world):
     applied = world.applied()
     found = []
-    for row in world.rows("SELECT m.name, m.status, s.state FROM agent_branch.migration AS m "
+    for row in world.rows("SELECT t.name, t.status, s.state FROM agent_branch.migration AS m "
+                          "JOIN agent_branch.migration_attempt AS t ON t.migration_id = m.id "
                           "JOIN agent_branch.session AS s ON s.id = m.session_id"):
         times = applied.pop(row["name"], 0)
         if times != world.must_be_applied(row):

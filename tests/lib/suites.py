@@ -49,6 +49,7 @@ def all_suites(build):
               "tests/pgtap/*.sql", True),
         pytest("system", 1200, True),
         pytest("crash", 600, True),
+        pytest("fixer", 600, True),
         pytest("contract", 600, True),
         Suite("lint", [sys.executable, "-u", "tests/lint/run", "--rules"], results.from_tap, 180,
               "tests/lint/run"),

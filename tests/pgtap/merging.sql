@@ -65,8 +65,11 @@ SELECT throws_ok($$SELECT agent_merge('m', on_drift => 'rebase')$$, '0A000', 'on
 SELECT throws_ok($$SELECT agent_merge('m', on_drift => 'ignore')$$, '22023', 'unknown value of on_drift "ignore"', 'unknown on_drift');
 
 -- The detail names the migration that failed.
-INSERT INTO agent_branch.migration (session_id, ordinal, sql, status, message)
-	SELECT id, 1, 'x', 'failed', 'relation "y" does not exist' FROM agent_branch.session WHERE name = 'failed';
+WITH failed AS (
+	INSERT INTO agent_branch.migration (session_id, ordinal, status)
+	SELECT id, 1, 'failed' FROM agent_branch.session WHERE name = 'failed' RETURNING id)
+INSERT INTO agent_branch.migration_attempt (migration_id, number, sql, status, message)
+	SELECT id, 1, 'x', 'failed', 'relation "y" does not exist' FROM failed;
 CREATE FUNCTION pg_temp.detail_of(sql text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	detail text;

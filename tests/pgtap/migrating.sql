@@ -3,7 +3,7 @@ BEGIN;
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS agent_branch;
-SELECT plan(33);
+SELECT plan(44);
 
 SELECT agent_project_register('agent-test');
 -- A session as if it had been made a minute ago: what is made here counts as not committed yet.
@@ -59,6 +59,55 @@ SELECT lives_ok($$SELECT agent_migrate('creating', 'x')$$, 'creating takes migra
 SELECT lives_ok($$SELECT agent_migrate('migrating', 'x')$$, 'migrating takes migrations');
 SELECT lives_ok($$SELECT agent_migrate('conflict', 'x')$$, 'conflict takes migrations');
 SELECT lives_ok($$SELECT agent_migrate('failed', 'x')$$, 'failed with a branch takes migrations');
+
+-- A failed session: a text comes in the place of the one that failed.
+SELECT pg_temp.make_session('repair', 'failed', 'br-repair');
+CREATE FUNCTION pg_temp.make_migration(session text, ordinal integer, status text) RETURNS bigint LANGUAGE sql
+	BEGIN ATOMIC
+	INSERT INTO agent_branch.migration (session_id, ordinal, status)
+	SELECT s.id, make_migration.ordinal, make_migration.status FROM agent_branch.session AS s
+	WHERE s.name = make_migration.session RETURNING id;
+	END;
+CREATE FUNCTION pg_temp.make_attempts(session text) RETURNS bigint LANGUAGE sql
+	BEGIN ATOMIC
+	WITH made AS (INSERT INTO agent_branch.migration_attempt (migration_id, number, sql, name, status)
+		SELECT m.id, 1, 'text ' || m.ordinal, 'name ' || m.ordinal, m.status FROM agent_branch.migration AS m
+			JOIN agent_branch.session AS s ON s.id = m.session_id WHERE s.name = make_attempts.session RETURNING 1)
+	SELECT count(*) FROM made;
+	END;
+SELECT pg_temp.make_migration('repair', 1, 'applied'), pg_temp.make_migration('repair', 2, 'failed'),
+	pg_temp.make_migration('repair', 3, 'cancelled');
+SELECT pg_temp.make_attempts('repair');
+SELECT is(agent_migrate('repair', 'mended'), 2, 'it takes the failed one''s ordinal');
+SELECT results_eq($$SELECT attempt, made_by, name, status, sql FROM agent_migration_attempts WHERE session = 'repair' AND ordinal = 2
+	ORDER BY attempt$$, $$VALUES (1, 'agent', 'name 2', 'failed', 'text 2'), (2, 'agent', 'name 2', 'queued', 'mended')$$, 'as another attempt');
+SELECT results_eq($$SELECT ordinal, status, attempts, sql FROM agent_migrations WHERE session = 'repair' ORDER BY ordinal$$,
+	$$VALUES (1, 'applied', 1, 'text 1'), (2, 'failed', 1, 'text 2'), (3, 'cancelled', 1, 'text 3')$$, 'which the worker takes up');
+SELECT results_eq($$SELECT r.kind, m.ordinal, r.arguments FROM agent_branch.request AS r JOIN agent_branch.migration AS m ON m.id = r.subject_id
+	JOIN agent_branch.session AS s ON s.id = r.session_id WHERE s.name = 'repair'$$,
+	$$VALUES ('migrate', 2, '{"attempt": 2}'::jsonb)$$, 'by a request that says which');
+SELECT is(agent_migrate('repair', 'next'), 4, 'what is asked for behind it is a migration of its own');
+SELECT is(agent_migrate('repair', 'next'), 5, 'and so is the next one');
+SELECT pg_temp.make_session('refused fix', 'failed', 'br-rf');
+SELECT pg_temp.make_migration('refused fix', 1, 'failed');
+SELECT pg_temp.make_attempts('refused fix');
+INSERT INTO agent_branch.migration_attempt (migration_id, number, sql, made_by, status, reason)
+	SELECT m.id, 2, 'y', 'fixer', 'refused', 'it drops a table' FROM agent_branch.migration AS m
+	JOIN agent_branch.session AS s ON s.id = m.session_id WHERE s.name = 'refused fix';
+SELECT is(agent_migrate('refused fix', 'mended', 'better name'), 1, 'after a text that was refused, too');
+SELECT results_eq($$SELECT attempt, made_by, name, status, reason FROM agent_migration_attempts WHERE session = 'refused fix' AND attempt > 1
+	ORDER BY attempt$$, $$VALUES (2, 'fixer', NULL, 'refused', 'it drops a table'), (3, 'agent', 'better name', 'queued', NULL)$$,
+	'it is the next attempt, with a name of its own');
+SELECT pg_temp.make_session('failed otherwise', 'failed', 'br-fo');
+SELECT pg_temp.make_migration('failed otherwise', 1, 'applied');
+SELECT pg_temp.make_attempts('failed otherwise');
+SELECT is(agent_migrate('failed otherwise', 'x'), 2, 'a session that failed for another reason takes a new one');
+
+-- Twenty of them, but for those that were cancelled.
+SELECT pg_temp.make_session('many', 'ready', 'br-many');
+SELECT pg_temp.make_migration('many', n, CASE WHEN n > 19 THEN 'cancelled' ELSE 'applied' END) FROM generate_series(1, 22) AS n;
+SELECT is(agent_migrate('many', 'x'), 23, 'the twentieth');
+SELECT throws_ok($$SELECT agent_migrate('many', 'x')$$, '54000', 'too many migrations in one session', 'and one more');
 SELECT throws_ok($$SELECT agent_migrate('failed early', 'x')$$, '55000', 'session "failed early" has no branch', 'failed without one does not');
 SELECT throws_ok($$SELECT agent_migrate('merging', 'x')$$, '55006', 'session "merging" is being merged', 'merging');
 SELECT throws_ok($$SELECT agent_migrate('wants merge', 'x')$$, '55006', 'session "wants merge" is being merged', 'a merge that was taken');

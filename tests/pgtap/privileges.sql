@@ -3,7 +3,7 @@ BEGIN;
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS agent_branch;
-SELECT plan(62);
+SELECT plan(66);
 
 -- A catalogue: nothing of the extension is PUBLIC's.
 SELECT is_empty($$
@@ -66,6 +66,9 @@ SELECT function_privs_are('agent_branch_create', ARRAY['text', 'text', 'interval
 SELECT function_privs_are('agent_project_register', ARRAY['text', 'text', 'text', 'text', 'jsonb'], 'agent_test_boss', ARRAY['EXECUTE']);
 SELECT function_privs_are('agent_reap', ARRAY['boolean'], 'agent_test_boss', ARRAY['EXECUTE']);
 SELECT function_privs_are('agent_branch_grant', ARRAY['regrole', 'text'], 'agent_test_boss', '{}'::text[]);
+SELECT function_privs_are('agent_branch', 'read_script', ARRAY['text'], 'agent_test_alice', ARRAY['EXECUTE']);
+SELECT function_privs_are('agent_branch', 'read_script', ARRAY['text'], 'agent_test_watcher', '{}'::text[]);
+SELECT schema_privs_are('agent_branch', 'agent_test_alice', ARRAY['USAGE']);
 SELECT table_privs_are('agent_sessions', 'agent_test_alice', ARRAY['SELECT']);
 SELECT table_privs_are('agent_branches', 'agent_test_alice', '{}'::text[]);
 SELECT table_privs_are('agent_branches', 'agent_test_watcher', ARRAY['SELECT']);
@@ -132,6 +135,8 @@ RESET ROLE;
 -- Revoking.
 SELECT agent_branch_revoke('agent_test_alice');
 SELECT is_empty($$SELECT FROM agent_branch.access WHERE role = 'agent_test_alice'::regrole$$, 'the level is gone');
+SELECT is_empty($$SELECT FROM pg_namespace AS n, aclexplode(n.nspacl) AS a WHERE n.nspname = 'agent_branch'
+	AND a.grantee = 'agent_test_alice'::regrole$$, 'and nothing of the schema is left');
 
 SELECT * FROM finish();
 ROLLBACK;

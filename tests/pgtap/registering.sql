@@ -3,7 +3,7 @@ BEGIN;
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS agent_branch;
-SELECT plan(48);
+SELECT plan(49);
 
 SELECT lives_ok($$SELECT agent_project_register('agent-test')$$, 'a project by its id alone');
 SELECT results_eq($$SELECT project, parent, database, role, options, registered_by = current_user::text::regrole FROM agent_projects WHERE project = 'agent-test'$$,
@@ -60,7 +60,8 @@ SELECT throws_ok($$SELECT agent_project_register('p', options => '{"merge_strate
 SELECT throws_ok($$SELECT agent_project_register('p', options => '{"merge_strategy": "magic"}')$$, '22023', 'unknown merge strategy "magic"', 'unknown strategy');
 SELECT throws_ok($$SELECT agent_project_register('p', options => '{"on_drift": "rebase"}')$$, '0A000', 'on_drift "rebase" is not supported yet', 'rebase');
 SELECT throws_ok($$SELECT agent_project_register('p', options => '{"on_drift": "ignore"}')$$, '22023', 'unknown value of on_drift "ignore"', 'unknown on_drift');
-SELECT throws_ok($$SELECT agent_project_register('p', options => '{"fixer": {}}')$$, '0A000', 'option "fixer" is not supported yet', 'fixer');
+SELECT throws_ok($$SELECT agent_project_register('p', options => '{"fixer": "perhaps"}')$$, '22023', 'unknown value of option "fixer" "perhaps"', 'fixer');
+SELECT throws_ok($$SELECT agent_project_register('p', options => '{"fixer_function": "f(); DROP TABLE x"}')$$, '22023', 'invalid value of option "fixer_function"', 'fixer_function');
 SELECT throws_ok($$SELECT agent_project_register('p', options => '{"gates": []}')$$, '0A000', 'option "gates" is not supported yet', 'gates');
 SELECT throws_ok($$SELECT agent_project_register('p', options => '{"api_key_file": "../key"}')$$, '22023', 'invalid value of option "api_key_file"', 'a path out of the directory');
 SELECT throws_ok($$SELECT agent_project_register('p', options => '{"api_key_file": ".key"}')$$, '22023', 'invalid value of option "api_key_file"', 'a hidden file');

@@ -3,7 +3,7 @@ BEGIN;
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS agent_branch;
-SELECT plan(7);
+SELECT plan(9);
 
 SELECT results_eq($$SELECT name COLLATE "C", boot_val, coalesce(unit, ''), context FROM pg_settings WHERE name LIKE 'agent\_branch.%' ORDER BY 1$$, $$VALUES
 	('agent_branch.active_compute_limit' COLLATE "C", '20', '', 'sighup'),
@@ -14,6 +14,18 @@ SELECT results_eq($$SELECT name COLLATE "C", boot_val, coalesce(unit, ''), conte
 	('agent_branch.branch_prefix', 'branch-for-revision-', '', 'sighup'),
 	('agent_branch.compute_hour_price', '0.106', '', 'sighup'),
 	('agent_branch.database_workers', '8', '', 'postmaster'),
+	('agent_branch.fixer_answer_tokens', '8192', '', 'sighup'),
+	('agent_branch.fixer_attempts', '3', '', 'sighup'),
+	('agent_branch.fixer_input_price', '0', '', 'sighup'),
+	('agent_branch.fixer_key_file', '', '', 'sighup'),
+	('agent_branch.fixer_max_cost', '0', '', 'sighup'),
+	('agent_branch.fixer_max_time', '600', 's', 'sighup'),
+	('agent_branch.fixer_max_tokens', '200000', '', 'sighup'),
+	('agent_branch.fixer_model', '', '', 'sighup'),
+	('agent_branch.fixer_output_price', '0', '', 'sighup'),
+	('agent_branch.fixer_protocol', 'openai', '', 'sighup'),
+	('agent_branch.fixer_timeout', '120', 's', 'sighup'),
+	('agent_branch.fixer_url', '', '', 'sighup'),
 	('agent_branch.max_age', '86400', 's', 'sighup'),
 	('agent_branch.rate_limit_burst', '40', '', 'sighup'),
 	('agent_branch.rate_limit_per_minute', '700', '', 'sighup'),
@@ -31,6 +43,8 @@ SET ROLE agent_test_nobody;
 SELECT throws_ok($$SHOW agent_branch.api_url$$, '42501', 'must be superuser or have privileges of pg_read_all_settings to examine "agent_branch.api_url"', 'the URL is hidden');
 SELECT throws_ok($$SHOW agent_branch.api_key_file$$, '42501', 'must be superuser or have privileges of pg_read_all_settings to examine "agent_branch.api_key_file"', 'the key''s file is hidden');
 SELECT throws_ok($$SHOW agent_branch.api_key_directory$$, '42501', 'must be superuser or have privileges of pg_read_all_settings to examine "agent_branch.api_key_directory"', 'the keys'' directory is hidden');
+SELECT throws_ok($$SHOW agent_branch.fixer_url$$, '42501', 'must be superuser or have privileges of pg_read_all_settings to examine "agent_branch.fixer_url"', 'the model''s URL is hidden');
+SELECT throws_ok($$SHOW agent_branch.fixer_key_file$$, '42501', 'must be superuser or have privileges of pg_read_all_settings to examine "agent_branch.fixer_key_file"', 'the file of its key, too');
 RESET ROLE;
 
 SELECT * FROM finish();

@@ -3,7 +3,7 @@ BEGIN;
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS agent_branch;
-SELECT plan(34);
+SELECT plan(38);
 
 SELECT has_schema('agent_branch');
 SELECT schema_owner_is('agent_branch', (SELECT extowner::regrole::name FROM pg_extension WHERE extname = 'agent_branch'));
@@ -36,12 +36,22 @@ SELECT columns_are('agent_projects', ARRAY['project', 'parent', 'database', 'rol
 SELECT columns_are('agent_sessions', ARRAY['session', 'project', 'state', 'settled', 'error', 'hint', 'owner',
 	'branch_name', 'branch_id', 'endpoint_id', 'queue_position', 'created_at', 'ready_at', 'state_changed_at',
 	'expires_at', 'branch_expires_at', 'finished_at', 'pinned', 'api_calls', 'base_fingerprint', 'id', 'waits_for']);
-SELECT columns_are('agent_migrations', ARRAY['session', 'project', 'ordinal', 'name', 'status', 'sql', 'queued_at',
-	'started_at', 'finished_at', 'duration', 'sqlstate', 'message', 'detail', 'hint', 'context', 'line', 'column',
+SELECT function_returns('agent_branch', 'read_script', ARRAY['text'], 'jsonb');
+SELECT columns_are('agent_migrations', ARRAY['session', 'project', 'ordinal', 'name', 'status', 'sql', 'attempts',
+	'fixer', 'queued_at', 'started_at', 'finished_at', 'duration', 'statements', 'statements_done', 'alone', 'rows', 'risks',
+	'statement', 'sqlstate', 'message', 'detail', 'hint', 'context', 'line', 'column', 'session_id']);
+SELECT columns_are('agent_migration_attempts', ARRAY['session', 'project', 'ordinal', 'attempt', 'made_by', 'name',
+	'status', 'reason', 'sql', 'queued_at', 'started_at', 'finished_at', 'duration', 'statements', 'statements_done',
+	'alone', 'rows', 'risks', 'statement', 'sqlstate', 'message', 'detail', 'hint', 'context', 'line', 'column',
 	'session_id']);
 SELECT columns_are('agent_merges', ARRAY['session', 'project', 'status', 'strategy', 'on_drift', 'reason',
 	'requested_at', 'started_at', 'finished_at', 'base_fingerprint', 'parent_fingerprint', 'backup_name',
 	'backup_branch_id', 'session_id']);
+SELECT columns_are('agent_fixer_calls', ARRAY['session', 'project', 'ordinal', 'attempt', 'source', 'model', 'outcome',
+	'reason', 'explanation', 'input_tokens', 'output_tokens', 'cost', 'asked_at', 'answered_at', 'duration',
+	'session_id']);
+SELECT columns_are('agent_fixer_memory', ARRAY['project', 'id', 'original', 'fix', 'worked', 'failed', 'first_at',
+	'last_at']);
 SELECT columns_are('agent_conflicts', ARRAY['session', 'project', 'object', 'change', 'base_hash', 'parent_hash',
 	'reason', 'found_at', 'session_id']);
 SELECT columns_are('agent_events', ARRAY['id', 'at', 'session', 'project', 'old_state', 'state', 'error',

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "tests/simulation/effects.hpp"
+
 namespace agent_branch::simulation {
 namespace {
 
@@ -92,33 +94,59 @@ void JudgeMerge(const Evidence &evidence, const MergeRow &merge, Witness &witnes
   if (done > 1) witness.Violation(name + " is done " + std::to_string(done) + " times");
 }
 
+// Which statements of an attempt are in effect, against what is said of it.
+void JudgeStatement(const Evidence &evidence, const MigrationRow &attempt, int number, bool applied,
+                    Witness &witness) {
+  std::string name = "migration " + std::to_string(attempt.id) + ", attempt " +
+                     std::to_string(attempt.attempt) + ", statement " + std::to_string(number);
+  const SessionRow &session = evidence.store->sessions().at(attempt.session_id);
+  if (number <= attempt.statements_done || attempt.status == MigrationStatus::kApplied) {
+    if (!applied) witness.Violation(name + " is said to be applied and is not");
+    return;
+  }
+  // Unless it says that it cannot know. With a branch that is given up goes whatever ran on it.
+  bool told = attempt.error.sqlstate == "08007" ||
+              (attempt.status == MigrationStatus::kCancelled && session.finished);
+  if (applied && !told) {
+    witness.Violation(name + " is said to be " + std::string(MigrationStatusName(attempt.status)) +
+                      " and is applied");
+  }
+}
+
+void JudgeAttempt(const Evidence &evidence, const std::pair<int64_t, int> &key,
+                  const MigrationRow &attempt, Witness &witness) {
+  int number = 0;
+  for (const ModelStatement &statement : StatementsIn(evidence.store->sql(key))) {
+    ++number;
+    if (statement.effect == 0) continue;
+    bool applied = evidence.branches->applied().count(statement.effect) > 0;
+    JudgeStatement(evidence, attempt, number, applied, witness);
+  }
+  if (attempt.status == MigrationStatus::kApplied && attempt.statements_done != number) {
+    witness.Violation("migration " + std::to_string(key.first) + " is applied in part");
+  }
+}
+
 void JudgeMigration(const Evidence &evidence, const MigrationRow &migration, Witness &witness) {
-  std::string name = "migration " + std::to_string(migration.id);
   const SessionRow &session = evidence.store->sessions().at(migration.session_id);
-  auto found = evidence.branches->applied().find(migration.id);
-  bool applied = found != evidence.branches->applied().end();
-  Result<std::string> sql = const_cast<ModelStore *>(evidence.store)->MigrationSql(migration.id);
-  bool has_effect = sql->find("writes nothing") == std::string::npos;
-  switch (migration.status) {
-    case MigrationStatus::kQueued:
-    case MigrationStatus::kRunning:
-      if (session.state != SessionState::kQueued) witness.Violation(name + " is left open");
-      return;
-    case MigrationStatus::kApplied:
-      if (!applied && has_effect) witness.Violation(name + " is said to be applied and is not");
-      return;
-    case MigrationStatus::kFailed:
-      // Unless it says that it cannot know.
-      if (applied && migration.error.sqlstate != "08007") {
-        witness.Violation(name + " is said to have failed and is applied");
+  bool open =
+      migration.status == MigrationStatus::kQueued || migration.status == MigrationStatus::kRunning;
+  if (open && session.state != SessionState::kQueued) {
+    witness.Violation("migration " + std::to_string(migration.id) + " is left open");
+  }
+}
+
+// What was begun and failed, or was cut off, is taken away again.
+void JudgeIndexes(const Evidence &evidence, Witness &witness) {
+  for (const auto &[id, session] : evidence.store->sessions()) {
+    if (session.state != SessionState::kReady) continue;
+    for (const auto &[name, project] : evidence.neon->projects) {
+      auto found = project.branches.find(session.branch_id);
+      if (found == project.branches.end()) continue;
+      for (const auto &[index, whole] : found->second.indexes) {
+        if (!whole) witness.Violation(NameOf(session) + " has half an index: " + index);
       }
-      return;
-    case MigrationStatus::kCancelled:
-      // With a branch that is given up goes whatever ran on it.
-      if (applied && !session.finished) {
-        witness.Violation(name + " is said to be cancelled and is applied");
-      }
-      return;
+    }
   }
 }
 
@@ -154,6 +182,9 @@ void JudgeRest(const Evidence &evidence, Witness &witness) {
     JudgeMerge(evidence, merge, witness);
   for (const auto &[id, migration] : evidence.store->migrations())
     JudgeMigration(evidence, migration, witness);
+  for (const auto &[key, attempt] : evidence.store->attempts())
+    JudgeAttempt(evidence, key, attempt, witness);
+  JudgeIndexes(evidence, witness);
 }
 
 void JudgeEnd(const Evidence &evidence, Witness &witness) {
@@ -180,7 +211,10 @@ uint64_t HashState(const Evidence &evidence) {
   for (const auto &[id, migration] : evidence.store->migrations()) {
     bool open = migration.status == MigrationStatus::kQueued ||
                 migration.status == MigrationStatus::kRunning;
-    if (open) hash += Combine(4, migration.transaction_id.empty() ? 1 : 0);
+    if (!open) continue;
+    hash += Combine(4, (migration.transaction_id.empty() ? 1 : 0) +
+                           (migration.seen_before.empty() ? 2 : 0) +
+                           4 * static_cast<uint64_t>(migration.statements_done));
   }
   for (const auto &[id, kept] : evidence.store->kept()) {
     if (!kept.deleted) hash += Combine(5, kept.kind.size());

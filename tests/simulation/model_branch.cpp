@@ -3,24 +3,12 @@
 #include <utility>
 
 namespace agent_branch::simulation {
-namespace {
-
-int64_t MigrationOf(const std::string &sql) {
-  constexpr size_t kWord = sizeof "migration";
-  return sql.size() > kWord ? std::stoll(sql.substr(kWord)) : 0;
-}
-
-bool Says(const std::string &sql, const char *word) {
-  return sql.find(word) != std::string::npos;
-}
-
-}  // namespace
-
 void ModelBranches::Start(BranchTask task) {
   uint64_t id = task.id;
   if (witness_->tracing()) {
-    static constexpr const char *kKinds[] = {"catalog version", "fingerprint", "migrate",
-                                             "transaction status"};
+    static constexpr const char *kKinds[] = {
+        "catalog version", "fingerprint", "migrate", "transaction status",
+        "run alone",       "look",        "risks"};
     witness_->Note("task " + std::to_string(id) + ": " + kKinds[static_cast<int>(task.kind)] +
                    " on " + task.connection_key + " " + task.sql + task.transaction_id);
   }
@@ -62,6 +50,15 @@ void ModelBranches::Run(uint64_t id) {
     case BranchTaskKind::kMigrate:
       RunMigration(id, *branch);
       return;
+    case BranchTaskKind::kRunAlone:
+      RunAlone(id, *branch);
+      return;
+    case BranchTaskKind::kLookAlone:
+      LookAlone(id, *branch);
+      return;
+    case BranchTaskKind::kRisks:
+      TellRisks(id, *branch);
+      return;
   }
 }
 
@@ -100,30 +97,130 @@ void ModelBranches::TellFate(uint64_t id, ModelBranch &branch) {
 
 void ModelBranches::RunMigration(uint64_t id, ModelBranch &branch) {
   Task &task = tasks_.at(id);
-  const std::string &sql = task.task.sql;
   if (chance_->Happens(faults_->connection_lost)) {
     Fail(id, BranchOutcome::kNotRun);
     return;
   }
   BranchEvent event;
-  if (Says(sql, "fails")) {
-    event.outcome = BranchOutcome::kRejected;
-    event.server_error.sqlstate = "42P07";
-    event.server_error.message = "relation exists already";
-    Finish(id, std::move(event));
-    return;
+  bool writes = false;
+  int completed = 0;
+  for (const ModelStatement &statement : StatementsIn(task.task.sql)) {
+    if (statement.fails) {
+      event.outcome = BranchOutcome::kRejected;
+      event.server_error.sqlstate = "42P07";
+      event.server_error.message = "relation exists already";
+      event.completed = completed;
+      Finish(id, std::move(event));
+      return;
+    }
+    writes = writes || statement.effect != 0;
+    ++completed;
   }
-  if (!Says(sql, "writes nothing")) {
+  if (writes) {
     task.transaction_id = std::to_string(next_transaction_++);
     branch.transactions[task.transaction_id] = TransactionFate::kInProgress;
   }
   event.id = id;
   event.kind = BranchEvent::Kind::kReadyToCommit;
   event.transaction_id = task.transaction_id;
+  event.rows = completed;
   deliver(std::move(event));
   if (chance_->Happens(faults_->connection_lost)) {
     Later(id, chance_->Delay(0, 100), &ModelBranches::Lose);
   }
+}
+
+void ModelBranches::TellRisks(uint64_t id, ModelBranch &) {
+  BranchEvent event;
+  event.outcome = chance_->Happens(0.1) ? BranchOutcome::kRejected : BranchOutcome::kDone;
+  event.answer = "[]";
+  Finish(id, std::move(event));
+}
+
+void ModelBranches::DropHalf(uint64_t id, ModelBranch &branch) {
+  auto found = branch.indexes.find(tasks_.at(id).task.alone.object);
+  if (found != branch.indexes.end() && found->second) {
+    witness_->Violation("a whole index is dropped: " + found->first);
+  }
+  bool lost = chance_->Happens(faults_->commit_lost);
+  if (found != branch.indexes.end() && (!lost || chance_->Happens(0.5)))
+    branch.indexes.erase(found);
+  if (lost) {
+    Fail(id, BranchOutcome::kCommitUnknown);
+    return;
+  }
+  BranchEvent event;
+  event.outcome = BranchOutcome::kDone;
+  Finish(id, std::move(event));
+}
+
+void ModelBranches::RunAlone(uint64_t id, ModelBranch &branch) {
+  const Task &task = tasks_.at(id);
+  if (chance_->Happens(faults_->connection_lost)) {
+    Fail(id, BranchOutcome::kNotRun);
+    return;
+  }
+  if (task.task.sql.rfind("DROP INDEX", 0) == 0) {
+    DropHalf(id, branch);
+    return;
+  }
+  const ModelStatement statement = StatementsIn(task.task.sql).front();
+  BranchEvent event;
+  event.outcome = BranchOutcome::kDone;
+  bool exists = branch.indexes.count(task.task.alone.object) > 0;
+  if (statement.fails || exists) {
+    if (statement.effect != 0 && !exists) branch.indexes[task.task.alone.object] = false;
+    event.outcome = BranchOutcome::kRejected;
+    event.server_error.sqlstate = exists ? "42P07" : "23505";
+    event.server_error.message = exists ? "relation exists already" : "there are duplicates";
+    Finish(id, std::move(event));
+    return;
+  }
+  if (chance_->Happens(faults_->commit_lost)) {
+    BuildLater(branch, task);
+    Fail(id, BranchOutcome::kCommitUnknown);
+    return;
+  }
+  Build(branch, task);
+  Finish(id, std::move(event));
+  if (chance_->Happens(faults_->crash_after_effect)) after_effect();
+}
+
+void ModelBranches::Build(ModelBranch &branch, const Task &task) {
+  const int64_t effect = StatementsIn(task.task.sql).front().effect;
+  if (effect == 0) return;
+  branch.indexes[task.task.alone.object] = true;
+  AddEffect(branch, effect);
+}
+
+// The client is gone. The server goes on, and comes to its end, or is cut off in the middle.
+void ModelBranches::BuildLater(ModelBranch &branch, const Task &task) {
+  branch.at_work.insert(task.task.alone.token);
+  if (StatementsIn(task.task.sql).front().effect != 0)
+    branch.indexes[task.task.alone.object] = false;
+  agenda_->Put(clock_->Now() + chance_->Delay(0, 3'000), [this, task] {
+    ModelProject *project = nullptr;
+    ModelBranch *still = neon_->FindByHost(task.task.uri.Reveal(), &project);
+    if (still == nullptr) return;
+    still->at_work.erase(task.task.alone.token);
+    if (chance_->Happens(0.5)) Build(*still, task);
+  });
+}
+
+void ModelBranches::LookAlone(uint64_t id, ModelBranch &branch) {
+  const BranchTask &task = tasks_.at(id).task;
+  BranchEvent event;
+  event.outcome = BranchOutcome::kDone;
+  auto found = branch.indexes.find(task.alone.object);
+  if (branch.at_work.count(task.alone.token) > 0) {
+    event.answer = std::string(kAloneRunning);
+  } else if (found == branch.indexes.end()) {
+    event.answer = std::string(kAloneAbsent);
+  } else {
+    event.answer =
+        std::string(found->second ? kAloneThere : kAloneHalf) + " public." + found->first;
+  }
+  Finish(id, std::move(event));
 }
 
 // The connection breaks while the migration waits for its COMMIT.
@@ -165,21 +262,23 @@ void ModelBranches::DoCommit(uint64_t id) {
 void ModelBranches::Apply(ModelBranch &branch, const Task &task) {
   if (task.transaction_id.empty()) return;
   branch.transactions[task.transaction_id] = TransactionFate::kCommitted;
-  int64_t migration = MigrationOf(task.task.sql);
-  branch.content.migrations.push_back(migration);
-  if (witness_->tracing()) {
-    witness_->Note("database " + branch.id + ": migration " + std::to_string(migration) +
-                   " is committed");
+  for (const ModelStatement &statement : StatementsIn(task.task.sql)) {
+    if (statement.effect != 0) AddEffect(branch, statement.effect);
   }
-  if (++applied_[migration] > 1) {
-    witness_->Violation("migration " + std::to_string(migration) + " is applied twice");
-  }
-  auto [session_id, ordinal] = place_of(migration);
-  int &last = last_ordinal_[session_id];
-  if (ordinal < last) {
-    witness_->Violation("migration " + std::to_string(migration) + " is applied out of order");
-  }
-  last = ordinal;
+}
+
+void ModelBranches::AddEffect(ModelBranch &branch, int64_t effect) {
+  const EffectPlace place = PlaceOfEffect(effect);
+  const std::string name = "migration " + std::to_string(place.migration) + ", statement " +
+                           std::to_string(place.statement);
+  branch.content.migrations.push_back(effect);
+  if (witness_->tracing()) witness_->Note("database " + branch.id + ": " + name + " is committed");
+  if (++applied_[effect] > 1) witness_->Violation(name + " is applied twice");
+  auto [session_id, ordinal] = place_of(place.migration);
+  auto &last = last_place_[session_id];
+  const auto now = std::make_tuple(ordinal, place.attempt, place.statement);
+  if (now < last) witness_->Violation(name + " is applied out of order");
+  last = now;
 }
 
 // A server notices that its client is gone after a while.
@@ -221,6 +320,14 @@ void ModelBranches::Cancel(uint64_t id) {
   if (found == tasks_.end()) return;
   Task &task = found->second;
   ModelBranch *branch = Find(task);
+  if (task.task.kind == BranchTaskKind::kRunAlone && branch != nullptr &&
+      task.task.sql.rfind("DROP INDEX", 0) != 0 && !StatementsIn(task.task.sql).front().fails) {
+    // It may have been sent, or not.
+    if (branch->indexes.count(task.task.alone.object) == 0 && chance_->Happens(0.5))
+      BuildLater(*branch, task);
+    tasks_.erase(found);
+    return;
+  }
   // A COMMIT that is on its way may be faster.
   if (task.committing && branch != nullptr && chance_->Happens(0.5)) {
     Apply(*branch, task);

@@ -1,13 +1,16 @@
 // A model of the branches' databases: tasks take time, connections break, and a COMMIT whose answer
 // is lost took effect or it did not.
 //
-// A migration's SQL is "migration ID", followed by "fails" or "writes nothing" where it does.
+// What runs alone is an index: one that fails, or whose connection breaks, may leave half of it. A
+// server whose client is gone goes on for a while.
 #pragma once
 
 #include <functional>
 #include <map>
 #include <set>
+#include <tuple>
 
+#include "tests/simulation/effects.hpp"
 #include "tests/simulation/faults.hpp"
 #include "tests/simulation/model_neon.hpp"
 
@@ -37,7 +40,7 @@ class ModelBranches : public BranchRunner {
   // The worker is gone, and its connections with it.
   void Crash();
   size_t under_way() const { return tasks_.size(); }
-  // How often each migration was committed.
+  // How often each effect was committed.
   const std::map<int64_t, int> &applied() const { return applied_; }
 
  private:
@@ -54,6 +57,13 @@ class ModelBranches : public BranchRunner {
   void TellVersion(uint64_t id, ModelBranch &branch);
   void TellFate(uint64_t id, ModelBranch &branch);
   void Lose(uint64_t id);
+  void RunAlone(uint64_t id, ModelBranch &branch);
+  void LookAlone(uint64_t id, ModelBranch &branch);
+  void TellRisks(uint64_t id, ModelBranch &branch);
+  void DropHalf(uint64_t id, ModelBranch &branch);
+  void Build(ModelBranch &branch, const Task &task);
+  void BuildLater(ModelBranch &branch, const Task &task);
+  void AddEffect(ModelBranch &branch, int64_t effect);
   void DoCommit(uint64_t id);
   void Apply(ModelBranch &branch, const Task &task);
   void RollBackLater(const Task &task);
@@ -71,7 +81,7 @@ class ModelBranches : public BranchRunner {
   int64_t next_transaction_ = 700;
   std::map<uint64_t, Task> tasks_;
   std::map<int64_t, int> applied_;
-  std::map<int64_t, int> last_ordinal_;  // of each session
+  std::map<int64_t, std::tuple<int, int, int>> last_place_;  // of each session
 };
 
 }  // namespace agent_branch::simulation

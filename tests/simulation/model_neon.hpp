@@ -58,6 +58,9 @@ struct ModelBranch {
   Content content;
   Instant described_at{-1};  // when its fingerprint was last taken
   std::map<std::string, TransactionFate> transactions;
+  // What runs alone makes an index, named by its effect, and may leave half of one.
+  std::map<std::string, bool> indexes;  // to whether it is whole
+  std::set<std::string> at_work;        // tokens of statements that run without their client
   bool ours() const { return maker == Maker::kWorker || maker == Maker::kBackup; }
 };
 

@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <utility>
 
+#include "tests/simulation/effects.hpp"
+
 namespace agent_branch::simulation {
 namespace {
 
@@ -70,9 +72,9 @@ Result<Intake> ModelStore::ReadRequests() {
   return intake;
 }
 
-Result<std::string> ModelStore::MigrationSql(int64_t migration_id) {
+Result<std::string> ModelStore::MigrationSql(int64_t migration_id, int attempt) {
   if (chance_->Happens(faults_->read_fails)) return Refused();
-  return sql_[migration_id];
+  return sql_[{migration_id, attempt}];
 }
 
 Result<std::string> ModelStore::SnapshotObjects(const std::string &fingerprint) {
@@ -94,6 +96,9 @@ struct ModelStore::Applier {
 
   void operator()(const SessionRow &row) const { store->Apply(row); }
   void operator()(const MigrationRow &row) const { store->Apply(row); }
+  void operator()(const AttemptRow &row) const {
+    store->sql_[{row.migration_id, row.number}] = row.sql;
+  }
   void operator()(const MergeRow &row) const { store->Apply(row); }
   void operator()(const StepRow &row) const { store->Apply(row); }
   void operator()(const ConflictRow &) const {}
@@ -166,13 +171,20 @@ void ModelStore::Apply(const SessionRow &row) {
 
 void ModelStore::Apply(const MigrationRow &row) {
   MigrationRow &known = migrations_[row.id];
-  if (!IsOpen(known) && known.status != row.status) {
+  bool renewed = known.status == MigrationStatus::kFailed && row.attempt > known.attempt;
+  if (!IsOpen(known) && !renewed && known.status != row.status) {
     witness_->Violation("migration " + std::to_string(row.id) + " is changed after its end");
   }
   if (witness_->tracing()) {
     witness_->Note("commit migration " + std::to_string(row.id) + ": " +
-                   std::string(MigrationStatusName(row.status)) + " " + row.transaction_id);
+                   std::string(MigrationStatusName(row.status)) + ", " +
+                   std::to_string(row.statements_done) + " statements " + row.transaction_id +
+                   row.seen_before);
   }
+  if (!renewed && row.statements_done < known.statements_done) {
+    witness_->Violation("migration " + std::to_string(row.id) + " goes back");
+  }
+  attempts_[{row.id, row.attempt}] = row;
   known = row;
 }
 
@@ -220,22 +232,41 @@ int64_t ModelStore::AddSession(SessionRow row) {
   return row.id;
 }
 
-int64_t ModelStore::AddMigration(int64_t session_id, const std::string &what) {
+void ModelStore::AddText(int64_t migration_id, int attempt, const std::string &what) {
+  std::string text;
+  int statement = 0;
+  for (char c : what)
+    text += c == '#' ? std::to_string(EffectId({migration_id, attempt, ++statement}))
+                     : std::string(1, c);
+  sql_[{migration_id, attempt}] = text;
+}
+
+void ModelStore::AddMigration(int64_t session_id, const std::string &what) {
   MigrationRow row;
-  row.id = next_id_++;
   row.session_id = session_id;
+  const MigrationRow *last = nullptr;
   for (const auto &[id, other] : migrations_) {
-    if (other.session_id == session_id) row.ordinal = std::max(row.ordinal, other.ordinal);
+    if (other.session_id != session_id) continue;
+    row.ordinal = std::max(row.ordinal, other.ordinal);
+    if (other.status != MigrationStatus::kCancelled) last = &other;
   }
-  ++row.ordinal;
-  migrations_[row.id] = row;
-  sql_[row.id] = "migration " + std::to_string(row.id) + what;
   RequestRow request;
   request.kind = "migrate";
   request.session_id = session_id;
-  request.subject_id = row.id;
+  bool replaces = sessions_.at(session_id).state == SessionState::kFailed && last != nullptr &&
+                  last->status == MigrationStatus::kFailed &&
+                  sql_.count({last->id, last->attempt + 1}) == 0;
+  if (replaces) {
+    request.subject_id = last->id;
+    request.attempt = last->attempt + 1;
+  } else {
+    row.id = next_id_++;
+    ++row.ordinal;
+    migrations_[row.id] = row;
+    request.subject_id = row.id;
+  }
+  AddText(request.subject_id, request.attempt, what);
   AddRequest(request);
-  return row.id;
 }
 
 int64_t ModelStore::AddRequest(RequestRow row) {

@@ -22,7 +22,7 @@ class ModelStore : public Store {
 
   Result<StoreSnapshot> Load() override;
   Result<Intake> ReadRequests() override;
-  Result<std::string> MigrationSql(int64_t migration_id) override;
+  Result<std::string> MigrationSql(int64_t migration_id, int attempt) override;
   Result<std::string> SnapshotObjects(const std::string &fingerprint) override;
   Result<int64_t> CreateSweep() override;
   Status Commit(const Batch &batch) override;
@@ -30,7 +30,9 @@ class ModelStore : public Store {
   // What backends do.
   int64_t AddProject(ProjectRow row);
   int64_t AddSession(SessionRow row);
-  int64_t AddMigration(int64_t session_id, const std::string &what);
+  // In the place of the last migration, where a session failed for that. Each # of the text becomes
+  // the number of an effect, which EffectOf() takes apart.
+  void AddMigration(int64_t session_id, const std::string &what);
   int64_t AddRequest(RequestRow row);
   void AddSweep(bool dry_run);
   // The unlogged table is empty after the server's crash.
@@ -39,6 +41,9 @@ class ModelStore : public Store {
   const std::map<int64_t, ProjectRow> &projects() const { return projects_; }
   const std::map<int64_t, SessionRow> &sessions() const { return sessions_; }
   const std::map<int64_t, MigrationRow> &migrations() const { return migrations_; }
+  // What each attempt came to, by migration and number.
+  const std::map<std::pair<int64_t, int>, MigrationRow> &attempts() const { return attempts_; }
+  const std::string &sql(const std::pair<int64_t, int> &attempt) const { return sql_.at(attempt); }
   const std::map<int64_t, MergeRow> &merges() const { return merges_; }
   const std::map<int64_t, StepRow> &steps() const { return steps_; }
   const std::map<std::string, KeptBranchRow> &kept() const { return kept_; }
@@ -53,6 +58,7 @@ class ModelStore : public Store {
 
   void Apply(const SessionRow &row);
   void Apply(const MigrationRow &row);
+  void AddText(int64_t migration_id, int attempt, const std::string &what);
   void Apply(const MergeRow &row);
   void Apply(const StepRow &row);
 
@@ -63,7 +69,8 @@ class ModelStore : public Store {
   std::map<int64_t, ProjectRow> projects_;
   std::map<int64_t, SessionRow> sessions_;
   std::map<int64_t, MigrationRow> migrations_;
-  std::map<int64_t, std::string> sql_;
+  std::map<std::pair<int64_t, int>, MigrationRow> attempts_;
+  std::map<std::pair<int64_t, int>, std::string> sql_;
   std::map<int64_t, MergeRow> merges_;
   std::map<int64_t, StepRow> steps_;
   std::map<std::string, KeptBranchRow> kept_;

@@ -60,6 +60,32 @@ TEST(Planted, RecordBeforeItsEffect) {
   ExpectFound<EarlyRecord>("is said to be applied and is not");
 }
 
+// What there was before a statement that runs alone is forgotten.
+class NothingSeenBefore : public Sabotage {
+ public:
+  void OnLoad(StoreSnapshot &snapshot) override {
+    for (MigrationRow &migration : snapshot.migrations)
+      migration.seen_before.clear();
+  }
+};
+
+TEST(Planted, AloneRunAgainBlindly) {
+  ExpectFound<NothingSeenBefore>("is said to be failed and is applied");
+}
+
+// A crash begins a migration from its first statement.
+class ProgressForgotten : public Sabotage {
+ public:
+  void OnLoad(StoreSnapshot &snapshot) override {
+    for (MigrationRow &migration : snapshot.migrations)
+      migration.statements_done = 0;
+  }
+};
+
+TEST(Planted, SegmentsRunAgain) {
+  ExpectFound<ProgressForgotten>("is applied twice");
+}
+
 // A POST whose answer is lost is sent again, under a name that is free. Under the same name Neon
 // itself would refuse the second one.
 class BlindRetry : public Sabotage {

@@ -31,7 +31,9 @@ class StoreTap : public Store {
     return snapshot;
   }
   Result<Intake> ReadRequests() override { return store_->ReadRequests(); }
-  Result<std::string> MigrationSql(int64_t id) override { return store_->MigrationSql(id); }
+  Result<std::string> MigrationSql(int64_t id, int attempt) override {
+    return store_->MigrationSql(id, attempt);
+  }
   Result<std::string> SnapshotObjects(const std::string &fingerprint) override {
     return store_->SnapshotObjects(fingerprint);
   }

@@ -87,6 +87,26 @@ void Hurry(Chance &chance, UserPlan &user) {
   if (chance.Happens(0.7)) user.end = UserPlan::End::kMerge;
 }
 
+std::string DrawStatement(Chance &chance) {
+  std::string statement = chance.Happens(0.2)   ? "INDEX # t"
+                          : chance.Happens(0.1) ? "VACUUM #"
+                          : chance.Happens(0.1) ? "VALUE #"
+                          : chance.Happens(0.1) ? "DROP # t"
+                          : chance.Happens(0.1) ? "SET #"
+                                                : "RUN #";
+  if (chance.Happens(0.08)) return statement + " fails";
+  bool alone = statement[0] == 'I' || statement == "VACUUM #";
+  return !alone && chance.Happens(0.1) ? statement + " writes nothing" : statement;
+}
+
+// Half of them are one statement, as most of them are.
+std::string DrawMigration(Chance &chance) {
+  std::string migration = DrawStatement(chance);
+  for (int64_t n = chance.Happens(0.5) ? 0 : chance.Between(1, 5); n > 0; --n)
+    migration += "; " + DrawStatement(chance);
+  return migration;
+}
+
 UserPlan DrawUser(Chance &chance, const Schedule &schedule) {
   UserPlan user;
   user.project =
@@ -98,9 +118,7 @@ UserPlan DrawUser(Chance &chance, const Schedule &schedule) {
   static constexpr int64_t kTtls[] = {70, 300, 3'600, 86'400};
   user.ttl = kTtls[chance.Between(0, 3)];
   for (int64_t n = chance.Between(0, 3); n > 0; --n) {
-    user.migrations.emplace_back(chance.Happens(0.1)   ? " fails"
-                                 : chance.Happens(0.1) ? " writes nothing"
-                                                       : "");
+    user.migrations.push_back(DrawMigration(chance));
   }
   user.writes = static_cast<int>(chance.Between(0, 2));
   user.extends = chance.Happens(0.2);

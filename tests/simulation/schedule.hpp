@@ -20,7 +20,7 @@ struct UserPlan {
   milliseconds pace{1'000};  // about as long between one thing and the next
   bool patient = true;       // waits until the session is settled
   int64_t ttl = 3'600;
-  std::vector<std::string> migrations;  // "", " fails" or " writes nothing"
+  std::vector<std::string> migrations;  // texts, with a # for each effect
   int writes = 0;                       // of data, on the branch
   bool extends = false;
   End end = End::kMerge;

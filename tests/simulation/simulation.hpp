@@ -17,6 +17,7 @@
 #include "tests/simulation/sabotage.hpp"
 #include "tests/simulation/schedule.hpp"
 #include "tests/simulation/users.hpp"
+#include "tests/unit/core/fake_scripts.hpp"
 #include "worker/core/engine.hpp"
 
 namespace agent_branch::simulation {
@@ -87,6 +88,7 @@ class Simulation {
   ModelBranches branches_;
   ModelStore store_;
   ModelKeys keys_;
+  FakeScripts scripts_;
   StoreTap store_tap_;
   TransportTap network_tap_;
   Users users_;

@@ -106,15 +106,17 @@ bool Channel::FollowDialer(TimePoint now) {
 }
 
 void Channel::BeginTask(TimePoint now) {
+  const std::string &mark = connection_->mark();
   if (task_->kind == BranchTaskKind::kMigrate) {
-    const std::string prologue = MigrationPrologue(*task_, host_->options(), connection_->mark());
-    prologue_ = connection_->mark().size() + prologue.size();
-    return Send(Step::kScript, prologue + task_->sql, now);
+    prologue_ = MigrationPrologue(*task_, host_->options(), mark);
+    const std::string query = prologue_.text + task_->sql;
+    prologue_.text = mark + prologue_.text;
+    return Send(Step::kScript, query, now);
   }
-  if (task_->kind != BranchTaskKind::kTransactionStatus) {
-    return Send(Step::kQuery, FingerprintText(*task_, connection_->server_version()), now);
+  if (task_->kind == BranchTaskKind::kRunAlone) {
+    return Send(Step::kPrepare, AloneSettings(*task_, host_->options()), now);
   }
-  const Result<std::string> text = TransactionStatusText(*task_);
+  const Result<std::string> text = QueryText(*task_, connection_->server_version());
   if (text.ok()) return Send(Step::kQuery, text.value(), now);
   Finish(NotRun(task_->id, text.status()));
   KeepOpen(now);
@@ -124,7 +126,10 @@ void Channel::Send(Step step, const std::string &query, TimePoint now) {
   step_ = step;
   phase_ = task_ ? Phase::kRunning : Phase::kResetting;
   const std::chrono::milliseconds grace = host_->options().answer_grace;
-  overdue_at_ = now + grace + (task_ ? task_->statement_timeout : grace);
+  // The server's statement_timeout is one for each statement, and what it answers to them comes
+  // when all have ended.
+  const int statements = step == Step::kScript ? std::max(task_->statements, 1) : 1;
+  overdue_at_ = now + grace + (task_ ? task_->statement_timeout * statements : grace);
   connection_->Send(query);
 }
 
@@ -149,8 +154,14 @@ void Channel::OnAnswer(TimePoint now) {
       return OnScript(now);
     case Step::kCheck:
       return OnCheck(now);
+    case Step::kProof:
+      return OnProof(now);
     case Step::kCommit:
       return OnCommit(now);
+    case Step::kPrepare:
+      return OnPrepared(now);
+    case Step::kAlone:
+      return OnAlone(now);
     case Step::kQuery:
       return OnQuery(now);
     case Step::kRollback:
@@ -164,6 +175,7 @@ void Channel::OnAnswer(TimePoint now) {
 
 void Channel::OnScript(TimePoint now) {
   const Reply &reply = connection_->reply();
+  rows_ = reply.rows;
   if (!reply.failed && !reply.copied && !reply.committed && connection_->InTransaction())
     return Send(Step::kCheck, MigrationCheck(), now);
   const bool ended = reply.committed || (!reply.failed && !reply.copied);
@@ -179,13 +191,14 @@ void Channel::OnCheck(TimePoint now) {
   const Reply &reply = connection_->reply();
   const bool answered = !reply.failed && reply.last_row.size() == 2;
   if (answered && reply.last_row[0] == connection_->mark() && connection_->InTransaction()) {
-    BranchEvent event;
-    event.id = task_->id;
-    event.kind = BranchEvent::Kind::kReadyToCommit;
-    event.outcome = BranchOutcome::kDone;
-    event.transaction_id = reply.last_row[1];
-    phase_ = Phase::kReady;
-    return host_->Report(std::move(event));
+    ready_ = {};
+    ready_.id = task_->id;
+    ready_.kind = BranchEvent::Kind::kReadyToCommit;
+    ready_.outcome = BranchOutcome::kDone;
+    ready_.transaction_id = reply.last_row[1];
+    ready_.rows = rows_;
+    if (!task_->prove) return ReportReady();
+    return Send(Step::kProof, ProofText(*task_, connection_->server_version()), now);
   }
   if (reply.failed) {
     Finish(Rejected(task_->id, reply.error.fields));
@@ -193,6 +206,23 @@ void Channel::OnCheck(TimePoint now) {
     Finish(RejectedForEndingItsTransaction(task_->id, false, {}));
   }
   Reset(now);
+}
+
+void Channel::OnProof(TimePoint now) {
+  const Reply &reply = connection_->reply();
+  const bool answered = !reply.failed && reply.last_row.size() == 3 && connection_->InTransaction();
+  if (answered) {
+    ready_.objects = reply.last_row[1];
+    ready_.answer = reply.last_row[2];
+    return ReportReady();
+  }
+  Finish(Rejected(task_->id, reply.error.fields));
+  Reset(now);
+}
+
+void Channel::ReportReady() {
+  phase_ = Phase::kReady;
+  host_->Report(std::move(ready_));
 }
 
 void Channel::Commit(uint64_t id) {
@@ -225,15 +255,39 @@ void Channel::OnCommit(TimePoint now) {
   Reset(now);
 }
 
+void Channel::OnPrepared(TimePoint now) {
+  const Reply &reply = connection_->reply();
+  if (!reply.failed) {
+    prologue_ = AlonePrologue(*task_);
+    const std::string query = prologue_.text + task_->sql;
+    prologue_.text = connection_->mark() + prologue_.text;
+    return Send(Step::kAlone, query, now);
+  }
+  Finish(Rejected(task_->id, reply.error.fields));
+  Reset(now);
+}
+
+void Channel::OnAlone(TimePoint now) {
+  const Reply &reply = connection_->reply();
+  if (reply.failed || reply.copied) {
+    Finish(RejectedScript(*task_, *connection_, prologue_));
+  } else {
+    BranchEvent event;
+    event.id = task_->id;
+    event.outcome = BranchOutcome::kDone;
+    event.rows = reply.rows;
+    Finish(std::move(event));
+  }
+  Reset(now);
+}
+
 void Channel::OnQuery(TimePoint now) {
   const Reply &reply = connection_->reply();
-  const bool fingerprint = task_->kind != BranchTaskKind::kTransactionStatus;
   if (reply.failed) {
     Finish(Rejected(task_->id, reply.error.fields));
     return Reset(now);
   }
-  Finish(fingerprint ? FinishedFingerprint(task_->id, reply)
-                     : FinishedTransactionStatus(task_->id, reply));
+  Finish(FinishedQuery(*task_, reply));
   KeepOpen(now);
 }
 
@@ -241,26 +295,34 @@ void Channel::OnLost(TimePoint now) {
   if (!task_) return Drop();
   const Reply &reply = connection_->reply();
   // The kept connection was dead already; the transaction that the query would have begun is not.
-  if (reused_ && !connection_->heard() && (step_ == Step::kScript || step_ == Step::kQuery)) {
+  if (reused_ && !connection_->heard() &&
+      (step_ == Step::kScript || step_ == Step::kPrepare || step_ == Step::kQuery)) {
     reused_ = false;
     return Dial(now);
   }
   if (step_ == Step::kCommit && !reply.failed && reply.last_tag == "COMMIT") {
     OnCommit(now);  // the answer had come before the end
+  } else if (step_ == Step::kAlone &&
+             (reply.failed ? !reply.error.ends_session : reply.completed > 0)) {
+    return OnAlone(now);
   } else if (step_ == Step::kScript && reply.committed) {
     ServerError after;
     after.message = connection_->failure().text;
     Finish(RejectedForEndingItsTransaction(task_->id, true, after));
   } else {
-    Finish(Lost(task_->id, connection_->failure(), step_ == Step::kCommit));
+    Finish(Lost(task_->id, connection_->failure(), EffectUnknown()));
   }
   Drop();
 }
 
 void Channel::OnOverdue() {
-  if (task_) {
+  if (!task_) return Abandon();
+  if (step_ == Step::kScript || step_ == Step::kAlone) {
+    // A script may have set the server's own time-out aside. The statement is ended there.
+    Finish(RejectedOverdue(*task_));
+  } else {
     const ConnectionFailure silent{"57014", "The server did not answer in time."};
-    Finish(Lost(task_->id, silent, step_ == Step::kCommit));
+    Finish(Lost(task_->id, silent, EffectUnknown()));
   }
   Abandon();
 }

@@ -21,6 +21,7 @@
 #include "worker/branch/connection.hpp"
 #include "worker/branch/dialer.hpp"
 #include "worker/branch/runner_options.hpp"
+#include "worker/branch/task_text.hpp"
 #include "worker/core/branch_task.hpp"
 
 namespace agent_branch {
@@ -61,13 +62,24 @@ class Channel {
 
  private:
   enum class Phase { kClosed, kDialing, kRunning, kReady, kResetting, kOpen };
-  enum class Step { kScript, kCheck, kCommit, kQuery, kRollback, kDiscard };
+  enum class Step {
+    kScript,
+    kCheck,
+    kProof,
+    kCommit,
+    kPrepare,
+    kAlone,
+    kQuery,
+    kRollback,
+    kDiscard
+  };
 
   bool Move(TimePoint now, bool may_open);
   bool TakeTask(TimePoint now, bool may_open);
   void Dial(TimePoint now);
   bool FollowDialer(TimePoint now);
   bool FollowQuery(TimePoint now);
+  bool EffectUnknown() const { return step_ == Step::kCommit || step_ == Step::kAlone; }
   bool WatchReady(TimePoint now);
   bool WatchOpen(TimePoint now);
 
@@ -76,7 +88,11 @@ class Channel {
   void OnAnswer(TimePoint now);
   void OnScript(TimePoint now);
   void OnCheck(TimePoint now);
+  void OnProof(TimePoint now);
+  void ReportReady();
   void OnCommit(TimePoint now);
+  void OnPrepared(TimePoint now);
+  void OnAlone(TimePoint now);
   void OnQuery(TimePoint now);
   void OnLost(TimePoint now);
   void OnOverdue();
@@ -99,7 +115,9 @@ class Channel {
   std::unique_ptr<Dialer> dialer_;
   std::unique_ptr<Connection> connection_;
   bool reused_ = false;  // the connection had been kept when the task began
-  size_t prologue_ = 0;  // characters sent before the script
+  Prologue prologue_;    // what was sent before the script
+  int64_t rows_ = 0;     // of the script
+  BranchEvent ready_;    // what is told once the migration is proven
   TimePoint overdue_at_;
   TimePoint idle_since_;
 };

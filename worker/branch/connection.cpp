@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <utility>
 
 namespace agent_branch {
@@ -58,6 +59,14 @@ std::string SqlStateInText(std::string_view text) {
     if (code.size() == 5 && plain && text.substr(at + 8, 2) == ": ") return std::string(code);
   }
   return {};
+}
+
+// SELECT and its kin only read, but for SELECT INTO and CREATE TABLE AS, which return no rows.
+bool CountsRows(const PGresult *result, const std::string &tag) {
+  const std::string_view word = std::string_view(tag).substr(0, tag.find(' '));
+  if (word == "SELECT") return PQresultStatus(result) == PGRES_COMMAND_OK;
+  return word == "INSERT" || word == "UPDATE" || word == "DELETE" || word == "MERGE" ||
+         word == "COPY";
 }
 
 // Drops the lines that say where in the server's source an error was raised.
@@ -181,6 +190,9 @@ void Connection::Absorb(const PGresult *result) {
     case PGRES_TUPLES_OK:
       heard_ = true;
       reply_.last_tag = CutText(PQcmdStatus(const_cast<PGresult *>(result)));
+      ++reply_.completed;
+      if (CountsRows(result, reply_.last_tag))
+        reply_.rows += std::strtoll(PQcmdTuples(const_cast<PGresult *>(result)), nullptr, 10);
       if (reply_.last_tag == "COMMIT" || reply_.last_tag == "PREPARE TRANSACTION")
         reply_.committed = true;
       return;

@@ -29,6 +29,8 @@ struct Reply {
   std::vector<std::string> last_row;  // of the last statement that returned any; NULL is ""
   std::vector<bool> last_row_nulls;
   std::string last_tag;    // such as "COMMIT"
+  int completed = 0;       // statements that came to their end
+  int64_t rows = 0;        // that they inserted, updated, deleted, merged or copied
   bool committed = false;  // a statement among them was COMMIT or PREPARE TRANSACTION
   bool copied = false;     // a statement among them was COPY from or to the client
   bool copy_refused = false;

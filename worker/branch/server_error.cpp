@@ -1,5 +1,6 @@
 #include "worker/branch/server_error.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 
 namespace agent_branch {
@@ -55,6 +56,12 @@ TextPlace PlaceInText(std::string_view text, int position, bool counts_bytes) {
   if (counted + 1 != position) return {};
   if (!text.empty() && text.back() == '\n') return {place.line + 1, 1};
   return {place.line, place.column + 1};
+}
+
+int CharactersIn(std::string_view text, bool counts_bytes) {
+  if (counts_bytes) return static_cast<int>(text.size());
+  const auto continued = std::count_if(text.begin(), text.end(), ContinuesCharacter);
+  return static_cast<int>(text.size()) - static_cast<int>(continued);
 }
 
 std::string CutText(std::string_view text) {

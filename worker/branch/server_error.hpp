@@ -30,6 +30,9 @@ struct TextPlace {
 // `counts_bytes`; zeros when the text has no such character.
 TextPlace PlaceInText(std::string_view text, int position, bool counts_bytes);
 
+// How far `text` moves the positions behind it, counted in the same way.
+int CharactersIn(std::string_view text, bool counts_bytes);
+
 // Cuts to `kLongestText` bytes, never inside a UTF-8 sequence.
 inline constexpr size_t kLongestText = 8 * 1024;
 std::string CutText(std::string_view text);

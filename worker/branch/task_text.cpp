@@ -5,15 +5,18 @@
 
 #include "worker/branch/catalog_version.hpp"
 #include "worker/branch/fingerprint.hpp"
+#include "worker/branch/look_query.hpp"
+#include "worker/branch/schema_excerpt.hpp"
 
 namespace agent_branch {
 namespace {
 
-std::string SetTimeout(std::string_view name, std::chrono::milliseconds timeout) {
+std::string SetTimeout(std::string_view name, std::chrono::milliseconds timeout,
+                       std::string_view set = "SET LOCAL ") {
   // Zero would mean none.
   const long long most = std::numeric_limits<int>::max();
   const long long count = std::clamp<long long>(timeout.count(), 1, most);
-  return "SET LOCAL " + std::string(name) + " = " + std::to_string(count) + "; ";
+  return std::string(set) + std::string(name) + " = " + std::to_string(count) + "; ";
 }
 
 BranchEvent Finished(uint64_t id, BranchOutcome outcome) {
@@ -21,6 +24,13 @@ BranchEvent Finished(uint64_t id, BranchOutcome outcome) {
   event.id = id;
   event.outcome = outcome;
   return event;
+}
+
+std::string SettingsOf(const BranchTask &task) {
+  std::string text;
+  for (const std::string &setting : task.settings)
+    text += setting + "; ";
+  return text;
 }
 
 ServerError Malformed() {
@@ -32,12 +42,25 @@ ServerError Malformed() {
 
 }  // namespace
 
-std::string MigrationPrologue(const BranchTask &task, const RunnerOptions &options,
-                              const std::string &token) {
-  return "BEGIN; " + SetTimeout("statement_timeout", task.statement_timeout) +
-         SetTimeout("lock_timeout", task.lock_timeout) +
-         SetTimeout("idle_in_transaction_session_timeout", options.ready_timeout) +
-         "SET LOCAL agent_branch_migration.token = '" + token + "'; ";
+Prologue MigrationPrologue(const BranchTask &task, const RunnerOptions &options,
+                           const std::string &token) {
+  constexpr int kOwnStatements = 5;
+  return {"BEGIN; " + SetTimeout("statement_timeout", task.statement_timeout) +
+              SetTimeout("lock_timeout", task.lock_timeout) +
+              SetTimeout("idle_in_transaction_session_timeout", options.ready_timeout) +
+              "SET LOCAL agent_branch_migration.token = '" + token + "'; " + SettingsOf(task),
+          kOwnStatements + static_cast<int>(task.settings.size())};
+}
+
+std::string AloneSettings(const BranchTask &task, const RunnerOptions &options) {
+  return SetTimeout("statement_timeout", task.statement_timeout, "SET ") +
+         SetTimeout("lock_timeout", task.lock_timeout, "SET ") +
+         SetTimeout("idle_in_transaction_session_timeout", options.ready_timeout, "SET ") +
+         SettingsOf(task);
+}
+
+Prologue AlonePrologue(const BranchTask &task) {
+  return {AloneMark(task.alone) + " ", 0};
 }
 
 std::string MigrationCheck() {
@@ -45,19 +68,29 @@ std::string MigrationCheck() {
          " pg_catalog.pg_current_xact_id_if_assigned()";
 }
 
+namespace {
+
 // The session's settings decide how expressions are written out, so the ones that matter are what
 // pg_dump sets, too. jit would compile for longer than the query runs.
+constexpr char kDescribing[] =
+    "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL datestyle = ISO, MDY; "
+    "SET LOCAL intervalstyle = postgres; SET LOCAL timezone = 'UTC'; "
+    "SET LOCAL extra_float_digits = 3; SET LOCAL bytea_output = hex; "
+    "SET LOCAL quote_all_identifiers = off; SET LOCAL standard_conforming_strings = on; "
+    "SET LOCAL xmloption = content; SET LOCAL lc_monetary = 'C'; SET LOCAL jit = off; ";
+
+// The columns of the fingerprint, and the text of task.facts.
+std::string WithFacts(const BranchTask &task, int server_version) {
+  const std::string facts = task.facts.empty() ? "NULL" : task.facts;
+  return "SELECT f.*, " + facts + " FROM (" + FingerprintQuery(server_version) + ") AS f";
+}
+
 std::string FingerprintText(const BranchTask &task, int server_version) {
   return "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; " +
          SetTimeout("statement_timeout", task.statement_timeout) +
-         SetTimeout("lock_timeout", task.lock_timeout) +
-         "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL datestyle = ISO, MDY; "
-         "SET LOCAL intervalstyle = postgres; SET LOCAL timezone = 'UTC'; "
-         "SET LOCAL extra_float_digits = 3; SET LOCAL bytea_output = hex; "
-         "SET LOCAL quote_all_identifiers = off; SET LOCAL standard_conforming_strings = on; "
-         "SET LOCAL xmloption = content; SET LOCAL lc_monetary = 'C'; SET LOCAL jit = off; " +
-         (task.kind == BranchTaskKind::kFingerprint ? FingerprintQuery(server_version)
-                                                    : CatalogVersionQuery(server_version)) +
+         SetTimeout("lock_timeout", task.lock_timeout) + kDescribing +
+         (task.kind == BranchTaskKind::kCatalogVersion ? CatalogVersionQuery(server_version)
+                                                       : WithFacts(task, server_version)) +
          "; COMMIT";
 }
 
@@ -68,6 +101,43 @@ Result<std::string> TransactionStatusText(const BranchTask &task) {
       std::all_of(id.begin(), id.end(), [](char c) { return c >= '0' && c <= '9'; });
   if (!number) return Status::Error("22P02", "transaction id is not a number");
   return "SELECT pg_catalog.pg_xact_status('" + id + "'::pg_catalog.xid8)";
+}
+
+// Settings of the migration decide what a name means; they are gone with the transaction.
+std::string LookText(const BranchTask &task) {
+  return "BEGIN READ ONLY; " + SetTimeout("statement_timeout", task.statement_timeout) +
+         SetTimeout("lock_timeout", task.lock_timeout) + SettingsOf(task) +
+         "SET LOCAL standard_conforming_strings = on; " +
+         (task.kind == BranchTaskKind::kRisks ? RiskQuery(task.sql) : AloneQuery(task.alone)) +
+         "; ROLLBACK";
+}
+
+std::string ExcerptText(const BranchTask &task) {
+  return "BEGIN READ ONLY; " + SetTimeout("statement_timeout", task.statement_timeout) +
+         SetTimeout("lock_timeout", task.lock_timeout) + kDescribing +
+         SchemaExcerptQuery(task.sql) + "; ROLLBACK";
+}
+
+}  // namespace
+
+std::string ProofText(const BranchTask &task, int server_version) {
+  return std::string("SAVEPOINT agent_branch_proof; ") + kDescribing +
+         WithFacts(task, server_version) +
+         "; ROLLBACK TO SAVEPOINT agent_branch_proof; RELEASE SAVEPOINT agent_branch_proof";
+}
+
+Result<std::string> QueryText(const BranchTask &task, int server_version) {
+  switch (task.kind) {
+    case BranchTaskKind::kTransactionStatus:
+      return TransactionStatusText(task);
+    case BranchTaskKind::kExcerpt:
+      return ExcerptText(task);
+    case BranchTaskKind::kLookAlone:
+    case BranchTaskKind::kRisks:
+      return LookText(task);
+    default:
+      return FingerprintText(task, server_version);
+  }
 }
 
 BranchEvent NotRun(uint64_t id, Status why) {
@@ -93,7 +163,8 @@ BranchEvent Lost(uint64_t id, const ConnectionFailure &failure, bool commit_sent
   return event;
 }
 
-BranchEvent RejectedScript(const BranchTask &task, const Connection &connection, size_t prologue) {
+BranchEvent RejectedScript(const BranchTask &task, const Connection &connection,
+                           const Prologue &prologue) {
   const Reply &reply = connection.reply();
   if (reply.copied) {
     ServerError error;
@@ -103,10 +174,22 @@ BranchEvent RejectedScript(const BranchTask &task, const Connection &connection,
     return Rejected(task.id, error);
   }
   ServerError error = reply.error.fields;
-  const TextPlace place = PlaceInText(task.sql, reply.error.position - static_cast<int>(prologue),
-                                      connection.CountsBytes());
+  const int before = CharactersIn(prologue.text, connection.CountsBytes());
+  const TextPlace place =
+      PlaceInText(task.sql, reply.error.position - before, connection.CountsBytes());
   error.line = place.line;
   error.column = place.column;
+  BranchEvent event = Rejected(task.id, error);
+  event.completed = reply.completed - prologue.statements;
+  return event;
+}
+
+BranchEvent RejectedOverdue(const BranchTask &task) {
+  ServerError error;
+  error.sqlstate = "57014";
+  error.message = "canceling statement because the server did not answer in time";
+  error.detail = "Each statement has " + std::to_string(task.statement_timeout.count()) + " ms.";
+  error.hint = "Do less in one statement, or have the project's statement_timeout raised.";
   return Rejected(task.id, error);
 }
 
@@ -123,13 +206,16 @@ BranchEvent RejectedForEndingItsTransaction(uint64_t id, bool committed, const S
   return Rejected(id, error);
 }
 
+namespace {
+
 BranchEvent FinishedFingerprint(uint64_t id, const Reply &reply) {
-  if (reply.last_row.size() != 2 || reply.last_row[0].size() != 32) {
+  if (reply.last_row.size() < 2 || reply.last_row[0].size() != 32) {
     return Rejected(id, Malformed());
   }
   BranchEvent event = Finished(id, BranchOutcome::kDone);
   event.fingerprint = reply.last_row[0];
   event.objects = reply.last_row[1];
+  if (reply.last_row.size() > 2) event.answer = reply.last_row[2];
   return event;
 }
 
@@ -149,6 +235,28 @@ BranchEvent FinishedTransactionStatus(uint64_t id, const Reply &reply) {
     return Rejected(id, Malformed());
   }
   return event;
+}
+
+BranchEvent FinishedLook(uint64_t id, const Reply &reply) {
+  if (reply.last_row.size() != 1) return Rejected(id, Malformed());
+  BranchEvent event = Finished(id, BranchOutcome::kDone);
+  event.answer = reply.last_row[0];
+  return event;
+}
+
+}  // namespace
+
+BranchEvent FinishedQuery(const BranchTask &task, const Reply &reply) {
+  switch (task.kind) {
+    case BranchTaskKind::kTransactionStatus:
+      return FinishedTransactionStatus(task.id, reply);
+    case BranchTaskKind::kExcerpt:
+    case BranchTaskKind::kLookAlone:
+    case BranchTaskKind::kRisks:
+      return FinishedLook(task.id, reply);
+    default:
+      return FinishedFingerprint(task.id, reply);
+  }
 }
 
 }  // namespace agent_branch

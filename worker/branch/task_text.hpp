@@ -10,25 +10,38 @@
 
 namespace agent_branch {
 
+// What is sent before a migration's own text, in the same query.
+struct Prologue {
+  std::string text;
+  int statements = 0;
+};
+
 // What is sent before the migration's own text, in the same query: one round trip, and a
 // transaction that is open before the first of its statements. `token` is set in the transaction
 // and gone with it: a script that ended it and began another one is found out by that.
-std::string MigrationPrologue(const BranchTask &task, const RunnerOptions &options,
-                              const std::string &token);
+Prologue MigrationPrologue(const BranchTask &task, const RunnerOptions &options,
+                           const std::string &token);
 // Returns the token, or null, and the transaction's id, or null.
 std::string MigrationCheck();
-std::string FingerprintText(const BranchTask &task, int server_version);
-// Fails when the id is not a number: it becomes part of the text.
-Result<std::string> TransactionStatusText(const BranchTask &task);
+// Inside of the migration's transaction, which it leaves as it was: the columns of the fingerprint,
+// and the text of task.facts.
+std::string ProofText(const BranchTask &task, int server_version);
+// Settings of the session for a statement that runs alone, and what names it while it does.
+std::string AloneSettings(const BranchTask &task, const RunnerOptions &options);
+Prologue AlonePrologue(const BranchTask &task);
+// Of the tasks that read. Fails when a transaction's id is not a number: it becomes part of the
+// text.
+Result<std::string> QueryText(const BranchTask &task, int server_version);
 
 BranchEvent NotRun(uint64_t id, Status why);
 BranchEvent Rejected(uint64_t id, const ServerError &error);
 // The connection broke: before COMMIT was sent, or after.
 BranchEvent Lost(uint64_t id, const ConnectionFailure &failure, bool commit_sent);
-// prologue: characters sent before `sql`, to find the error's place in it.
-BranchEvent RejectedScript(const BranchTask &task, const Connection &connection, size_t prologue);
+// prologue: all that was sent before `sql`, to find the error's place in it.
+BranchEvent RejectedScript(const BranchTask &task, const Connection &connection,
+                           const Prologue &prologue);
+BranchEvent RejectedOverdue(const BranchTask &task);
 BranchEvent RejectedForEndingItsTransaction(uint64_t id, bool committed, const ServerError &after);
-BranchEvent FinishedFingerprint(uint64_t id, const Reply &reply);
-BranchEvent FinishedTransactionStatus(uint64_t id, const Reply &reply);
+BranchEvent FinishedQuery(const BranchTask &task, const Reply &reply);
 
 }  // namespace agent_branch

@@ -7,7 +7,10 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <string_view>
+#include <vector>
 
+#include "worker/core/script.hpp"
 #include "worker/core/secret.hpp"
 #include "worker/core/status.hpp"
 
@@ -18,7 +21,26 @@ enum class BranchTaskKind {
   kFingerprint,        // describe every object of the schema
   kMigrate,            // run `sql` in one transaction, halting before its COMMIT (see BranchRunner)
   kTransactionStatus,  // pg_xact_status() of `transaction_id`
+  kRunAlone,           // run the one statement `sql` outside of a transaction
+  kLookAlone,          // what became of such a statement: see AloneState
+  kExcerpt,            // what there is of the names in `sql`, a JSON array, as text for a reader
+  kRisks,              // how large the relations are that `sql`, a JSON array, names
 };
+
+// A statement outside of a transaction has no id to ask after: what it was about tells.
+struct AloneStatement {
+  Alone kind = Alone::kNo;
+  std::string object;  // as ScriptStatement has it
+  std::string relation;
+  std::string token;  // stands in the statement's text while it runs
+};
+
+// What kLookAlone answers in the event's `answer`, followed by the object's own name, if it has
+// one.
+inline constexpr std::string_view kAloneRunning = "running";  // the statement is still at work
+inline constexpr std::string_view kAloneAbsent = "absent";    // no such index, or no partition
+inline constexpr std::string_view kAloneThere = "there";
+inline constexpr std::string_view kAloneHalf = "half";  // an invalid index, a pending detach
 
 struct BranchTask {
   uint64_t id = 0;  // the caller's, unique among the tasks under way
@@ -26,9 +48,17 @@ struct BranchTask {
   // Tasks with one key run one after the other on one connection, which stays open for a short
   // while after the last of them: a session's branch, or a project's parent.
   std::string connection_key;
-  Secret uri;                  // the direct one; postgresql://…
-  std::string sql;             // kMigrate
+  Secret uri;          // the direct one; postgresql://…
+  std::string sql;     // kMigrate, kRunAlone, kRisks
+  int statements = 1;  // kMigrate: how many `sql` holds, at most
+  // SET statements to be in effect for `sql`, but for none of the tasks after it.
+  std::vector<std::string> settings;
+  AloneStatement alone;        // kRunAlone, kLookAlone
   std::string transaction_id;  // kTransactionStatus: an xid8 in decimal
+  // kMigrate: describe every object of the schema before kReadyToCommit is reported. With that, and
+  // with kFingerprint, evaluate this SQL expression of ours, unless it is empty.
+  bool prove = false;
+  std::string facts;
   std::chrono::milliseconds connect_timeout{15'000};
   std::chrono::milliseconds statement_timeout{600'000};
   std::chrono::milliseconds lock_timeout{30'000};
@@ -47,9 +77,10 @@ struct ServerError {
 
 enum class BranchOutcome {
   kDone,
-  kRejected,       // the server said ERROR; its transaction is rolled back
-  kNotRun,         // no connection, or it was lost before COMMIT was sent: nothing happened
-  kCommitUnknown,  // the connection was lost after COMMIT was sent and before its answer
+  kRejected,  // the server said ERROR; its transaction is rolled back
+  kNotRun,    // no connection, or it was lost before COMMIT was sent: nothing happened
+  // The connection was lost after COMMIT (or what runs alone) was sent and before its answer.
+  kCommitUnknown,
 };
 
 enum class TransactionFate { kCommitted, kAborted, kInProgress, kTooOld };
@@ -70,7 +101,13 @@ struct BranchEvent {
   // kFingerprint: 32 hexadecimal digits over all of `objects`. kCatalogVersion: over the places and
   // transactions of the catalogs' rows.
   std::string fingerprint;
-  std::string objects;  // kFingerprint: a JSON object, "kind identity" → hash of its definition
+  // kMigrate at kReadyToCommit, kRunAlone: rows inserted, updated, deleted by it.
+  int64_t rows = 0;
+  // kMigrate, when kRejected: how many of its statements had been carried out; -1: not known.
+  int completed = -1;
+  std::string answer;   // kLookAlone; kRisks: a JSON array; kExcerpt, `facts`: text
+  std::string objects;  // kFingerprint, and to prove a migration: a JSON object, "kind identity" →
+                        // hash of its definition
 };
 
 class BranchRunner {

@@ -160,6 +160,14 @@ Status CheckMigration(std::string_view sql, const std::optional<std::string> &na
   return {};
 }
 
+Status CheckMigrationCount(size_t count) {
+  if (count <= kMaxMigrations) return {};
+  return Status::Error(kLimitExceeded, "too many migrations in one session",
+                       "The limit is " + Count(kMaxMigrations, "."),
+                       "A migration may hold many statements. A corrected one that takes the place "
+                       "of one that failed does not count.");
+}
+
 std::string DurationText(int64_t microseconds) {
   constexpr std::pair<const char *, int64_t> kUnits[] = {
       {" d", 86'400'000'000}, {" h", 3'600'000'000}, {" min", 60'000'000},
@@ -209,6 +217,23 @@ Status CheckApiUrl(std::string_view url) {
     return BadUrl("The URL must have neither a query nor a fragment.");
   const std::string_view rest = url.substr(https ? 8 : 7);
   return CheckAuthority(rest.substr(0, rest.find('/')), !https);
+}
+
+Status CheckFixerUrl(std::string_view url) {
+  return url.empty() ? Status() : CheckApiUrl(url.substr(0, url.find('?')));
+}
+
+Status CheckModel(std::string_view name) {
+  constexpr size_t kMaxModelLength = 200;
+  if (name.size() <= kMaxModelLength && !HasControlCharacter(name)) return {};
+  return Status::Error(kInvalidValue, "invalid name of a model",
+                       "A model's name has at most 200 bytes and no control characters.");
+}
+
+Status CheckProtocol(std::string_view name) {
+  if (name == "openai" || name == "anthropic") return {};
+  return Status::Error(kInvalidValue, "unknown protocol",
+                       "Protocols are \"openai\" and \"anthropic\".");
 }
 
 Status CheckBranchPrefix(std::string_view prefix) {

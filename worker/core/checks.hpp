@@ -21,6 +21,7 @@ constexpr int64_t kMaxTtl = 30LL * 86'400 * kMicrosecondsPerSecond;
 constexpr int64_t kDefaultTtl = 86'400 * kMicrosecondsPerSecond;
 constexpr size_t kMaxNameLength = 256;  // characters; Neon's limit for a branch's name
 constexpr size_t kMaxMigrationBytes = 1024 * 1024;
+constexpr size_t kMaxMigrations = 20;  // of a session, but for cancelled ones
 
 // For messages: cut at a character, so that a name of megabytes does not fill the log.
 std::string Shortened(std::string_view text);
@@ -32,6 +33,8 @@ Status CheckProjectText(std::string_view argument, std::string_view value);
 // 42602 invalid_name, or 42622 name_too_long together with the prefix of its branch.
 Status CheckSessionName(std::string_view name, std::string_view branch_prefix);
 Status CheckMigration(std::string_view sql, const std::optional<std::string> &name);
+// `count`: with the one that is to be added.
+Status CheckMigrationCount(size_t count);
 
 // "2 min", "1 h 30 min", "500 ms".
 std::string DurationText(int64_t microseconds);
@@ -57,6 +60,9 @@ Result<ProjectOptions> CheckProjectOptions(std::string_view json);
 // A session's own options, which stand in for its project's.
 Status CheckSessionOptions(std::string_view json, std::string_view project_json);
 
+// Of a function: one or two plain names, which need no quotes.
+Status CheckFunctionName(std::string_view name);
+
 // One string option of a JSON object that was checked before.
 std::optional<std::string> TextOption(std::string_view json, const char *key);
 
@@ -73,6 +79,10 @@ Status CheckTarget(std::string_view target);  // branch or parent
 
 // https, or http to a loopback host; no user, query or fragment.
 Status CheckApiUrl(std::string_view url);
+// Empty, or like CheckApiUrl(), and a query may follow.
+Status CheckFixerUrl(std::string_view url);
+Status CheckModel(std::string_view name);
+Status CheckProtocol(std::string_view name);
 Status CheckBranchPrefix(std::string_view prefix);
 // Empty, or an absolute path.
 Status CheckPath(std::string_view path);

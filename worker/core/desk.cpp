@@ -66,8 +66,7 @@ void Desk::MoveTo(Session &session, SessionState state) {
 void Desk::Fail(Session &session, const Status &why) {
   for (MigrationRow &migration : session.migrations) {
     // Its COMMIT may have been sent, and now nobody can be asked.
-    bool unknown =
-        migration.status == MigrationStatus::kRunning && !migration.transaction_id.empty();
+    bool unknown = migration.may_be_in_effect();
     migration.status = unknown ? MigrationStatus::kFailed : MigrationStatus::kCancelled;
     if (unknown) {
       migration.error.sqlstate = "08007";
@@ -77,6 +76,7 @@ void Desk::Fail(Session &session, const Status &why) {
     parts_.journal->Add(migration);
   }
   session.migrations.clear();
+  session.run.reset();
   if (session.merge) {
     session.merge->status = "cancelled";
     session.merge->reason = CleanText(why.message(), kMaxError);
@@ -151,6 +151,17 @@ void Desk::Run(Session &session, BranchTask task, OnEvent then) {
   tasks_[task.id] = {session.row.id, std::move(then)};
   Begin(session, Activity::kTask, task.id);
   parts_.branches->Start(std::move(task));
+}
+
+void Desk::AskModel(Session &session, ModelQuestion question, OnModel then) {
+  ModelCalls::Done done = [this, id = session.row.id, then = std::move(then)](
+                              const ModelAnswer &answer, milliseconds took) {
+    Session *asked = parts_.world->FindSession(id);
+    if (asked == nullptr) return;
+    Resume(*asked);
+    then(*asked, answer, took);
+  };
+  Begin(session, Activity::kModel, parts_.models->Enqueue(std::move(question), std::move(done)));
 }
 
 void Desk::OnBranchEvent(const BranchEvent &event) {
@@ -236,6 +247,10 @@ void Desk::Interrupt(Session &session) {
     case Activity::kTask:
       parts_.branches->Cancel(session.activity_id);
       tasks_.erase(session.activity_id);
+      Resume(session);
+      return;
+    case Activity::kModel:
+      parts_.models->Cancel(session.activity_id);
       Resume(session);
       return;
     case Activity::kPause:

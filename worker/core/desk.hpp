@@ -11,6 +11,7 @@
 
 #include "worker/core/api_calls.hpp"
 #include "worker/core/branch_list.hpp"
+#include "worker/core/fixer/model_calls.hpp"
 #include "worker/core/operations.hpp"
 
 namespace agent_branch {
@@ -25,6 +26,7 @@ class Desk {
     Journal *journal = nullptr;
     ApiCalls *calls = nullptr;
     Operations *operations = nullptr;
+    ModelCalls *models = nullptr;
     BranchRunner *branches = nullptr;
     Store *store = nullptr;
     const Clock *clock = nullptr;
@@ -46,6 +48,7 @@ class Desk {
   BranchRunner &branches() { return *parts_.branches; }
   Store &store() { return *parts_.store; }
   const Settings &settings() const { return *parts_.settings; }
+  Random &random() { return *parts_.random; }
   Instant now() const { return parts_.clock->Now(); }
   int64_t unix_time() const { return parts_.clock->UnixTime(); }
   milliseconds Backoff(const BackoffPolicy &policy, int failures) {
@@ -89,6 +92,9 @@ class Desk {
   void AwaitBranch(Session &session, const std::string &branch_id, OnFailures then);
   // Runs a task; its id and kind of events are the runner's. `then` sees every event.
   void Run(Session &session, BranchTask task, OnEvent then);
+  // A call of the fixer's model.
+  using OnModel = std::function<void(Session &, const ModelAnswer &, milliseconds took)>;
+  void AskModel(Session &session, ModelQuestion question, OnModel then);
   // Opens a step and goes on once it is committed: for effects that are no API calls.
   void Intend(Session &session, StepKind kind, std::string target, OnSession then);
   // Closes the session's open step: done, or without effect.

@@ -17,6 +17,16 @@ MergeRow MakeMerge(const RequestRow &request) {
   return merge;
 }
 
+// The migration with another text, of which nothing has run.
+MigrationRow Renewed(const MigrationRow &row, int attempt) {
+  MigrationRow renewed;
+  renewed.id = row.id;
+  renewed.session_id = row.session_id;
+  renewed.ordinal = row.ordinal;
+  renewed.attempt = attempt;
+  return renewed;
+}
+
 bool IsGivenUp(const Session &session) {
   return session.row.goal == Goal::kDiscard || session.row.goal == Goal::kExpire;
 }
@@ -29,11 +39,16 @@ Engine::Engine(Parts parts, const StoreSnapshot &snapshot)
       calls_({parts.http, &journal_, parts.keys, parts.budgets, parts.clock, parts.random,
               parts.settings}),
       operations_(&calls_, parts.clock),
-      desk_({&world_, &journal_, &calls_, &operations_, parts.branches, parts.store, parts.clock,
-             parts.random, parts.settings}),
+      models_({parts.http, parts.keys, parts.clock, parts.settings}),
+      desk_({&world_, &journal_, &calls_, &operations_, &models_, parts.branches, parts.store,
+             parts.clock, parts.random, parts.settings}),
       admission_(&desk_, [this](Session &session) { remove_.Finish(session); }),
       create_(&desk_, &admission_),
-      migrate_(&desk_, &create_, parts.statements),
+      fix_({&desk_, &models_, parts.fixes, parts.scripts, parts.keys,
+            [this](Session &session, const ServerError &error) {
+              migrate_.GiveUpRepair(session, error);
+            }}),
+      migrate_(&desk_, &create_, parts.scripts, &fix_),
       merge_(&desk_, &create_, &admission_),
       remove_(&desk_),
       retire_(&desk_),
@@ -123,6 +138,14 @@ void Engine::LoadMigration(const MigrationRow &row) {
             [](const auto &a, const auto &b) { return a.ordinal < b.ordinal; });
 }
 
+void Engine::OnHttp(const HttpCompletion &completion) {
+  if (ModelCalls::Owns(completion.id)) {
+    models_.OnCompletion(completion);
+  } else {
+    calls_.OnCompletion(completion);
+  }
+}
+
 void Engine::OnRequests(const Intake &intake) {
   for (const ProjectRow &row : intake.projects)
     LoadProject(row);
@@ -156,9 +179,7 @@ void Engine::Apply(const RequestRow &request, const Intake &intake) {
     return;
   }
   if (request.kind == "migrate") {
-    for (const MigrationRow &row : intake.migrations) {
-      if (row.id == request.subject_id) LoadMigration(row);
-    }
+    TakeMigration(request, intake);
   } else if (request.kind == "merge") {
     AskMerge(*session, request);
   } else if (request.kind == "discard") {
@@ -171,12 +192,26 @@ void Engine::Apply(const RequestRow &request, const Intake &intake) {
   if (session->activity == Activity::kNone) desk_.Resume(*session);
 }
 
+void Engine::TakeMigration(const RequestRow &request, const Intake &intake) {
+  for (const MigrationRow &row : intake.migrations) {
+    if (row.id != request.subject_id) continue;
+    if (row.attempt == request.attempt) {
+      LoadMigration(row);
+      return;
+    }
+    const MigrationRow renewed = Renewed(row, request.attempt);
+    journal_.Add(renewed);
+    LoadMigration(renewed);
+  }
+}
+
 void Engine::TurnAway(const RequestRow &request, const Intake &intake) {
   // The session ended between the caller's check and now; what was asked for ends with it. So it
   // does when there never was a branch.
   if (request.kind == "migrate") {
     for (MigrationRow row : intake.migrations) {
       if (row.id != request.subject_id) continue;
+      if (row.attempt != request.attempt) row = Renewed(row, request.attempt);
       row.status = MigrationStatus::kCancelled;
       journal_.Add(row);
     }
@@ -254,6 +289,7 @@ void Engine::Advance() {
   sweep_.Advance();
   operations_.Advance();
   calls_.Dispatch();
+  models_.Dispatch();
   waits_.Advance();
 }
 

@@ -27,17 +27,18 @@ class Engine {
     Store *store = nullptr;
     KeyRing *keys = nullptr;
     BudgetSource *budgets = nullptr;  // null: none is shared
-    StatementCheck *statements = nullptr;
+    ScriptReader *scripts = nullptr;
     const Clock *clock = nullptr;
     Random *random = nullptr;
     const Settings *settings = nullptr;  // may change between turns; then Reconfigure()
+    FixStore *fixes = nullptr;           // null: there is no fixer
   };
 
   // Takes up what the snapshot left unfinished: each open step is reconciled before anything else.
   Engine(Parts parts, const StoreSnapshot &snapshot);
 
   void OnRequests(const Intake &intake);
-  void OnHttp(const HttpCompletion &completion) { calls_.OnCompletion(completion); }
+  void OnHttp(const HttpCompletion &completion);
   void OnBranch(const BranchEvent &event) { desk_.OnBranchEvent(event); }
   void Reconfigure() { calls_.Reconfigure(); }
 
@@ -71,6 +72,7 @@ class Engine {
   void LoadSession(const SessionRow &row);
   void LoadMigration(const MigrationRow &row);
   void Apply(const RequestRow &request, const Intake &intake);
+  void TakeMigration(const RequestRow &request, const Intake &intake);
   void TurnAway(const RequestRow &request, const Intake &intake);
   void AskMerge(Session &session, const RequestRow &request);
   void GiveUp(Session &session, Goal goal);
@@ -84,9 +86,11 @@ class Engine {
   Journal journal_;
   ApiCalls calls_;
   Operations operations_;
+  ModelCalls models_;
   Desk desk_;
   Admission admission_;
   CreateFlow create_;
+  FixFlow fix_;
   MigrateFlow migrate_;
   MergeFlow merge_;
   RemoveFlow remove_;

@@ -26,15 +26,17 @@ constexpr Names<Goal, 4> kGoals{{{Goal::kNone, ""},
                                  {Goal::kDiscard, "discard"},
                                  {Goal::kExpire, "expire"}}};
 
-constexpr Names<MigrationStatus, 5> kMigrationStatuses{
+constexpr Names<MigrationStatus, 6> kMigrationStatuses{
     {{MigrationStatus::kQueued, "queued"},
      {MigrationStatus::kRunning, "running"},
+     {MigrationStatus::kRepairing, "repairing"},
      {MigrationStatus::kApplied, "applied"},
      {MigrationStatus::kFailed, "failed"},
      {MigrationStatus::kCancelled, "cancelled"}}};
 
-constexpr Names<StepKind, 7> kStepKinds{{{StepKind::kCreateBranch, "create branch"},
+constexpr Names<StepKind, 8> kStepKinds{{{StepKind::kCreateBranch, "create branch"},
                                          {StepKind::kMigrate, "migrate"},
+                                         {StepKind::kAskFixer, "ask fixer"},
                                          {StepKind::kSetExpiry, "set expiry"},
                                          {StepKind::kRestore, "restore"},
                                          {StepKind::kDeleteBranch, "delete branch"},

@@ -56,6 +56,9 @@ struct ProjectRow {
   std::optional<int> max_pinned;
   milliseconds statement_timeout{600'000};
   milliseconds lock_timeout{30'000};
+  std::string fixer = "llm";  // off, function, llm
+  std::string fixer_function;
+  std::vector<std::string> refuse_risks;  // kinds, as RiskKindName() has them
 };
 
 struct SessionRow {
@@ -86,18 +89,49 @@ struct SessionRow {
   int api_calls = 0;
 };
 
-enum class MigrationStatus { kQueued, kRunning, kApplied, kFailed, kCancelled };
+// kRepairing: its text failed, and another one is looked for.
+enum class MigrationStatus { kQueued, kRunning, kRepairing, kApplied, kFailed, kCancelled };
 
 std::string_view MigrationStatusName(MigrationStatus status);
 std::optional<MigrationStatus> ParseMigrationStatus(std::string_view name);
 
+// A migration with its current attempt. An attempt is a text: the one that was asked for first, or
+// one that came in the place of a text that failed.
 struct MigrationRow {
   int64_t id = 0;
   int64_t session_id = 0;
   int ordinal = 0;
   MigrationStatus status = MigrationStatus::kQueued;
+  int attempt = 1;
+  std::string made_by;  // of the attempt's text; empty: the agent
+  std::string fixer;    // what the fixer did about it, for people
+  // Of the segment under way (see segments.hpp): what decides whether it had its effect when nobody
+  // told. The id is noted before COMMIT is sent; what was there, before a statement is that runs
+  // alone.
   std::string transaction_id;
+  std::string seen_before;
+  int64_t segment_rows = 0;
+
+  int statements = 0;       // of the text; 0: it was not read yet
+  int statements_done = 0;  // those in effect on the branch, from the first
+  int64_t rows = 0;         // inserted, updated, deleted by them
+  std::vector<int> alone;   // numbers of the statements that run alone, from 1
+  std::string risks;        // a JSON array; empty: they were not looked at yet
+  int statement = 0;        // that failed, from 1; 0: it is not known which
   ServerError error;
+
+  // Whether it may be in effect though nobody said so.
+  bool may_be_in_effect() const {
+    return status == MigrationStatus::kRunning && (!transaction_id.empty() || !seen_before.empty());
+  }
+};
+
+// A text in the place of one that failed.
+struct AttemptRow {
+  int64_t migration_id = 0;
+  int number = 0;
+  std::string sql;
+  std::string made_by;  // agent, or what repaired it
 };
 
 struct MergeRow {
@@ -131,7 +165,8 @@ enum class StepKind {
   kRestore,
   kDeleteBranch,
   kRenameBranch,
-  kSuspendCompute
+  kSuspendCompute,
+  kAskFixer
 };
 
 std::string_view StepKindName(StepKind kind);
@@ -191,6 +226,7 @@ struct RequestRow {
   std::string strategy;    // merge
   std::string on_drift;    // merge
   int64_t expires_at = 0;  // extend
+  int attempt = 1;         // migrate: which text of the migration
   bool dry_run = false;    // reap
 };
 

@@ -1,6 +1,7 @@
 // The options of projects and sessions; see checks.hpp.
 #include "worker/core/checks.hpp"
 #include "worker/core/rapidjson.hpp"
+#include "worker/core/script.hpp"
 
 namespace agent_branch {
 namespace {
@@ -12,8 +13,9 @@ constexpr char kWrongType[] = "42804";
 constexpr char kNotSupported[] = "0A000";
 
 constexpr char kProjectKeys[] =
-    "Options are \"api_key_file\", \"lock_timeout\", \"max_cu\", \"max_parallel\", \"max_pinned\", "
-    "\"merge_strategy\", \"min_cu\", \"on_drift\", \"statement_timeout\", \"ttl\" and "
+    "Options are \"api_key_file\", \"fixer\", \"fixer_function\", \"lock_timeout\", \"max_cu\", "
+    "\"max_parallel\", \"max_pinned\", \"merge_strategy\", \"min_cu\", \"on_drift\", "
+    "\"refuse_risks\", \"statement_timeout\", \"ttl\" and "
     "\"undo_window\".";
 constexpr char kSessionKeys[] = "Options of a session are \"max_cu\" and \"min_cu\".";
 
@@ -116,6 +118,30 @@ Status CheckKeyFile(std::string_view name) {
                        "slash and not beginning with a dot.");
 }
 
+Status CheckFixerOption(std::string_view key, const json::Value &value) {
+  if (!value.IsString()) return WrongType(key, "a string", value);
+  const std::string_view text(value.GetString(), value.GetStringLength());
+  if (key == "fixer") {
+    if (text == "off" || text == "function" || text == "llm") return {};
+    return Status::Error(kInvalidValue, "unknown value of option \"fixer\" " + Quoted(text), {},
+                         "Values are \"off\", \"function\" and \"llm\".");
+  }
+  return CheckFunctionName(text);
+}
+
+Status CheckRisks(std::string_view key, const json::Value &value) {
+  if (!value.IsArray()) return WrongType(key, "an array of strings", value);
+  for (const json::Value &kind : value.GetArray()) {
+    if (!kind.IsString()) return WrongType(key, "an array of strings", kind);
+    const std::string_view name(kind.GetString(), kind.GetStringLength());
+    if (IsRiskKind(name)) continue;
+    return Status::Error(kInvalidValue, "unknown kind of risk " + Quoted(name), {},
+                         "Kinds are \"drop\", \"lock\", \"not_null\", \"not_valid\", \"rename\", "
+                         "\"rewrite\", \"truncate\" and \"unfiltered\".");
+  }
+  return {};
+}
+
 std::optional<DurationRange> RangeOf(std::string_view key) {
   if (key == "ttl") return DurationRange::kTtl;
   if (key == "undo_window") return DurationRange::kZeroOrMore;
@@ -137,8 +163,10 @@ Status CheckTextOption(std::string_view key, std::string_view text, ProjectOptio
 Status CheckProjectOption(std::string_view key, const json::Value &value, ProjectOptions *seen) {
   if (key == "max_parallel") return CheckInteger(key, value, 1, 1000);
   if (key == "max_pinned") return CheckInteger(key, value, 0, 1'000'000);
+  if (key == "refuse_risks") return CheckRisks(key, value);
   if (key == "min_cu" || key == "max_cu") return CheckComputeSize(key, value);
-  if (key == "fixer" || key == "gates")
+  if (key == "fixer" || key == "fixer_function") return CheckFixerOption(key, value);
+  if (key == "gates")
     return Status::Error(kNotSupported, "option " + Quoted(key) + " is not supported yet", {},
                          kProjectKeys);
   if (RangeOf(key) || key == "merge_strategy" || key == "on_drift" || key == "api_key_file") {
@@ -183,6 +211,21 @@ Status CheckSessionOptions(std::string_view text, std::string_view project_text)
   const double max_cu = NumberOr(project, "max_cu", kDefaultMaxCu);
   return CheckComputeOrder(NumberOr(document, "min_cu", min_cu),
                            NumberOr(document, "max_cu", max_cu));
+}
+
+Status CheckFunctionName(std::string_view text) {
+  size_t dots = 0;
+  bool plain =
+      !text.empty() && text.size() <= 2 * 63 + 1 && text.front() != '.' && text.back() != '.';
+  for (char c : text) {
+    if (c == '.') ++dots;
+    plain = plain && (c == '.' || c == '_' || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'));
+  }
+  if (plain && dots <= 1) return {};
+  return Status::Error(kInvalidValue, "invalid value of option \"fixer_function\"",
+                       "It is " + agent_branch::Quoted(text) + ".",
+                       "Give the name of a function (jsonb) returns text in the control database, "
+                       "with its schema, in small letters and without quotes.");
 }
 
 std::optional<std::string> TextOption(std::string_view text, const char *key) {

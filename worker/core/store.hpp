@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "worker/core/fixer/fix_rows.hpp"
 #include "worker/core/model.hpp"
 #include "worker/core/secret.hpp"
 #include "worker/core/status.hpp"
@@ -44,8 +45,9 @@ struct DropRequest {
 
 // Saving replaces what the row with that key held before.
 using Mutation =
-    std::variant<SessionRow, MigrationRow, MergeRow, ConflictRow, StepRow, KeptBranchRow, SweepRow,
-                 SweepBranchRow, CredentialRow, DropCredentials, SnapshotRow, WaitRow, DropRequest>;
+    std::variant<SessionRow, MigrationRow, AttemptRow, MergeRow, ConflictRow, StepRow,
+                 KeptBranchRow, SweepRow, SweepBranchRow, CredentialRow, DropCredentials,
+                 SnapshotRow, WaitRow, DropRequest, FixCallRow, RefusedFixRow, FixMemoryRow>;
 
 struct Batch {
   std::vector<Mutation> mutations;
@@ -80,7 +82,7 @@ class Store {
   virtual ~Store() = default;
   virtual Result<StoreSnapshot> Load() = 0;
   virtual Result<Intake> ReadRequests() = 0;
-  virtual Result<std::string> MigrationSql(int64_t migration_id) = 0;
+  virtual Result<std::string> MigrationSql(int64_t migration_id, int attempt) = 0;
   // The objects of a schema snapshot as JSON; "{}" when it is not there.
   virtual Result<std::string> SnapshotObjects(const std::string &fingerprint) = 0;
   // A sweep that the schedule asks for; returns its id.
@@ -93,6 +95,10 @@ class KeyRing {
  public:
   virtual ~KeyRing() = default;
   virtual Result<Secret> Key(const std::string &file) = 0;
+  // Of the fixer's model.
+  virtual Result<Secret> FixerKey() {
+    return Status::Error("F0000", "agent_branch.fixer_key_file is not set");
+  }
 };
 
 struct Settings {
@@ -103,6 +109,19 @@ struct Settings {
   int64_t max_age = 24 * 3600;       // seconds
   int reap_limit = 100;              // branches of a project that one sweep deletes
   int active_computes = 20;          // per project
+
+  std::string fixer_url;  // empty: no model is asked
+  std::string fixer_protocol = "openai";
+  std::string fixer_model;
+  int fixer_attempts = 3;
+  int64_t fixer_answer_tokens = 8'192;
+  milliseconds fixer_timeout{120'000};
+  // For a session; see FixLimits.
+  int64_t fixer_max_tokens = 200'000;
+  int64_t fixer_max_time = 600;  // seconds
+  double fixer_max_cost = 0;
+  double fixer_input_price = 0;
+  double fixer_output_price = 0;
 };
 
 }  // namespace agent_branch

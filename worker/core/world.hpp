@@ -14,6 +14,7 @@
 
 #include "worker/core/model.hpp"
 #include "worker/core/secret.hpp"
+#include "worker/core/segments.hpp"
 #include "worker/core/status.hpp"
 
 namespace agent_branch {
@@ -23,6 +24,7 @@ enum class Activity {
   kNone,        // may be driven
   kCall,        // an API call, waiting or under way
   kTask,        // a task on the branch's or the parent's database
+  kModel,       // a call of the fixer's model
   kOperations,  // operations at Neon
   kCommit,      // its rows have to be committed before it acts
   kPause,       // wake_at
@@ -38,10 +40,20 @@ struct MergeRefusal {
   std::vector<ConflictRow> conflicts;
 };
 
+// A migration's text as it was read, for as long as it is carried out.
+struct MigrationRun {
+  int64_t migration_id = 0;
+  int attempt = 0;
+  std::vector<Segment> segments;
+  // It ended with an error, and what it left behind is to be seen to first.
+  std::optional<ServerError> rejection;
+};
+
 struct Session {
   SessionRow row;
   std::deque<MigrationRow> migrations;  // queued and running, by ordinal
   std::optional<MergeRow> merge;        // queued or running
+  std::optional<MigrationRun> run;      // of the first of them
   // The open step, and whether its outcome has to be found out before anything else is done.
   std::optional<StepRow> step;
   bool uncertain = false;

@@ -8,6 +8,7 @@
 
 #include "tests/unit/core/fake_branches.hpp"
 #include "tests/unit/core/fake_neon.hpp"
+#include "tests/unit/core/fake_scripts.hpp"
 #include "tests/unit/core/fake_store.hpp"
 #include "worker/core/engine.hpp"
 
@@ -47,7 +48,7 @@ class EngineDriver {
   FakeClock clock;
   FakeRandom random;
   FakeKeys keys;
-  FakeStatements statements;
+  FakeScripts scripts;
   FakeStore store;
   FakeNeon neon{&clock};
   FakeBranches branches{&neon};

@@ -16,6 +16,11 @@ std::string BranchOf(const Secret &uri) {
   return text.substr(begin, text.find('.', begin) - begin);
 }
 
+// REINDEX builds one beside the one that it replaces.
+std::string NameOfIndex(const BranchTask &task) {
+  return task.alone.kind == Alone::kReindex ? "i_ccnew" : task.alone.object;
+}
+
 }  // namespace
 
 void FakeBranches::Finish(uint64_t id, BranchOutcome outcome) {
@@ -57,6 +62,13 @@ void FakeBranches::Start(BranchTask task) {
     // Says nothing, so that the fingerprint has to.
   } else if (task.kind == BranchTaskKind::kFingerprint) {
     Describe(branch->second, &event);
+  } else if (task.kind == BranchTaskKind::kRunAlone) {
+    RunAlone(task, branch->second);
+    return;
+  } else if (task.kind == BranchTaskKind::kLookAlone) {
+    event.answer = LookAlone(task);
+  } else if (task.kind == BranchTaskKind::kRisks) {
+    event.answer = risks;
   } else if (task.kind == BranchTaskKind::kTransactionStatus) {
     auto fate = fates.find(task.transaction_id);
     event.fate = fate == fates.end() ? TransactionFate::kTooOld : fate->second;
@@ -71,6 +83,7 @@ void FakeBranches::Start(BranchTask task) {
     event.server_error.message = "relation \"orders\" does not exist";
     event.server_error.line = 2;
     event.server_error.column = 7;
+    event.completed = 0;
   } else {
     Open open{branch_id, task.sql, std::to_string(next_transaction_++)};
     if (task.sql.rfind("READ", 0) == 0) open.transaction_id.clear();
@@ -79,8 +92,50 @@ void FakeBranches::Start(BranchTask task) {
     if (hold_migrations) return;
     event.kind = BranchEvent::Kind::kReadyToCommit;
     event.transaction_id = open.transaction_id;
+    event.rows = 5;
   }
   events_.push_back(event);
+}
+
+void FakeBranches::RunAlone(const BranchTask &task, FakeBranch &branch) {
+  if (task.sql.rfind("DROP INDEX", 0) == 0) {
+    indexes.erase(NameOfIndex(task));
+  } else if (fail_alone > 0) {
+    --fail_alone;
+    if (task.alone.kind != Alone::kRepeatable) indexes[NameOfIndex(task)] = "half";
+    BranchEvent event;
+    event.id = task.id;
+    event.outcome = BranchOutcome::kRejected;
+    event.server_error.sqlstate = "23505";
+    event.server_error.message = "could not create unique index";
+    events_.push_back(event);
+    return;
+  } else if (lose_commits > 0) {
+    --lose_commits;
+    if (task.alone.kind != Alone::kRepeatable) indexes[NameOfIndex(task)] = "half";
+    Finish(task.id, BranchOutcome::kCommitUnknown);
+    return;
+  } else {
+    branch.data.push_back(task.sql);
+    if (task.alone.kind == Alone::kCreateIndex) indexes[task.alone.object] = "there";
+  }
+  if (lose_commit_answers == 0) {
+    Finish(task.id, BranchOutcome::kDone);
+    return;
+  }
+  --lose_commit_answers;
+  Finish(task.id, BranchOutcome::kCommitUnknown);
+}
+
+std::string FakeBranches::LookAlone(const BranchTask &task) {
+  if (running_looks > 0) {
+    --running_looks;
+    return std::string(kAloneRunning);
+  }
+  auto found = indexes.find(NameOfIndex(task));
+  if (found == indexes.end() && task.alone.kind == Alone::kReindex) return std::string(kAloneThere);
+  return found == indexes.end() ? std::string(kAloneAbsent)
+                                : found->second + " public." + found->first;
 }
 
 void FakeBranches::Commit(uint64_t id) {

@@ -1,7 +1,8 @@
 // A branch runner whose databases are FakeNeon's: a migration is applied by adding its text to the
 // branch's data, and a schema's fingerprint is that data.
 //
-// A text that begins with "FAIL" is rejected; one that begins with "READ" writes nothing.
+// A text that begins with "FAIL" is rejected; one that begins with "READ" writes nothing. What runs
+// alone is an index, of which half is left when it fails.
 #pragma once
 
 #include <deque>
@@ -34,7 +35,11 @@ class FakeBranches : public BranchRunner {
   std::deque<BranchOutcome> next_outcomes;  // of the next tasks, instead of what they would come to
   int lose_commit_answers = 0;              // the next so many commits are done, and not answered
   int lose_commits = 0;                     // the next so many are neither done nor answered
-  bool hold_migrations = false;             // they run, and do not come to their end
+  int fail_alone = 0;                       // the next so many that run alone are rejected
+  int running_looks = 0;                    // the next so many looks find the statement at work
+  std::map<std::string, std::string> indexes;    // by name, to "there" or "half"
+  std::string risks = "[]";                      // the answer to questions about risks
+  bool hold_migrations = false;                  // they run, and do not come to their end
   std::map<std::string, TransactionFate> fates;  // by transaction id
   std::deque<TransactionFate> next_fates;        // what is told before the truth
 
@@ -45,6 +50,8 @@ class FakeBranches : public BranchRunner {
     std::string transaction_id;
   };
   void Finish(uint64_t id, BranchOutcome outcome);
+  void RunAlone(const BranchTask &task, FakeBranch &branch);
+  std::string LookAlone(const BranchTask &task);
   void Describe(const FakeBranch &branch, BranchEvent *event) const;
 
   FakeNeon *neon_;

@@ -62,9 +62,9 @@ Result<Intake> FakeStore::ReadRequests() {
   return intake;
 }
 
-Result<std::string> FakeStore::MigrationSql(int64_t migration_id) {
+Result<std::string> FakeStore::MigrationSql(int64_t migration_id, int attempt) {
   if (!failure.ok()) return failure;
-  return sql.at(migration_id);
+  return sql.at({migration_id, attempt});
 }
 
 Result<std::string> FakeStore::SnapshotObjects(const std::string &fingerprint) {
@@ -93,6 +93,9 @@ struct FakeStore::Writer {
     before = row;
   }
   void operator()(const MigrationRow &row) const { store.migrations.at(row.id) = row; }
+  void operator()(const AttemptRow &row) const {
+    store.sql[{row.migration_id, row.number}] = row.sql;
+  }
   void operator()(const MergeRow &row) const { store.merges[row.id] = row; }
   void operator()(const ConflictRow &row) const { store.conflicts.push_back(row); }
   void operator()(const StepRow &row) const {
@@ -175,9 +178,17 @@ int64_t FakeStore::Migrate(int64_t session_id, const std::string &text) {
   for (const auto &[id, row] : migrations)
     migration.ordinal += row.session_id == session_id ? 1 : 0;
   migrations[migration.id] = migration;
-  sql[migration.id] = text;
+  sql[{migration.id, 1}] = text;
   Request("migrate", session_id).subject_id = migration.id;
   return migration.id;
+}
+
+void FakeStore::Replace(int64_t migration_id, const std::string &text) {
+  const MigrationRow &migration = migrations.at(migration_id);
+  sql[{migration_id, migration.attempt + 1}] = text;
+  RequestRow &request = Request("migrate", migration.session_id);
+  request.subject_id = migration_id;
+  request.attempt = migration.attempt + 1;
 }
 
 int64_t FakeStore::Merge(int64_t session_id) {

@@ -19,7 +19,7 @@ class FakeStore : public Store {
 
   Result<StoreSnapshot> Load() override;
   Result<Intake> ReadRequests() override;
-  Result<std::string> MigrationSql(int64_t migration_id) override;
+  Result<std::string> MigrationSql(int64_t migration_id, int attempt) override;
   Result<std::string> SnapshotObjects(const std::string &fingerprint) override;
   Result<int64_t> CreateSweep() override;
   Status Commit(const Batch &batch) override;
@@ -27,6 +27,8 @@ class FakeStore : public Store {
   // What SQL functions do. Sessions of the project 1, which is there from the start.
   int64_t CreateSession(const std::string &name, int64_t expires_at, int64_t created_at = 0);
   int64_t Migrate(int64_t session_id, const std::string &sql);
+  // Another text in the place of a migration that failed.
+  void Replace(int64_t migration_id, const std::string &sql);
   int64_t Merge(int64_t session_id);
   void Discard(int64_t session_id);
   void Extend(int64_t session_id, int64_t expires_at);
@@ -40,7 +42,7 @@ class FakeStore : public Store {
   std::map<int64_t, ProjectRow> projects;
   std::map<int64_t, SessionRow> sessions;
   std::map<int64_t, MigrationRow> migrations;
-  std::map<int64_t, std::string> sql;
+  std::map<std::pair<int64_t, int>, std::string> sql;  // by migration and attempt
   std::map<int64_t, MergeRow> merges;
   std::vector<ConflictRow> conflicts;
   std::map<int64_t, StepRow> steps;

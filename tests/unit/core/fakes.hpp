@@ -11,7 +11,6 @@
 
 #include "worker/core/clock.hpp"
 #include "worker/core/http_message.hpp"
-#include "worker/core/statement_check.hpp"
 #include "worker/core/store.hpp"
 
 namespace agent_branch {
@@ -55,15 +54,6 @@ class FakeKeys : public KeyRing {
   }
   std::map<std::string, Status> failing;
   std::map<std::string, int> reads;
-};
-
-// Lets no COMMIT stand in a migration.
-class FakeStatements : public StatementCheck {
- public:
-  Status Check(const std::string &sql) override {
-    if (sql.find("COMMIT") == std::string::npos) return {};
-    return Status::Error("2D000", "COMMIT is not allowed in a migration", {}, "Leave it out.");
-  }
 };
 
 // Notes what is sent; the test says what comes back.

@@ -138,8 +138,157 @@ TEST(MigrateFlow, StatementThatMayNotStandThereIsRefusedBeforeAnythingRuns) {
   ASSERT_TRUE(driver.RunUntilState(id, SessionState::kFailed));
   EXPECT_EQ(StatusOf(driver, first), "failed");
   EXPECT_EQ(driver.store.migrations.at(first).error.sqlstate, "2D000");
-  EXPECT_EQ(driver.branches.started.size(), 1u);  // the base's fingerprint
-  EXPECT_EQ(driver.store.StepsOf(id).back().status, "refused");
+  EXPECT_EQ(driver.store.migrations.at(first).statement, 2);
+  EXPECT_EQ(driver.branches.started.size(), 1u);   // the base's fingerprint
+  EXPECT_EQ(driver.store.StepsOf(id).size(), 1u);  // the branch's creation
+}
+
+// The texts that were sent to the branch, with what kind of task it was.
+Strings Sent(const EngineDriver &driver) {
+  Strings sent;
+  for (const BranchTask &task : driver.branches.started) {
+    if (task.kind == BranchTaskKind::kMigrate) sent.push_back(task.sql);
+    if (task.kind == BranchTaskKind::kRunAlone) sent.push_back("alone: " + task.sql);
+    if (task.kind == BranchTaskKind::kRisks) sent.push_back("risks");
+  }
+  return sent;
+}
+
+TEST(MigrateFlow, SegmentsRunOneAfterTheOther) {
+  EngineDriver driver;
+  int64_t id = driver.ReadySession("one");
+  int64_t first = driver.store.Migrate(id, "a; b; INDEX i t; VALUE; c; VACUUM");
+  ASSERT_TRUE(driver.RunUntil([&] { return StatusOf(driver, first) == "applied"; }));
+  EXPECT_EQ(Sent(driver), (Strings{"a; b", "alone: INDEX i t", "VALUE", "c", "alone: VACUUM"}));
+  const MigrationRow &migration = driver.store.migrations.at(first);
+  EXPECT_EQ(migration.statements, 6);
+  EXPECT_EQ(migration.statements_done, 6);
+  EXPECT_EQ(migration.alone, (std::vector<int>{3, 6}));
+  EXPECT_EQ(migration.rows, 15);  // three transactions of five
+  EXPECT_EQ(migration.seen_before, "");
+  Strings targets;
+  for (const StepRow &step : driver.store.StepsOf(id)) {
+    if (step.kind == StepKind::kMigrate) targets.push_back(step.target + ": " + step.status);
+  }
+  EXPECT_EQ(targets,
+            (Strings{"migration 1, statements 1 to 2: done", "migration 1, statement 3 alone: done",
+                     "migration 1, statements 4 to 4: done", "migration 1, statements 5 to 5: done",
+                     "migration 1, statement 6 alone: done"}));
+}
+
+TEST(MigrateFlow, ErrorHasItsPlaceInTheWholeText) {
+  EngineDriver driver;
+  int64_t id = driver.ReadySession("one");
+  int64_t first = driver.store.Migrate(id, "a; VACUUM; FAIL; c");
+  ASSERT_TRUE(driver.RunUntilState(id, SessionState::kFailed));
+  const MigrationRow &migration = driver.store.migrations.at(first);
+  EXPECT_EQ(migration.statements_done, 2);
+  EXPECT_EQ(migration.error.line, 2);
+  EXPECT_EQ(migration.error.detail, "Statements 1 to 2 are committed and stay in effect.");
+  EXPECT_NE(driver.Row(id).error_hint.find("Leave them out"), std::string::npos);
+}
+
+TEST(MigrateFlow, FailedIndexIsTakenAwayBeforeTheMigrationFails) {
+  EngineDriver driver;
+  int64_t id = driver.ReadySession("one");
+  driver.branches.fail_alone = 1;
+  int64_t first = driver.store.Migrate(id, "a; INDEX i t; b");
+  ASSERT_TRUE(driver.RunUntilState(id, SessionState::kFailed));
+  EXPECT_EQ(driver.store.migrations.at(first).error.sqlstate, "23505");
+  EXPECT_EQ(driver.store.migrations.at(first).statement, 2);
+  EXPECT_EQ(driver.store.migrations.at(first).error.column, 4);
+  EXPECT_TRUE(driver.branches.indexes.empty());
+  EXPECT_EQ(driver.BranchOf(id)->data, Strings{"a"});
+}
+
+TEST(MigrateFlow, LostAnswerOfAnIndexThatWasBuiltIsNoSecondRun) {
+  EngineDriver driver;
+  int64_t id = driver.ReadySession("one");
+  driver.branches.lose_commit_answers = 1;
+  int64_t first = driver.store.Migrate(id, "INDEX i t; b");
+  ASSERT_TRUE(driver.RunUntil([&] { return StatusOf(driver, first) == "applied"; }));
+  EXPECT_EQ(driver.BranchOf(id)->data, (Strings{"INDEX i t", "b"}));
+}
+
+TEST(MigrateFlow, IndexThatWasCutOffIsTakenAwayAndBuiltAgain) {
+  EngineDriver driver;
+  int64_t id = driver.ReadySession("one");
+  driver.branches.lose_commits = 1;
+  driver.branches.running_looks = 0;
+  int64_t first = driver.store.Migrate(id, "INDEX i t");
+  ASSERT_TRUE(driver.RunUntil([&] { return StatusOf(driver, first) == "applied"; }));
+  EXPECT_EQ(Sent(driver),
+            (Strings{"alone: INDEX i t", "alone: DROP INDEX CONCURRENTLY IF EXISTS public.i",
+                     "alone: INDEX i t"}));
+  EXPECT_EQ(driver.branches.indexes.at("i"), "there");
+}
+
+TEST(MigrateFlow, IndexThatReindexLeavesBehindIsTakenAway) {
+  EngineDriver driver;
+  int64_t id = driver.ReadySession("one");
+  driver.branches.lose_commits = 1;
+  int64_t first = driver.store.Migrate(id, "REINDEX t");
+  ASSERT_TRUE(driver.RunUntil([&] { return StatusOf(driver, first) == "applied"; }));
+  EXPECT_EQ(Sent(driver),
+            (Strings{"alone: REINDEX t", "alone: DROP INDEX CONCURRENTLY IF EXISTS public.i_ccnew",
+                     "alone: REINDEX t"}));
+  EXPECT_TRUE(driver.branches.indexes.empty());
+}
+
+TEST(MigrateFlow, StatementThatIsStillAtWorkIsWaitedFor) {
+  EngineDriver driver;
+  int64_t id = driver.ReadySession("one");
+  driver.branches.lose_commit_answers = 1;
+  int64_t first = driver.store.Migrate(id, "INDEX i t");
+  ASSERT_TRUE(driver.RunUntil([&] { return !driver.Row(id).error.empty(); }));
+  driver.branches.running_looks = 3;
+  ASSERT_TRUE(driver.RunUntil([&] { return StatusOf(driver, first) == "applied"; }));
+  EXPECT_EQ(driver.branches.running_looks, 0);
+  EXPECT_EQ(Sent(driver), Strings{"alone: INDEX i t"});
+}
+
+TEST(MigrateFlow, RisksAreLookedAtOnceAndBeforeAnythingRuns) {
+  EngineDriver driver;
+  int64_t id = driver.ReadySession("one");
+  driver.branches.risks = R"([{"n":0,"rows":7,"bytes":8192,"not_null":false}])";
+  int64_t first = driver.store.Migrate(id, "DROP t; VACUUM; a");
+  ASSERT_TRUE(driver.RunUntil([&] { return StatusOf(driver, first) == "applied"; }));
+  EXPECT_EQ(Sent(driver), (Strings{"risks", "DROP t", "alone: VACUUM", "a"}));
+  EXPECT_EQ(driver.store.migrations.at(first).risks,
+            R"([{"kind":"drop","object":"table t","rows":7,"bytes":8192,"lock":null,)"
+            R"("statement":1,"line":1,"why":"it goes"}])");
+  int64_t second = driver.store.Migrate(id, "b");
+  ASSERT_TRUE(driver.RunUntil([&] { return StatusOf(driver, second) == "applied"; }));
+  EXPECT_EQ(driver.store.migrations.at(second).risks, "[]");
+}
+
+TEST(MigrateFlow, RiskThatTheProjectRefusesKeepsTheMigrationFromRunning) {
+  EngineDriver driver;
+  driver.store.projects.at(1).refuse_risks = {"truncate", "drop"};
+  int64_t id = driver.ReadySession("one");
+  driver.branches.risks = R"([{"n":0,"rows":7,"bytes":8192,"not_null":false}])";
+  int64_t first = driver.store.Migrate(id, "a; DROP t");
+  ASSERT_TRUE(driver.RunUntilState(id, SessionState::kFailed));
+  const ServerError &error = driver.store.migrations.at(first).error;
+  EXPECT_EQ(error.sqlstate, "AB002");
+  EXPECT_EQ(error.detail, "Statement 2 in line 1: drop of table t (7 rows): it goes.");
+  EXPECT_EQ(Sent(driver), Strings{"risks"});
+}
+
+TEST(MigrateFlow, CorrectedTextTakesThePlaceOfTheFailedOne) {
+  EngineDriver driver;
+  int64_t id = driver.ReadySession("one");
+  int64_t first = driver.store.Migrate(id, "a; VACUUM; FAIL");
+  ASSERT_TRUE(driver.RunUntilState(id, SessionState::kFailed));
+  driver.store.Replace(first, "b");
+  ASSERT_TRUE(driver.RunUntilState(id, SessionState::kReady));
+  const MigrationRow &migration = driver.store.migrations.at(first);
+  EXPECT_EQ(migration.status, MigrationStatus::kApplied);
+  EXPECT_EQ(migration.attempt, 2);
+  EXPECT_EQ(migration.statements_done, 1);
+  EXPECT_EQ(migration.error.sqlstate, "");
+  EXPECT_EQ(driver.store.migrations.size(), 1u);
+  EXPECT_EQ(driver.BranchOf(id)->data, (Strings{"a", "VACUUM", "b"}));
 }
 
 TEST(MigrateFlow, CorrectedMigrationGoesOnFromAFailure) {

@@ -10,10 +10,11 @@ std::string StateOf(const char *json) {
 }
 
 TEST(OptionChecks, EveryOptionIsTaken) {
-  Result<ProjectOptions> options = CheckProjectOptions(
-      R"({"max_parallel":8,"min_cu":0.5,"max_cu":2,"max_pinned":0,"ttl":"1 h",)"
-      R"("undo_window":"0","statement_timeout":"5 min","lock_timeout":"1 s",)"
-      R"("merge_strategy":"restore","on_drift":"fail","api_key_file":"team-a"})");
+  Result<ProjectOptions> options =
+      CheckProjectOptions(R"({"max_parallel":8,"min_cu":0.5,"max_cu":2,"max_pinned":0,"ttl":"1 h",)"
+                          R"("undo_window":"0","statement_timeout":"5 min","lock_timeout":"1 s",)"
+                          R"("merge_strategy":"restore","on_drift":"fail","api_key_file":"team-a",)"
+                          R"("refuse_risks":["drop","not_null"]})");
   ASSERT_TRUE(options.ok()) << options.status().message();
   EXPECT_EQ(options->api_key_file, "team-a");
   ASSERT_EQ(options->durations.size(), 4u);
@@ -50,7 +51,14 @@ TEST(OptionChecks, WrongTypesValuesAndKeysAreToldApart) {
       {R"({"merge_strategy":"magic"})", "22023"},
       {R"({"on_drift":"rebase"})", "0A000"},
       {R"({"on_drift":"ignore"})", "22023"},
-      {R"({"fixer":{}})", "0A000"},
+      {R"({"fixer":{}})", "42804"},
+      {R"({"fixer":"x"})", "22023"},
+      {R"({"fixer_function":"f(); SELECT 1"})", "22023"},
+      {R"({"fixer_function":"a.b.c"})", "22023"},
+      {R"({"fixer_function":"A"})", "22023"},
+      {R"({"refuse_risks":"drop"})", "42804"},
+      {R"({"refuse_risks":[1]})", "42804"},
+      {R"({"refuse_risks":["Drop"]})", "22023"},
       {R"({"gates":[]})", "0A000"},
       {R"({"Ttl":"1 h"})", "22023"},
       {R"({"":1})", "22023"},

@@ -1,0 +1,33 @@
+// What script_reader.cpp asks about one statement's raw parse tree.
+//
+// Find…() and Describe…() read memory only. CollectNames() calls PostgreSQL and may raise: it is
+// called inside CallPg(), and what it makes lives in the current memory context.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "worker/core/script.hpp"
+
+#include "postgres/server.hpp"
+
+namespace agent_branch {
+
+// Ok(), or why a migration may not hold the statement, which begins in this line.
+Status FindRefusal(const Node *statement, int line);
+// Whether it has to run alone, and how it is proven then.
+void DescribeAlone(const Node *statement, ScriptStatement *described);
+// SET for what comes after the transaction: with SET, or SELECT set_config(…, false) alone.
+bool IsSetting(const Node *statement);
+// The value that ALTER TYPE … ADD VALUE adds; null for anything else.
+const char *NewEnumValue(const Node *statement);
+std::vector<StatementRisk> FindRisks(const Node *statement);
+
+// Appends the nodes that name relations, functions and types: RangeVar, FuncCall, TypeName, and
+// what NameOfObject() knows.
+void CollectNames(Node *statement, List **names);
+
+// Whether an option such as CONCURRENTLY, FULL or ANALYZE is among these, and not off.
+bool HasOption(const List *options, const char *name);
+
+}  // namespace agent_branch

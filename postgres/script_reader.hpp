@@ -1,0 +1,17 @@
+// Reads a migration's text with PostgreSQL's own parser.
+//
+// Serves the worker and backends alike: it looks at no catalog and needs no transaction. Whatever
+// the parser raises (a syntax error, nesting beyond the stack, no memory) means that the text is
+// not known here; only an interrupt is passed on.
+#pragma once
+
+#include "worker/core/script.hpp"
+
+namespace agent_branch {
+
+class PostgresScriptReader : public ScriptReader {
+ public:
+  Script Read(const std::string &sql) override;
+};
+
+}  // namespace agent_branch

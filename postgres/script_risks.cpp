@@ -1,0 +1,334 @@
+// What may be a risk, from a statement's raw parse tree.
+#include "postgres/script_parts.hpp"
+#include "postgres/tree_names.hpp"
+
+namespace agent_branch {
+namespace {
+
+using Risks = std::vector<StatementRisk>;
+
+constexpr char kAccessExclusive[] = "ACCESS EXCLUSIVE";
+
+const char *LockName(int mode) {
+  static constexpr const char *kNames[] = {
+      "",      "ACCESS SHARE",        "ROW SHARE", "ROW EXCLUSIVE", "SHARE UPDATE EXCLUSIVE",
+      "SHARE", "SHARE ROW EXCLUSIVE", "EXCLUSIVE", kAccessExclusive};
+  return mode >= 1 && mode <= 8 ? kNames[mode] : "";
+}
+
+StatementRisk Of(RiskKind kind, const char *type, const std::string &object,
+                 const std::string &relation, const char *lock, std::string why) {
+  StatementRisk risk;
+  risk.kind = kind;
+  risk.object_type = type;
+  risk.object = object;
+  risk.relation = relation;
+  risk.lock = lock;
+  risk.why = std::move(why);
+  return risk;
+}
+
+StatementRisk OfTable(RiskKind kind, const std::string &table, const char *lock, std::string why) {
+  return Of(kind, "table", table, table, lock, std::move(why));
+}
+
+StatementRisk OfColumn(RiskKind kind, const std::string &table, const char *column,
+                       std::string why) {
+  const std::string name = QuotedName(column);
+  StatementRisk risk =
+      Of(kind, "column", table + "." + name, table, kAccessExclusive, std::move(why));
+  risk.column = name;
+  return risk;
+}
+
+bool HasRows(ObjectType type) {
+  return type == OBJECT_TABLE || type == OBJECT_MATVIEW || type == OBJECT_FOREIGN_TABLE;
+}
+
+bool IsRelation(ObjectType type) {
+  return HasRows(type) || type == OBJECT_VIEW || type == OBJECT_INDEX || type == OBJECT_SEQUENCE;
+}
+
+void FindInDrop(const DropStmt *drop, Risks *risks) {
+  for (int n = 0; n < list_length(drop->objects); ++n) {
+    const auto *object = static_cast<const Node *>(list_nth(drop->objects, n));
+    StatementRisk risk;
+    risk.kind = RiskKind::kDrop;
+    risk.object_type = ObjectTypeName(drop->removeType);
+    risk.object = NameOfObject(object);
+    if (IsRelation(drop->removeType)) risk.relation = risk.object;
+    risk.why = HasRows(drop->removeType) ? "its rows go with it" : "it is gone for all who use it";
+    if (drop->behavior == DROP_CASCADE) risk.why += ", and so does all that depends on it";
+    risks->push_back(std::move(risk));
+  }
+}
+
+// A default that every row shares is not written into the rows.
+bool IsSharedValue(const Node *expression) {
+  // A loop, since casts can be heaped up to any depth.
+  while (expression != nullptr && IsA(expression, TypeCast))
+    expression = reinterpret_cast<const TypeCast *>(expression)->arg;
+  if (expression == nullptr || IsA(expression, A_Const) || IsA(expression, SQLValueFunction))
+    return true;
+  if (!IsA(expression, FuncCall)) return false;
+  const List *name = reinterpret_cast<const FuncCall *>(expression)->funcname;
+  return strcmp(strVal(llast(name)), "now") == 0;
+}
+
+bool IsSerial(const TypeName *type) {
+  if (type == nullptr || type->names == NIL) return false;
+  const std::string name = strVal(llast(type->names));
+  return name.size() >= 6 && name.compare(name.size() - 6, 6, "serial") == 0;
+}
+
+void FindInNewColumn(const std::string &table, const ColumnDef *column, Risks *risks) {
+  bool has_value = IsSerial(column->typeName);
+  bool written = has_value;
+  bool not_null = column->is_not_null;
+  bool primary = false;
+  for (int n = 0; n < list_length(column->constraints); ++n) {
+    const auto *constraint = static_cast<const Constraint *>(list_nth(column->constraints, n));
+    const ConstrType type = constraint->contype;
+    if (type == CONSTR_NOTNULL) not_null = true;
+    if (type == CONSTR_PRIMARY) primary = true;
+    if (type == CONSTR_DEFAULT || type == CONSTR_IDENTITY || type == CONSTR_GENERATED)
+      has_value = true;
+    if (type == CONSTR_DEFAULT && !IsSharedValue(constraint->raw_expr)) written = true;
+    if (type == CONSTR_IDENTITY || (type == CONSTR_GENERATED && IsStored(constraint)))
+      written = true;
+  }
+  if ((not_null || primary) && !has_value) {
+    risks->push_back(OfColumn(RiskKind::kNotNull, table, column->colname,
+                              "a new column that must not be null has no default"));
+  }
+  if (written) {
+    risks->push_back(OfColumn(RiskKind::kRewrite, table, column->colname,
+                              "every row gets a value of its own, so the table is written anew"));
+  }
+}
+
+void FindInConstraint(const std::string &table, const Constraint *constraint, Risks *risks) {
+  const std::string name = QuotedName(constraint->conname);
+  const std::string object = name.empty() ? table : table + "." + name;
+  switch (constraint->contype) {
+    case CONSTR_CHECK:
+    case CONSTR_FOREIGN:
+      if (constraint->skip_validation) return;
+      risks->push_back(Of(
+          RiskKind::kNotValid, "constraint", object, table,
+          constraint->contype == CONSTR_FOREIGN ? "SHARE ROW EXCLUSIVE" : kAccessExclusive,
+          "all rows are checked under the lock; add it NOT VALID, and VALIDATE CONSTRAINT after"));
+      return;
+    case CONSTR_PRIMARY:
+    case CONSTR_UNIQUE:
+    case CONSTR_EXCLUSION:
+      if (constraint->indexname != nullptr) return;
+      risks->push_back(Of(RiskKind::kLock, "constraint", object, table, kAccessExclusive,
+                          "an index is built under the lock"));
+      return;
+    default:
+      return;
+  }
+}
+
+void FindInCommand(const std::string &table, const AlterTableCmd *command, Risks *risks) {
+  switch (command->subtype) {
+    case AT_AddColumn:
+      return FindInNewColumn(table, reinterpret_cast<const ColumnDef *>(command->def), risks);
+    case AT_DropColumn:
+      risks->push_back(OfColumn(RiskKind::kDrop, table, command->name, "its values go with it"));
+      return;
+    case AT_DropConstraint:
+      risks->push_back(Of(RiskKind::kDrop, "constraint", table + "." + QuotedName(command->name),
+                          table, kAccessExclusive, "what it kept out may come in"));
+      return;
+    case AT_AlterColumnType:
+      risks->push_back(OfColumn(RiskKind::kRewrite, table, command->name,
+                                "the table is written anew, unless both types are stored alike"));
+      return;
+    case AT_SetNotNull:
+      risks->push_back(OfColumn(RiskKind::kNotNull, table, command->name,
+                                "all rows are checked under the lock"));
+      return;
+    case AT_AddConstraint:
+      if (command->def != nullptr && IsA(command->def, Constraint))
+        FindInConstraint(table, reinterpret_cast<const Constraint *>(command->def), risks);
+      return;
+    case AT_SetLogged:
+    case AT_SetUnLogged:
+    case AT_SetTableSpace:
+    case AT_SetAccessMethod:
+      risks->push_back(
+          OfTable(RiskKind::kRewrite, table, kAccessExclusive, "the table is written anew"));
+      return;
+    default:
+      return;
+  }
+}
+
+void FindInAlterTable(const AlterTableStmt *alter, Risks *risks) {
+  const std::string table = NameOf(alter->relation);
+  for (int n = 0; n < list_length(alter->cmds); ++n)
+    FindInCommand(table, static_cast<const AlterTableCmd *>(list_nth(alter->cmds, n)), risks);
+}
+
+void FindInTruncate(const TruncateStmt *truncate, Risks *risks) {
+  for (int n = 0; n < list_length(truncate->relations); ++n) {
+    const std::string table =
+        NameOf(static_cast<const RangeVar *>(list_nth(truncate->relations, n)));
+    const bool cascades = truncate->behavior == DROP_CASCADE;
+    risks->push_back(OfTable(
+        RiskKind::kTruncate, table, kAccessExclusive,
+        cascades ? "all its rows go, and those of tables that refer to it" : "all its rows go"));
+  }
+}
+
+void FindInRename(const RenameStmt *rename, Risks *risks) {
+  StatementRisk risk;
+  risk.kind = RiskKind::kRename;
+  risk.object_type = ObjectTypeName(rename->renameType);
+  risk.object =
+      rename->relation != nullptr ? NameOf(rename->relation) : NameOfObject(rename->object);
+  risk.relation = NameOf(rename->relation);
+  if (rename->relation != nullptr) risk.lock = kAccessExclusive;
+  if (rename->subname != nullptr) {
+    if (!risk.object.empty()) risk.object += '.';
+    risk.object += QuotedName(rename->subname);
+  }
+  risk.why = "who uses it by its name has to use " + QuotedName(rename->newname);
+  risks->push_back(std::move(risk));
+}
+
+void FindInMove(const AlterObjectSchemaStmt *move, Risks *risks) {
+  StatementRisk risk;
+  risk.kind = RiskKind::kRename;
+  risk.object_type = ObjectTypeName(move->objectType);
+  risk.object = move->relation != nullptr ? NameOf(move->relation) : NameOfObject(move->object);
+  risk.relation = NameOf(move->relation);
+  risk.why = "who uses it by its name has to look in schema " + QuotedName(move->newschema);
+  risks->push_back(std::move(risk));
+}
+
+void FindInQuery(const Node *query, Risks *risks);
+
+void FindInWith(const WithClause *with, Risks *risks) {
+  if (with == nullptr) return;
+  for (int n = 0; n < list_length(with->ctes); ++n)
+    FindInQuery(static_cast<const CommonTableExpr *>(list_nth(with->ctes, n))->ctequery, risks);
+}
+
+void FindInQuery(const Node *query, Risks *risks) {
+  if (query == nullptr) return;
+  if (IsA(query, SelectStmt)) {
+    FindInWith(reinterpret_cast<const SelectStmt *>(query)->withClause, risks);
+  } else if (IsA(query, InsertStmt)) {
+    FindInWith(reinterpret_cast<const InsertStmt *>(query)->withClause, risks);
+  } else if (IsA(query, DeleteStmt)) {
+    const auto *statement = reinterpret_cast<const DeleteStmt *>(query);
+    FindInWith(statement->withClause, risks);
+    if (statement->whereClause != nullptr || statement->usingClause != NIL) return;
+    risks->push_back(OfTable(RiskKind::kUnfiltered, NameOf(statement->relation), "",
+                             "DELETE without WHERE takes all rows away"));
+  } else if (IsA(query, UpdateStmt)) {
+    const auto *statement = reinterpret_cast<const UpdateStmt *>(query);
+    FindInWith(statement->withClause, risks);
+    if (statement->whereClause != nullptr || statement->fromClause != NIL) return;
+    risks->push_back(OfTable(RiskKind::kUnfiltered, NameOf(statement->relation), "",
+                             "UPDATE without WHERE changes all rows"));
+  }
+}
+
+void FindInIndex(const IndexStmt *index, Risks *risks) {
+  if (index->concurrent) return;
+  risks->push_back(OfTable(RiskKind::kLock, NameOf(index->relation), "SHARE",
+                           "nobody writes while the index is built; CREATE INDEX CONCURRENTLY "
+                           "lets them"));
+}
+
+void FindInReindex(const ReindexStmt *reindex, Risks *risks) {
+  if (reindex->relation == nullptr || HasOption(reindex->params, "concurrently")) return;
+  const bool table = reindex->kind == REINDEX_OBJECT_TABLE;
+  risks->push_back(Of(RiskKind::kLock, table ? "table" : "index", NameOf(reindex->relation),
+                      NameOf(reindex->relation), "SHARE",
+                      "nobody writes while it is built anew; REINDEX CONCURRENTLY lets them"));
+}
+
+void FindInVacuum(const VacuumStmt *vacuum, Risks *risks) {
+  if (!HasOption(vacuum->options, "full")) return;
+  for (int n = 0; n < list_length(vacuum->rels); ++n) {
+    const auto *relation = static_cast<const VacuumRelation *>(list_nth(vacuum->rels, n));
+    risks->push_back(OfTable(RiskKind::kRewrite, NameOf(relation->relation), kAccessExclusive,
+                             "the table is written anew"));
+  }
+}
+
+void FindInLock(const LockStmt *lock, Risks *risks) {
+  for (int n = 0; n < list_length(lock->relations); ++n) {
+    const auto *relation = static_cast<const RangeVar *>(list_nth(lock->relations, n));
+    risks->push_back(OfTable(RiskKind::kLock, NameOf(relation), LockName(lock->mode),
+                             "it is held until the migration commits"));
+  }
+}
+
+void FindInRefresh(const RefreshMatViewStmt *refresh, Risks *risks) {
+  if (refresh->concurrent) return;
+  risks->push_back(Of(RiskKind::kLock, "materialized view", NameOf(refresh->relation),
+                      NameOf(refresh->relation), kAccessExclusive,
+                      "nobody reads it while it is filled; CONCURRENTLY lets them"));
+}
+
+void FindInCluster(const ClusterStmt *cluster, Risks *risks) {
+  if (cluster->relation == nullptr) return;
+  risks->push_back(OfTable(RiskKind::kRewrite, NameOf(cluster->relation), kAccessExclusive,
+                           "the table is written anew"));
+}
+
+}  // namespace
+
+std::vector<StatementRisk> FindRisks(const Node *statement) {
+  Risks risks;
+  switch (nodeTag(statement)) {
+    case T_DropStmt:
+      FindInDrop(reinterpret_cast<const DropStmt *>(statement), &risks);
+      break;
+    case T_DropOwnedStmt:
+      risks.push_back(Of(RiskKind::kDrop, "objects", "of a role", "", "", "all that it owns goes"));
+      break;
+    case T_AlterTableStmt:
+      FindInAlterTable(reinterpret_cast<const AlterTableStmt *>(statement), &risks);
+      break;
+    case T_TruncateStmt:
+      FindInTruncate(reinterpret_cast<const TruncateStmt *>(statement), &risks);
+      break;
+    case T_RenameStmt:
+      FindInRename(reinterpret_cast<const RenameStmt *>(statement), &risks);
+      break;
+    case T_AlterObjectSchemaStmt:
+      FindInMove(reinterpret_cast<const AlterObjectSchemaStmt *>(statement), &risks);
+      break;
+    case T_IndexStmt:
+      FindInIndex(reinterpret_cast<const IndexStmt *>(statement), &risks);
+      break;
+    case T_ReindexStmt:
+      FindInReindex(reinterpret_cast<const ReindexStmt *>(statement), &risks);
+      break;
+    case T_VacuumStmt:
+      FindInVacuum(reinterpret_cast<const VacuumStmt *>(statement), &risks);
+      break;
+    case T_ClusterStmt:
+      FindInCluster(reinterpret_cast<const ClusterStmt *>(statement), &risks);
+      break;
+    case T_LockStmt:
+      FindInLock(reinterpret_cast<const LockStmt *>(statement), &risks);
+      break;
+    case T_RefreshMatViewStmt:
+      FindInRefresh(reinterpret_cast<const RefreshMatViewStmt *>(statement), &risks);
+      break;
+    default:
+      FindInQuery(statement, &risks);
+      break;
+  }
+  return risks;
+}
+
+}  // namespace agent_branch

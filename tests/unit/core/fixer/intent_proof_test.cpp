@@ -1,0 +1,78 @@
+#include "worker/core/fixer/intent_proof.hpp"
+
+#include <gtest/gtest.h>
+
+namespace agent_branch {
+namespace {
+
+const char kBefore[] =
+    R"json({"table public.t": "1", "constraint t_pkey on public.t": "2", "index public.t_a_idx": "3",
+        "table public.keep": "4", "view public.v": "5", "function public.f(integer)": "6",
+        "comment on table public.keep": "7"})json";
+
+std::string After(const std::string &key, const std::string &hash) {
+  std::string after = kBefore;
+  const std::string quoted = "\"" + key + "\": \"";
+  size_t at = after.find(quoted);
+  if (hash.empty()) {
+    after.replace(at, quoted.size() + 2, "\"something else\": \"0\"");
+  } else {
+    after.replace(at + quoted.size(), 1, hash);
+  }
+  return after;
+}
+
+std::string Reason(const std::vector<Effect> &effects, const std::string &key,
+                   const std::string &hash, const std::set<std::string> &put_back = {}) {
+  return ExplainChanges(effects, put_back, kBefore, After(key, hash)).reason;
+}
+
+TEST(IntentProof, NothingVanishesThatTheEffectsDoNotExplain) {
+  std::vector<Effect> column = {{"column", "t.b", "npg_catalog.int4"}};
+  EXPECT_EQ(Reason(column, "table public.keep", ""), "it makes the table public.keep vanish");
+  EXPECT_NE(Reason(column, "table public.t", ""), "");
+  EXPECT_NE(Reason(column, "constraint t_pkey on public.t", ""), "");
+  EXPECT_NE(Reason(column, "function public.f(integer)", ""), "");
+  EXPECT_EQ(Reason({{"drop table", "keep", ""}}, "table public.keep", ""), "");
+  EXPECT_EQ(Reason({{"drop function", "f", ""}}, "function public.f(integer)", ""), "");
+  EXPECT_EQ(Reason({{"drop constraint", "t.t_pkey", ""}}, "constraint t_pkey on public.t", ""), "");
+  EXPECT_EQ(Reason({{"drop column", "t.a", ""}}, "index public.t_a_idx", ""), "");
+}
+
+TEST(IntentProof, NothingChangesThatTheEffectsDoNotExplain) {
+  std::vector<Effect> column = {{"column", "t.b", "npg_catalog.int4"}};
+  EXPECT_EQ(Reason(column, "table public.t", "9"), "");
+  EXPECT_EQ(Reason(column, "table public.keep", "9"), "it changes the table public.keep");
+  EXPECT_NE(Reason(column, "view public.v", "9"), "");
+  EXPECT_NE(Reason(column, "comment on table public.keep", "9"), "");
+}
+
+TEST(IntentProof, AViewFollowsATypeOnlyWhenItWasPutBackAsItWas) {
+  std::vector<Effect> type = {{"column type", "t.a", "npg_catalog.int8"}};
+  EXPECT_NE(Reason(type, "view public.v", "9"), "");
+  EXPECT_EQ(Reason(type, "view public.v", "9", {"v"}), "");
+  EXPECT_NE(Reason(type, "view public.v", "", {"v"}), "");
+}
+
+TEST(IntentProof, WhatIsNoListOfObjectsProvesNothing) {
+  EXPECT_FALSE(ExplainChanges({}, {}, "{}", "[").preserved);
+  EXPECT_FALSE(ExplainChanges({}, {}, "7", "{}").preserved);
+  EXPECT_TRUE(ExplainChanges({}, {}, "{}", "{}").preserved);
+}
+
+TEST(IntentProof, FactsAreAskedForByConstantsOnly) {
+  std::string facts = FactsExpression(
+      {{"create table", "it's \\ a", ""}, {"not null", "t.a'); DROP TABLE keep; --", ""}});
+  EXPECT_NE(facts.find(R"(E'it''s \\ a')"), std::string::npos);
+  EXPECT_NE(facts.find("E'a''); DROP TABLE keep; --'"), std::string::npos);
+}
+
+TEST(IntentProof, WhatIsTakenAwayAgainIsNotAskedFor) {
+  EXPECT_EQ(FactsExpression({{"create table", "a", ""}, {"drop table", "a", ""}}), "");
+  EXPECT_EQ(FactsExpression({{"column", "a.b", "nt"}, {"rename", "a.b", "nc"}}), "");
+  EXPECT_EQ(FactsExpression({}), "");
+  EXPECT_EQ(FactsExpression({{"foreign key", "a", "nb\no->\nnc\no(\no)\nnnot valid"}}), "");
+}
+
+}  // namespace
+}  // namespace agent_branch

@@ -1,0 +1,306 @@
+#include "worker/core/fixer/fix_flow.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "worker/core/fixer/fix_memory.hpp"
+#include "worker/core/fixer/intent_proof.hpp"
+#include "worker/core/fixer/prompt.hpp"
+#include "worker/core/fixer/repairable.hpp"
+#include "worker/core/text.hpp"
+
+namespace agent_branch {
+namespace {
+
+constexpr size_t kMaxReason = 1'000;
+constexpr char kBetween[] = "E'\\x1f'";
+
+std::string LastReason(const FixHistory &history) {
+  if (history.tried.empty()) return {};
+  const TriedFix &last = history.tried.back();
+  return last.reason.empty() ? last.error.message : last.reason;
+}
+
+}  // namespace
+
+FixFlow::FixFlow(Parts parts) : parts_(std::move(parts)) {
+  if (parts_.store != nullptr) next_call_id_ = parts_.store->LastFixCallId() + 1;
+}
+
+bool FixFlow::IsFix(const MigrationRow &migration) {
+  return !migration.made_by.empty() && migration.made_by != "agent";
+}
+
+bool FixFlow::HasModel() const {
+  const Settings &settings = parts_.desk->settings();
+  return !settings.fixer_url.empty() && !settings.fixer_model.empty();
+}
+
+std::string FixFlow::WhyOff(const ProjectRow &project) const {
+  const Settings &settings = parts_.desk->settings();
+  if (parts_.store == nullptr || project.fixer == "off") return "the project's fixer is off";
+  if (settings.fixer_attempts == 0) return "agent_branch.fixer_attempts is 0";
+  if (!project.fixer_function.empty()) return {};
+  if (project.fixer == "function") return "the project names no fixer_function";
+  if (settings.fixer_url.empty()) return "agent_branch.fixer_url is not set";
+  if (settings.fixer_model.empty()) return "agent_branch.fixer_model is not set";
+  Result<Secret> key = parts_.keys->FixerKey();
+  return key.ok() ? std::string() : key.status().message();
+}
+
+bool FixFlow::Takes(Session &session, const ServerError &error) {
+  MigrationRow &migration = session.migrations.front();
+  const std::string off = WhyOff(parts_.desk->ProjectOf(session).row);
+  if (!off.empty()) {
+    migration.fixer = "off: " + off;
+  } else if (!IsRepairable(error.sqlstate)) {
+    migration.fixer = "not asked: errors of this kind are not the text's";
+  } else if (migration.statements_done > 0) {
+    migration.fixer = "not asked: a part of the migration is in effect";
+  } else {
+    migration.fixer = "at work";
+    return true;
+  }
+  works_.erase(session.row.id);
+  return false;
+}
+
+std::vector<ServerError> FixFlow::ErrorsOf(const FixHistory &history) const {
+  std::vector<ServerError> errors = {history.error};
+  for (const TriedFix &tried : history.tried) {
+    if (!tried.error.sqlstate.empty()) errors.push_back(tried.error);
+  }
+  return errors;
+}
+
+Result<FixHistory> FixFlow::Read(Session &session) {
+  const MigrationRow &migration = session.migrations.front();
+  Result<FixHistory> history = parts_.store->ReadFixHistory(migration.id);
+  if (!history.ok()) parts_.desk->TryAgain(session, history.status());
+  return history;
+}
+
+void FixFlow::Drive(Session &session) {
+  // Whatever was asked for when the worker ended was not recorded.
+  if (session.step) parts_.desk->CloseStep(session, false, "the answer was not recorded");
+  Result<FixHistory> history = Read(session);
+  if (!history.ok()) return;
+  if (!history->open_calls.empty()) {
+    for (int64_t id : history->open_calls) {
+      FixCallRow call = MakeCall(history.value(), "llm", "");
+      call.id = id;
+      call.outcome = ModelOutcomeName(ModelOutcome::kInterrupted);
+      parts_.desk->journal().Add(call);
+    }
+    return GoOn(session);
+  }
+  const int used = static_cast<int>(history->tried.size()) + history->unusable;
+  const ProjectRow &project = parts_.desk->ProjectOf(session).row;
+  const std::string off = WhyOff(project);
+  if (!off.empty()) return GiveUp(session, history.value(), "off: " + off);
+  if (used >= parts_.desk->settings().fixer_attempts) {
+    std::string why = "gave up after " + std::to_string(used) + " attempts";
+    const std::string last = LastReason(history.value());
+    return GiveUp(session, history.value(), last.empty() ? why : why + ": " + last);
+  }
+  if (!history->memory_asked && AskMemory(session, history.value())) return;
+  if (!project.fixer_function.empty() && !history->function_ended &&
+      AskFunction(session, history.value()))
+    return;
+  if (project.fixer != "function" && HasModel()) return AskModel(session, history.value());
+  GiveUp(session, history.value(), "gave up: the function has no other fix");
+}
+
+void FixFlow::Abandon(Session &session) {
+  auto found = works_.find(session.row.id);
+  if (found != works_.end() && found->second.call.id != 0) {
+    FixCallRow call = found->second.call;
+    call.outcome = ModelOutcomeName(ModelOutcome::kInterrupted);
+    parts_.desk->journal().Add(call);
+  }
+  works_.erase(session.row.id);
+  if (session.step && session.step->kind == StepKind::kAskFixer)
+    parts_.desk->CloseStep(session, false, "the session was given up");
+}
+
+void FixFlow::GoOn(Session &session) {
+  parts_.desk->Commit(session, [](Session &) {});
+}
+
+void FixFlow::Propose(Session &session, const FixHistory &history, std::string sql,
+                      std::string made_by) {
+  MigrationRow &migration = session.migrations.front();
+  const int number = history.last_attempt + 1;
+  Intent intent;
+  bool known = sql == history.original ||
+               std::any_of(history.tried.begin(), history.tried.end(),
+                           [&](const TriedFix &tried) { return tried.sql == sql; });
+  if (known) {
+    intent.reason = "it is a text that was tried already";
+  } else {
+    intent = CompareIntent(parts_.reader->Read(history.original), history.original,
+                           parts_.reader->Read(sql), sql, ErrorsOf(history));
+  }
+  if (!intent.preserved) {
+    MigrationRow proposed = migration;
+    proposed.made_by = made_by;
+    Remember(session, proposed, false);
+    RefusedFixRow refused;
+    refused.migration_id = migration.id;
+    refused.number = number;
+    refused.sql = std::move(sql);
+    refused.made_by = std::move(made_by);
+    refused.reason = CleanText(intent.reason, kMaxReason);
+    parts_.desk->journal().Add(std::move(refused));
+    return GoOn(session);
+  }
+  migration.attempt = number;
+  migration.made_by = made_by;
+  migration.status = MigrationStatus::kQueued;
+  parts_.desk->journal().Add(AttemptRow{migration.id, number, std::move(sql), std::move(made_by)});
+  parts_.desk->journal().Add(migration);
+  GoOn(session);
+}
+
+bool FixFlow::Prepare(Session &session) {
+  const MigrationRow &migration = session.migrations.front();
+  Work &work = works_[session.row.id];
+  if (work.attempt == migration.attempt) return true;
+  Result<FixHistory> history = Read(session);
+  if (!history.ok()) return false;
+  Result<std::string> sql = parts_.desk->store().MigrationSql(migration.id, migration.attempt);
+  if (!sql.ok()) {
+    parts_.desk->TryAgain(session, sql.status());
+    return false;
+  }
+  work.intent =
+      CompareIntent(parts_.reader->Read(history->original), history->original,
+                    parts_.reader->Read(sql.value()), sql.value(), ErrorsOf(history.value()));
+  BranchTask task;
+  task.kind = BranchTaskKind::kFingerprint;
+  task.facts = DefinitionsExpression(ViewsPutBack(work.intent.added));
+  task.connection_key = session.connection_key();
+  task.uri = session.uri;
+  parts_.desk->Run(session, std::move(task), [this](Session &ran, const BranchEvent &event) {
+    if (event.outcome != BranchOutcome::kDone) {
+      parts_.desk->TryAgainIfBranchExists(ran, event.error);
+    } else if (!ran.migrations.empty()) {
+      Work &prepared = works_[ran.row.id];
+      prepared.before = event.objects;
+      prepared.definitions = event.answer;
+      prepared.attempt = ran.migrations.front().attempt;
+    }
+  });
+  return false;
+}
+
+std::string FixFlow::Facts(const Session &session, bool last) const {
+  auto found = works_.find(session.row.id);
+  if (found == works_.end()) return {};
+  const Intent &intent = found->second.intent;
+  const std::string definitions = DefinitionsExpression(ViewsPutBack(intent.added));
+  const std::string facts = last ? FactsExpression(intent.wanted) : std::string();
+  return "concat(" + (facts.empty() ? "''" : facts) + ", " + kBetween + ", " +
+         (definitions.empty() ? "''" : definitions) + ")";
+}
+
+Intent FixFlow::Prove(const Session &session, const std::string &objects,
+                      const std::string &facts) const {
+  Intent refused;
+  auto found = works_.find(session.row.id);
+  const size_t end = facts.find('\x1f');
+  if (found == works_.end() || end == std::string::npos) {
+    refused.reason = "the schema before it is not known";
+  } else if (end > 0) {
+    refused.reason = "after it, this is missing: " + CleanText(facts.substr(0, end), kMaxReason);
+  } else if (!found->second.intent.preserved) {
+    refused.reason = found->second.intent.reason;
+  } else {
+    const Work &work = found->second;
+    std::set<std::string> put_back = ViewsPutBack(work.intent.added);
+    if (facts.substr(end + 1) != work.definitions) put_back.clear();
+    return ExplainChanges(work.intent.wanted, put_back, work.before, objects);
+  }
+  return refused;
+}
+
+void FixFlow::Refuse(Session &session, const std::string &reason) {
+  MigrationRow &migration = session.migrations.front();
+  RefusedFixRow refused;
+  refused.migration_id = migration.id;
+  refused.number = migration.attempt;
+  refused.made_by = migration.made_by;
+  refused.reason = CleanText(reason, kMaxReason);
+  migration.status = MigrationStatus::kRepairing;
+  parts_.desk->journal().Add(migration);
+  parts_.desk->journal().Add(std::move(refused));
+  Remember(session, migration, false);
+  GoOn(session);
+}
+
+void FixFlow::Failed(const Session &session, const MigrationRow &migration) {
+  Remember(session, migration, false);
+}
+
+void FixFlow::Applied(const Session &session, const MigrationRow &migration) {
+  Remember(session, migration, true);
+  works_.erase(session.row.id);
+}
+
+void FixFlow::Remember(const Session &session, const MigrationRow &migration, bool worked) {
+  if (parts_.store == nullptr) return;
+  auto work = works_.find(session.row.id);
+  if (migration.made_by == "memory" && work != works_.end() && work->second.remembered != 0) {
+    FixMemoryRow counted;
+    counted.id = work->second.remembered;
+    counted.worked = worked;
+    parts_.desk->journal().Add(std::move(counted));
+    return;
+  }
+  // That a fix of another kind did not work is forgotten: it was never remembered.
+  if (!worked) return;
+  Result<FixHistory> history = parts_.store->ReadFixHistory(migration.id);
+  Result<std::string> sql = parts_.desk->store().MigrationSql(migration.id, migration.attempt);
+  // What is not remembered costs a call some day.
+  if (!history.ok() || !sql.ok()) return;
+  FixMemoryRow row;
+  row.project_id = session.row.project_id;
+  row.signature = FixSignature(history->original, history->error);
+  row.original = history->original;
+  row.fix = sql.value();
+  row.worked = worked;
+  parts_.desk->journal().Add(std::move(row));
+}
+
+void FixFlow::Record(Session &session, FixCallRow call) {
+  parts_.desk->journal().Add(std::move(call));
+  parts_.desk->Save(session);
+}
+
+void FixFlow::GiveUp(Session &session, const FixHistory &history, const std::string &why) {
+  // What failed is the agent's text; the others are there to be looked at.
+  session.migrations.front().fixer = CleanText(why, kMaxReason);
+  MigrationRow &migration = session.migrations.front();
+  migration.attempt = history.original_number;
+  migration.made_by.clear();
+  migration.statement = history.statement;
+  // What these say is known of the text already.
+  migration.statements = 0;
+  migration.alone.clear();
+  migration.risks.clear();
+  works_.erase(session.row.id);
+  parts_.give_up(session, history.error);
+}
+
+FixCallRow FixFlow::MakeCall(const FixHistory &history, const char *source, std::string model) {
+  FixCallRow call;
+  call.id = next_call_id_++;
+  call.session_id = history.session_id;
+  call.migration_id = history.migration_id;
+  call.original = history.original_number;
+  call.source = source;
+  call.model = std::move(model);
+  return call;
+}
+
+}  // namespace agent_branch

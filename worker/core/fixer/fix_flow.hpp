@@ -1,0 +1,95 @@
+// The repair of a migration that the branch rejected.
+//
+// The migration is `repairing` meanwhile. A fix is looked for in the memory of fixes that worked,
+// then asked of the project's SQL function, then of a model; it is checked (intent.hpp) and goes in
+// the migration's place as its next attempt, which is run like any. Whatever comes of an attempt,
+// its reason is told to whoever is asked next. A call of the model is a step of the journal: an
+// answer that was recorded is an attempt that exists, one that was not is asked for again, once.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "worker/core/desk.hpp"
+#include "worker/core/fixer/fix_store.hpp"
+#include "worker/core/fixer/intent.hpp"
+#include "worker/core/fixer/model_calls.hpp"
+
+namespace agent_branch {
+
+class FixFlow {
+ public:
+  struct Parts {
+    Desk *desk = nullptr;
+    ModelCalls *models = nullptr;
+    FixStore *store = nullptr;  // null: there is no fixer
+    ScriptReader *reader = nullptr;
+    KeyRing *keys = nullptr;
+    // Fails the session's first migration with the error of its original.
+    std::function<void(Session &, const ServerError &)> give_up;
+  };
+
+  explicit FixFlow(Parts parts);
+
+  // Whether the session's first migration, which was rejected with `error`, is to be repaired; why
+  // not is noted in it.
+  bool Takes(Session &session, const ServerError &error);
+  // The first migration is kRepairing, and nothing under way.
+  void Drive(Session &session);
+  // The session is given up in this state.
+  void Abandon(Session &session);
+
+  static bool IsFix(const MigrationRow &migration);
+  // The first migration is a fix: whether it may be run now. Otherwise something is under way that
+  // has to come before.
+  bool Prepare(Session &session);
+  // For BranchTask::facts; last: of the migration's last segment.
+  std::string Facts(const Session &session, bool last) const;
+  // Before its commit: objects, and the text of the facts, as the branch tells them.
+  Intent Prove(const Session &session, const std::string &objects, const std::string &facts) const;
+  // It was run, and is not to be committed: ends this attempt. The migration is kRepairing after.
+  void Refuse(Session &session, const std::string &reason);
+  void Applied(const Session &session, const MigrationRow &migration);
+  // A fix was rejected by the branch.
+  void Failed(const Session &session, const MigrationRow &migration);
+
+ private:
+  // What is known of the repair under way; forgotten by a crash, and found again.
+  struct Work {
+    bool schema_read = false;
+    std::string schema;
+    int attempt = 0;          // that the next two are about
+    std::string before;       // the schema's objects
+    std::string definitions;  // of views that are put back, before
+    Intent intent;
+    int64_t remembered = 0;  // the fix out of the memory that is tried
+    int passing = 0;         // failures of calls, in a row
+    FixCallRow call;         // under way, unless its id is 0
+  };
+
+  std::string WhyOff(const ProjectRow &project) const;
+  bool HasModel() const;
+  Result<FixHistory> Read(Session &session);
+  std::vector<ServerError> ErrorsOf(const FixHistory &history) const;
+
+  // Each returns whether the session is dealt with for now.
+  bool AskMemory(Session &session, const FixHistory &history);
+  bool AskFunction(Session &session, const FixHistory &history);
+  void AskModel(Session &session, const FixHistory &history);
+  void ReadSchema(Session &session, const FixHistory &history);
+  void Send(Session &session, const FixHistory &history);
+  void OnAnswer(Session &session, const ModelAnswer &answer, milliseconds took);
+
+  void Propose(Session &session, const FixHistory &history, std::string sql, std::string made_by);
+  void Record(Session &session, FixCallRow call);
+  void GoOn(Session &session);
+  void GiveUp(Session &session, const FixHistory &history, const std::string &why);
+  void Remember(const Session &session, const MigrationRow &migration, bool worked);
+  FixCallRow MakeCall(const FixHistory &history, const char *source, std::string model);
+
+  Parts parts_;
+  std::map<int64_t, Work> works_;  // by session
+  int64_t next_call_id_ = 1;
+};
+
+}  // namespace agent_branch

@@ -1,0 +1,59 @@
+// What the fixer reads and calls in the control database; what it writes goes with the batch.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "worker/core/branch_task.hpp"
+#include "worker/core/fixer/fix_budget.hpp"
+
+namespace agent_branch {
+
+struct TriedFix {
+  int number = 0;
+  std::string made_by;
+  std::string sql;
+  ServerError error;   // when the branch rejected it
+  std::string reason;  // when it was refused, or the one that the error says
+};
+
+// What has been done to mend one migration since the agent gave its text.
+struct FixHistory {
+  int64_t migration_id = 0;
+  int64_t session_id = 0;
+  int original_number = 1;  // of the agent's text, among the migration's attempts
+  std::string original;
+  ServerError error;            // of the original
+  int statement = 0;            // that failed, from 1; 0: it is not known which
+  std::vector<TriedFix> tried;  // the oldest first
+  int last_attempt = 1;         // the highest number of a text
+  int unusable = 0;             // answers with no text in them
+  int interrupted = 0;          // calls whose answer was not recorded
+  std::vector<int64_t> open_calls;
+  bool memory_asked = false;
+  bool function_ended = false;  // it gave no text, or an error
+  std::vector<std::string> earlier_migrations;
+  FixSpending spent;  // of the session
+};
+
+struct RememberedFix {
+  int64_t id = 0;
+  std::string original;
+  std::string fix;
+};
+
+class FixStore {
+ public:
+  virtual ~FixStore() = default;
+  virtual int64_t LastFixCallId() = 0;
+  virtual Result<FixHistory> ReadFixHistory(int64_t migration_id) = 0;
+  // The best first; of this project only, since texts are not to be shown to another one.
+  virtual Result<std::vector<RememberedFix>> RememberedFixes(int64_t project_id,
+                                                             const std::string &signature) = 0;
+  // Calls the project's function as the session's owner. Nothing: it gave no text.
+  virtual Result<std::optional<std::string>> CallFixFunction(const FixHistory &history,
+                                                             const std::string &function) = 0;
+};
+
+}  // namespace agent_branch
