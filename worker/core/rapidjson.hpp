@@ -27,7 +27,8 @@ namespace agent_branch {
 
 namespace rapidjson = agent_branch_rapidjson;
 
-constexpr unsigned kJsonParseFlags =
-    agent_branch_rapidjson::kParseIterativeFlag | agent_branch_rapidjson::kParseFullPrecisionFlag;
+// Not with kParseFullPrecisionFlag: that reads 0e38 by counting the leading zeros of 0, which C++
+// leaves undefined. Without it numbers of up to 15 digits are exact, and those we read have fewer.
+constexpr unsigned kJsonParseFlags = agent_branch_rapidjson::kParseIterativeFlag;
 
 }  // namespace agent_branch

@@ -43,6 +43,19 @@ TEST(Json, WhatIsNoJsonIsAnError) {
     EXPECT_FALSE(ParseJson(text).ok()) << text;
 }
 
+TEST(Json, NumbersOfAFewDigitsAreExact) {
+  struct Case {
+    const char *text;
+    double value;
+  };
+  for (const Case &one : {Case{"0.1", 0.1}, Case{"0.25", 0.25}, Case{"0.106", 0.106},
+                          Case{"1.7e3", 1.7e3}, Case{"123456789.012345", 123456789.012345},
+                          Case{"0e38", 0}, Case{"-0E-400", 0}, Case{"0.0e194", 0}}) {
+    JsonDocument document = Parsed(std::string("{\"n\":") + one.text + "}");
+    EXPECT_EQ(JsonNumber(&document, "n"), one.value) << one.text;
+  }
+}
+
 TEST(Json, BytesThatAreNoUtf8AreAnError) {
   for (const std::string &bytes : {"\xff"s, "\xc3("s, "\xe2\x82"s, "\xed\xa0\x80"s, "\xc0\xaf"s})
     EXPECT_FALSE(ParseJson("{\"id\":\"" + bytes + "\"}").ok());
