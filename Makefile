@@ -9,6 +9,7 @@
 # compiler that warns of more than ours; DESTDIR; SUITE="unit pgtap": what make check runs;
 # SANITIZE=address,undefined: unit and simulation tests under sanitizers (make check-sanitize);
 # SECONDS=60: how long make simulate runs, or make fuzz each target (600); TARGET: one of those;
+# POINTS="restore recorded": make crash-matrix plays only points that these words describe;
 # DEMO="--topology flat --keep": options of the demo, see demo/run --help;
 # SINCE=main: clang-tidy looks only at what changed since that commit.
 
@@ -26,7 +27,7 @@ CONTROL = $(addprefix ../../,$(control))
 export DEFINES CONTROL
 
 build := build$(if $(FUZZ),/fuzz,$(if $(SANITIZE),/sanitize))
-suites := unit simulation fuzz branch emulator pgtap system contract lint
+suites := unit simulation fuzz branch emulator pgtap system crash contract lint
 # All sources below a folder; the objects they make; $(2) if there are any.
 below = $(sort $(if $(wildcard $(1)),$(shell find $(1) -name '*.cpp')))
 objects = $(patsubst %.cpp,$(build)/%.o,$(call below,$(1)))
@@ -38,8 +39,8 @@ submake = +@$(MAKE) $(quiet)
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all extension worker emulator libraries tests install uninstall demo check check-sanitize simulate fuzz bench
-.PHONY: lint format deps clean help
+.PHONY: all extension worker emulator libraries tests install uninstall demo check check-sanitize
+.PHONY: simulate fuzz crash-matrix bench lint format deps clean help
 .PHONY: compile_commands.json
 
 help:
@@ -47,10 +48,11 @@ help:
 	@echo "make install     into the PostgreSQL of $(PG_CONFIG) (as root); make uninstall takes it out"
 	@echo "make demo        installs what is missing, then shows a session's life on the emulator"
 	@echo "make check       the same, then runs all tests; SUITE='$(suites)' chooses"
-	@echo "make bench       measures what agent_run adds to the calls that it makes"
+	@echo "make bench       measures what agent_run adds, what a call takes, and the worker's memory"
 	@echo "make check-sanitize  the tests that need no server, under address and undefined behaviour sanitizer"
 	@echo "make simulate    runs the worker's core through random schedules for SECONDS=60"
 	@echo "make fuzz        libFuzzer on each parser of bytes from outside for SECONDS=600; TARGET=one of them"
+	@echo "make crash-matrix  ends workers, servers and connections at every step, and prints a table"
 	@echo "make lint        formatting, clang-tidy, and the rules of the house"
 	@echo "make format      formats the sources"
 	@echo "make deps        installs the Debian packages that all this needs (as root)"
@@ -138,6 +140,7 @@ needs_branch := $(call if_any,tests/branch,$(build)/tests/branch_tests)
 needs_emulator := $(if $(wildcard emulator/Makefile),emulator)
 needs_pgtap := $(if $(call below,extension),install)
 needs_system := $(needs_pgtap) $(needs_emulator)
+needs_crash := $(needs_system)
 needs_contract := $(needs_system)
 needs_lint := all
 tests: $(sort $(foreach suite,$(or $(SUITE),$(suites)),$(needs_$(suite))))
@@ -174,9 +177,14 @@ demo:
 	$(submake) $(jobs) install $(needs_emulator)
 	@demo/run $(DEMO)
 
+crash-matrix: deps
+	$(submake) $(jobs) install $(needs_emulator)
+	@tests/crash/matrix $(POINTS)
+
 bench: deps
 	$(submake) $(jobs) install $(needs_emulator)
-	@bench/agent_run_overhead.py
+	@status=0; for measure in bench/*.py; do echo "== $$measure"; $$measure || status=1; done; \
+		exit $$status
 
 # --- Housekeeping ---------------------------------------------------------------------------
 

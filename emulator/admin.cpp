@@ -95,7 +95,9 @@ void ReadChoice(const ObjectReader &body, const char *name, std::string *target,
 
 Response Admin::Handle(const Call &call) {
   try {
-    return Route(call);
+    Response response = Route(call);
+    service_.SaveIfChanged();
+    return response;
   } catch (const ApiError &error) {
     return ErrorResponse(error);
   } catch (const std::exception &error) {
@@ -109,6 +111,10 @@ Response Admin::Route(const Call &call) {
   if (route == "GET /admin/requests") {
     int64_t after = std::atoll(call.Query("since").value_or("0").c_str());
     api_.log().Write(json, after);
+    return Answer(json);
+  }
+  if (route == "GET /admin/effects") {
+    service_.effects.Write(json, std::atoll(call.Query("since").value_or("0").c_str()));
     return Answer(json);
   }
   if (route == "DELETE /admin/requests") {

@@ -46,6 +46,10 @@ void CatchErrors(Function function, const Reply &reply) {
 
 }  // namespace
 
+Api::Api(Service &service, std::vector<ApiKey> keys) : service_(service), keys_(std::move(keys)) {
+  if (service_.kept() != nullptr) log_.Keep(service_.kept()->requests_path());
+}
+
 void Api::Handle(Call call, Deliver deliver) {
   auto exchange = std::make_shared<Exchange>();
   exchange->call = std::move(call);
@@ -117,7 +121,19 @@ void Api::Perform(const ExchangePtr &exchange) {
       reply);
 }
 
+void Api::NoteEffect(const Exchange &exchange, const Response &response) {
+  const Call &call = exchange.call;
+  if (call.method == "GET") return;
+  service_.Changed();
+  bool changed = exchange.effects.has_effect && response.status < 300 && response.status != 204;
+  if (!changed) return;
+  service_.effects.Add(
+      {0, exchange.at, call.method, call.path, call.raw_query, call.body, response.status, 0});
+}
+
 void Api::Return(const ExchangePtr &exchange, Response response) {
+  NoteEffect(*exchange, response);
+  service_.SaveIfChanged();
   if (exchange->effects.answer_instead) response = *exchange->effects.answer_instead;
   response.body = WithRequestId(response.body, exchange->call.request_id);
   response.headers.emplace_back("x-neon-ret-request-id", exchange->call.request_id);

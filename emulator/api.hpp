@@ -28,7 +28,7 @@ class Api {
  public:
   static constexpr char kPrefix[] = "/api/v2";
 
-  Api(Service &service, std::vector<ApiKey> keys) : service_(service), keys_(std::move(keys)) {}
+  Api(Service &service, std::vector<ApiKey> keys);
 
   // `call.path` includes the prefix.
   void Handle(Call call, Deliver deliver);
@@ -50,6 +50,7 @@ class Api {
 
   void Admit(const ExchangePtr &exchange);
   void Perform(const ExchangePtr &exchange);
+  void NoteEffect(const Exchange &exchange, const Response &response);
   void Return(const ExchangePtr &exchange, Response response);
   void Finish(const ExchangePtr &exchange, Response response);
   const ApiKey &RequireKey(const Call &call) const;

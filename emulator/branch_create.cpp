@@ -126,18 +126,7 @@ Step CreateStep(Service &service, Project &project, const Branch &branch, const 
   step.work = [&service, fork](Engine::Done done) { service.engine.Fork(fork, std::move(done)); };
   std::string project_id = project.id, branch_id = branch.id;
   step.succeeded = [&service, project_id, branch_id] {
-    Project &owner = service.projects[project_id];
-    Branch *created = owner.FindAnyBranch(branch_id);
-    if (created == nullptr) return;
-    created->current_state = "ready";
-    created->pending_state.clear();
-    created->state_changed_at = created->updated_at = Now();
-    for (const std::string &endpoint_id : created->endpoint_ids) {
-      Endpoint *endpoint = owner.FindEndpoint(endpoint_id);
-      if (endpoint != nullptr && endpoint->current_state == "idle") {
-        service.engine.HoldEndpoint(endpoint_id);
-      }
-    }
+    service.BranchCreated(project_id, branch_id);
   };
   return step;
 }

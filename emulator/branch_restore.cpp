@@ -182,11 +182,7 @@ std::vector<Step> RestoreSteps(Service &service, Project &project, Branch &targe
                             project_id = project.id, target_id = target.id] {
     if (last) last();
     if (!keep_old) service.engine.Drop(old_timeline, [](const std::string &) {});
-    Branch *restored = service.projects[project_id].FindAnyBranch(target_id);
-    if (restored == nullptr) return;
-    restored->current_state = "ready";
-    restored->pending_state.clear();
-    restored->state_changed_at = restored->updated_at = Now();
+    service.BranchRestored(project_id, target_id);
   };
   auto undone = std::make_shared<bool>(false);
   for (Step &step : steps) {

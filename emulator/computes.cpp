@@ -4,42 +4,46 @@
 #include "emulator/service.hpp"
 
 namespace agent_branch::emulator {
+
 Step Service::StartStep(Project &project, Endpoint &endpoint) {
   project.SetState(endpoint, endpoint.current_state, "active");
   peaks.active_computes = std::max(peaks.active_computes, project.CountActiveComputes());
   Step step;
   step.operation = NewOperation(project, "start_compute", endpoint.branch_id, endpoint.id);
   std::string project_id = project.id, endpoint_id = endpoint.id;
-  auto timeline = [this, project_id, endpoint_id]() -> std::string {
-    auto found = projects.find(project_id);
-    if (found == projects.end()) return "";
-    Endpoint *target = found->second.FindEndpoint(endpoint_id);
-    Branch *branch = target == nullptr ? nullptr : found->second.FindAnyBranch(target->branch_id);
-    return branch == nullptr ? "" : branch->timeline;
+  step.work = [this, project_id, endpoint_id](Engine::Done done) {
+    std::string timeline = TimelineOf(project_id, endpoint_id);
+    if (timeline.empty()) return done("the endpoint is gone");
+    engine.StartCompute(timeline, std::move(done));
   };
-  auto settle = [this, project_id, endpoint_id, timeline](bool started) {
-    auto found = projects.find(project_id);
-    if (found == projects.end()) return;
-    Endpoint *target = found->second.FindEndpoint(endpoint_id);
-    if (target == nullptr) return;
-    found->second.SetState(*target, started ? "active" : "idle", "");
-    target->updated_at = Now();
-    if (started) target->started_at = target->updated_at;
-    if (started) {
-      engine.ServeEndpoint(endpoint_id, timeline());
-    } else {
-      engine.RefuseEndpoint(endpoint_id);
-      engine.HoldEndpoint(endpoint_id);
-    }
-  };
-  step.work = [this, timeline](Engine::Done done) {
-    std::string name = timeline();
-    if (name.empty()) return done("the endpoint is gone");
-    engine.StartCompute(name, std::move(done));
-  };
-  step.succeeded = [settle] { settle(true); };
-  step.failed = [settle] { settle(false); };
+  step.succeeded = [=] { ComputeStarted(project_id, endpoint_id, true); };
+  step.failed = [=] { ComputeStarted(project_id, endpoint_id, false); };
   return step;
+}
+
+std::string Service::TimelineOf(const std::string &project_id, const std::string &endpoint_id) {
+  auto found = projects.find(project_id);
+  if (found == projects.end()) return "";
+  Endpoint *endpoint = found->second.FindEndpoint(endpoint_id);
+  Branch *branch = endpoint == nullptr ? nullptr : found->second.FindAnyBranch(endpoint->branch_id);
+  return branch == nullptr ? "" : branch->timeline;
+}
+
+void Service::ComputeStarted(const std::string &project_id, const std::string &endpoint_id,
+                             bool started) {
+  auto found = projects.find(project_id);
+  if (found == projects.end()) return;
+  Endpoint *endpoint = found->second.FindEndpoint(endpoint_id);
+  if (endpoint == nullptr) return;
+  found->second.SetState(*endpoint, started ? "active" : "idle", "");
+  endpoint->updated_at = Now();
+  if (started) endpoint->started_at = endpoint->updated_at;
+  if (started) {
+    engine.ServeEndpoint(endpoint_id, TimelineOf(project_id, endpoint_id));
+  } else {
+    engine.RefuseEndpoint(endpoint_id);
+    engine.HoldEndpoint(endpoint_id);
+  }
 }
 
 Step Service::SuspendStep(Project &project, Endpoint &endpoint, const std::string &timeline) {
@@ -51,20 +55,30 @@ Step Service::SuspendStep(Project &project, Endpoint &endpoint, const std::strin
     engine.RefuseEndpoint(endpoint_id);
     engine.StopCompute(timeline, std::move(done));
   };
-  auto settle = [this, project_id, endpoint_id](bool suspended) {
-    auto found = projects.find(project_id);
-    if (found == projects.end()) return;
-    Endpoint *target = found->second.FindEndpoint(endpoint_id);
-    if (target == nullptr) return;
-    found->second.SetState(*target, suspended ? "idle" : target->current_state, "");
-    target->updated_at = Now();
-    if (!suspended) return;
-    target->suspended_at = target->updated_at;
-    if (!target->disabled) engine.HoldEndpoint(endpoint_id);
-  };
-  step.succeeded = [settle] { settle(true); };
-  step.failed = [settle] { settle(false); };
+  step.succeeded = [=] { ComputeSuspended(project_id, endpoint_id, true); };
+  step.failed = [=] { ComputeSuspended(project_id, endpoint_id, false); };
   return step;
+}
+
+void Service::ComputeSuspended(const std::string &project_id, const std::string &endpoint_id,
+                               bool suspended) {
+  auto found = projects.find(project_id);
+  if (found == projects.end()) return;
+  Endpoint *endpoint = found->second.FindEndpoint(endpoint_id);
+  if (endpoint == nullptr) return;
+  found->second.SetState(*endpoint, suspended ? "idle" : endpoint->current_state, "");
+  endpoint->updated_at = Now();
+  if (!suspended) {
+    endpoint->is_deleting = false;
+    return;
+  }
+  endpoint->suspended_at = endpoint->updated_at;
+  if (endpoint->is_deleting) {
+    engine.CloseEndpoint(endpoint_id);
+    found->second.EraseEndpoint(endpoint_id);
+  } else if (!endpoint->disabled) {
+    engine.HoldEndpoint(endpoint_id);
+  }
 }
 
 std::vector<Step> Service::DeleteSteps(Project &project, Branch &branch) {
@@ -89,17 +103,7 @@ std::vector<Step> Service::DeleteSteps(Project &project, Branch &branch) {
     }
     engine.Drop(timeline, std::move(done));
   };
-  step.succeeded = [this, project_id, branch_id] {
-    Project &owner = projects[project_id];
-    Branch *gone = owner.FindAnyBranch(branch_id);
-    if (gone == nullptr) return;
-    auto endpoint_ids = gone->endpoint_ids;
-    for (const std::string &endpoint_id : endpoint_ids) {
-      engine.CloseEndpoint(endpoint_id);
-      owner.EraseEndpoint(endpoint_id);
-    }
-    owner.EraseBranch(branch_id);
-  };
+  step.succeeded = [=] { BranchDeleted(project_id, branch_id); };
   step.failed = [this, project_id, branch_id] {
     Branch *kept = projects[project_id].FindAnyBranch(branch_id);
     if (kept == nullptr) return;
@@ -108,6 +112,37 @@ std::vector<Step> Service::DeleteSteps(Project &project, Branch &branch) {
   };
   steps.push_back(std::move(step));
   return steps;
+}
+
+void Service::BranchDeleted(const std::string &project_id, const std::string &branch_id) {
+  Project &project = projects[project_id];
+  Branch *branch = project.FindAnyBranch(branch_id);
+  if (branch == nullptr) return;
+  auto endpoint_ids = branch->endpoint_ids;
+  for (const std::string &endpoint_id : endpoint_ids) {
+    engine.CloseEndpoint(endpoint_id);
+    project.EraseEndpoint(endpoint_id);
+  }
+  project.EraseBranch(branch_id);
+}
+
+void Service::BranchCreated(const std::string &project_id, const std::string &branch_id) {
+  Project &project = projects[project_id];
+  Branch *branch = project.FindAnyBranch(branch_id);
+  if (branch == nullptr) return;
+  BranchRestored(project_id, branch_id);
+  for (const std::string &endpoint_id : branch->endpoint_ids) {
+    Endpoint *endpoint = project.FindEndpoint(endpoint_id);
+    if (endpoint != nullptr && endpoint->current_state == "idle") engine.HoldEndpoint(endpoint_id);
+  }
+}
+
+void Service::BranchRestored(const std::string &project_id, const std::string &branch_id) {
+  Branch *branch = projects[project_id].FindAnyBranch(branch_id);
+  if (branch == nullptr) return;
+  branch->current_state = "ready";
+  branch->pending_state.clear();
+  branch->state_changed_at = branch->updated_at = Now();
 }
 
 Step Service::ApplyStep(Project &project, Branch &branch, std::vector<std::string> statements,
@@ -143,13 +178,7 @@ std::vector<Step> Service::InitializeSteps(Project &project) {
     engine.Initialize(branch->timeline, role.name, role.password, branch->databases.front().name,
                       std::move(done));
   };
-  create.succeeded = [this, project_id, root_id] {
-    Branch *branch = projects[project_id].FindAnyBranch(root_id);
-    if (branch == nullptr) return;
-    branch->current_state = "ready";
-    branch->pending_state.clear();
-    branch->state_changed_at = branch->updated_at = Now();
-  };
+  create.succeeded = [=] { BranchCreated(project_id, root_id); };
   std::vector<Step> steps;
   steps.push_back(std::move(create));
   for (const std::string &endpoint_id : root.endpoint_ids) {

@@ -194,13 +194,7 @@ Response DeleteEndpoint(Service &service, Call &call) {
   Branch *branch = project.FindAnyBranch(endpoint->branch_id);
   std::vector<Step> steps;
   steps.push_back(service.SuspendStep(project, *endpoint, branch->timeline));
-  std::string project_id = project.id, endpoint_id = endpoint->id;
-  auto settle = std::move(steps.back().succeeded);
-  steps.back().succeeded = [&service, settle, project_id, endpoint_id] {
-    settle();
-    service.engine.CloseEndpoint(endpoint_id);
-    service.projects[project_id].EraseEndpoint(endpoint_id);
-  };
+  endpoint->is_deleting = true;
   std::vector<OperationPtr> operations = OperationsOf(steps);
   JsonWriter json;
   json.BeginObject();

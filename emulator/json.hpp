@@ -39,6 +39,9 @@ class JsonWriter {
   void Key(std::string_view key);
   void Text(std::string_view value);
   void Integer(int64_t value) { writer_.Int64(value); }
+  void Bool(bool value) { writer_.Bool(value); }
+  void Double(double value) { writer_.Double(value); }
+  void Null() { writer_.Null(); }
   void Field(std::string_view key, std::string_view value);
   void Field(std::string_view key, const std::string &value);
   void Field(std::string_view key, const char *value);

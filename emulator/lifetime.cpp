@@ -12,7 +12,14 @@ constexpr std::chrono::milliseconds kBlockedRetry{5000};
 }  // namespace
 
 void Service::Boot(std::function<void(const std::string &)> ready) {
-  BootNext(0, std::move(ready));
+  if (!options.keep) return BootNext(0, std::move(ready));
+  std::string error = TakeUpKept();
+  if (!error.empty()) return ready(error);
+  BootNext(0, [this, ready = std::move(ready)](const std::string &failure) {
+    Changed();
+    SaveIfChanged();
+    ready(failure);
+  });
 }
 
 // One project after the other: production, its compute, development as a copy, its compute.
@@ -116,6 +123,7 @@ void Service::Lose(const std::string &timeline) {
       Branch *branch = project.FindAnyBranch(endpoint.branch_id);
       if (branch == nullptr || branch->timeline != timeline) continue;
       project.SetState(endpoint, "idle", "");
+      Changed();
       engine.RefuseEndpoint(endpoint_id);
       engine.HoldEndpoint(endpoint_id);
     }

@@ -82,6 +82,7 @@ struct Endpoint {
   bool passwordless_access = true;
   std::string current_state = "init";  // init, active, idle
   std::string pending_state;
+  bool is_deleting = false;  // goes once it is suspended
   Microseconds created_at = 0;
   Microseconds updated_at = 0;
   std::optional<Microseconds> started_at;

@@ -87,6 +87,7 @@ void OperationRunner::End(const OperationPtr &operation, const std::string &stat
   }
   auto project = projects_.find(operation->project_id);
   if (project != projects_.end()) project->second.EndOperation(operation);
+  if (on_ended) on_ended();
 }
 
 }  // namespace agent_branch::emulator

@@ -38,6 +38,8 @@ class OperationRunner {
   // With nothing to wait for, the steps are finished when Run returns.
   void Run(std::vector<Step> steps, Fate fate);
 
+  std::function<void()> on_ended;  // one operation, whatever its outcome
+
  private:
   struct Chain {
     std::vector<Step> steps;

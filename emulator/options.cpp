@@ -108,6 +108,7 @@ std::map<std::string, bool *> Flags(Options *o) {
   return {{"--allow-restore-from-expiring", &o->allow_restore_from_expiring},
           {"--omit-connection-uris", &o->omit_connection_uris},
           {"--plan-gates-suspend", &o->plan_gates_suspend},
+          {"--keep", &o->keep},
           {"--quiet", &o->quiet},
           {"--help", &o->help},
           {"-h", &o->help},
@@ -128,6 +129,12 @@ void CheckTogether(const Options &options, bool engine_given) {
   if (options.postgres && !options.fixed_uri.empty()) {
     throw Bad("--fixed-uri is for engine memory: engine postgres has real addresses");
   }
+  if (options.keep && options.postgres) {
+    throw Bad("--keep is for engine memory: engine postgres removes its clusters at its end");
+  }
+  if (options.keep && options.data_directory.empty()) {
+    throw Bad("--data is missing: --keep writes there what is to be kept");
+  }
   if (options.parent_name.empty() || options.parent_name.size() > 256 ||
       options.parent_name == "production") {
     throw Bad("--parent-name wants 1 to 256 characters and not \"production\"");
@@ -143,7 +150,8 @@ usage: neon-emulator --engine postgres|memory --api-key-file FILE [options]
 
   --listen ADDRESS:PORT        loopback only; port 0 chooses one (127.0.0.1:4010)
   --engine postgres|memory     real clusters, or none
-  --data DIR                   where engine postgres keeps its clusters
+  --data DIR                   where engine postgres keeps its clusters, and --keep what it keeps
+  --keep                       engine memory: what was done is there again at the next start
   --postgres-bin DIR           where engine postgres finds initdb, postgres and pg_dump
   --api-key-file FILE          one key a line; a project id after it limits the key to that project
   --project ID                 a project to begin with; may be repeated (shiny-wind-028834)

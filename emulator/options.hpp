@@ -43,6 +43,7 @@ struct Options {
   std::string fixed_uri;
   std::optional<uint64_t> seed;
   int64_t suspend_after_seconds = 0;  // 0: computes are never suspended by themselves
+  bool keep = false;                  // what was done is there again after the emulator's end
   bool quiet = false;
   bool help = false;
   bool version = false;

@@ -23,7 +23,10 @@ Service::Service(Options &options_in, Loop &loop_in, Engine &engine_in, uint64_t
       loop(loop_in),
       engine(engine_in),
       ids(seed),
-      operations(loop_in, options_in.durations, projects) {
+      operations(loop_in, options_in.durations, projects),
+      seed_(seed) {
+  if (options.keep) kept_ = std::make_unique<KeptState>(options.data_directory);
+  operations.on_ended = [this] { Changed(); };
   engine.on_wake = [this](const std::string &endpoint_id) { Wake(endpoint_id); };
   engine.on_lost = [this](const std::string &timeline) { Lose(timeline); };
   if (options.suspend_after_seconds > 0) {
@@ -181,6 +184,7 @@ OperationPtr Service::NewOperation(Project &project, const std::string &action,
   operation->created_at = operation->updated_at = Now();
   project.AddOperation(operation);
   NotePeaks(project);
+  Changed();
   return operation;
 }
 

@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <initializer_list>
+#include <memory>
 #include <string>
 #include <unordered_map>
 
@@ -13,10 +14,12 @@
 #include "emulator/engine.hpp"
 #include "emulator/errors.hpp"
 #include "emulator/identifiers.hpp"
+#include "emulator/kept_state.hpp"
 #include "emulator/loop.hpp"
 #include "emulator/model.hpp"
 #include "emulator/operations.hpp"
 #include "emulator/options.hpp"
+#include "emulator/request_log.hpp"
 
 namespace agent_branch::emulator {
 
@@ -52,8 +55,14 @@ class Service {
  public:
   Service(Options &options, Loop &loop, Engine &engine, uint64_t seed);
 
-  // Makes the projects of the command line; `ready` gets an empty text or what went wrong.
+  // Takes up what an earlier emulator kept, then makes the projects of the command line that are
+  // missing; `ready` gets an empty text or what went wrong.
   void Boot(std::function<void(const std::string &)> ready);
+  // With --keep: something was done that has to be kept. It is written before the next answer
+  // leaves, or when the loop is at rest.
+  void Changed();
+  void SaveIfChanged();
+  const KeptState *kept() const { return kept_.get(); }  // null without --keep
 
   Project &RequireProject(const std::string &id);
   Branch &RequireBranch(Project &project, const std::string &id);
@@ -87,6 +96,14 @@ class Service {
   Step ApplyStep(Project &project, Branch &branch, std::vector<std::string> statements,
                  Contents before);
 
+  // What operations show at their end. Each does nothing for what is gone.
+  void ComputeStarted(const std::string &project_id, const std::string &endpoint_id, bool started);
+  void ComputeSuspended(const std::string &project_id, const std::string &endpoint_id,
+                        bool suspended);
+  void BranchCreated(const std::string &project_id, const std::string &branch_id);
+  void BranchRestored(const std::string &project_id, const std::string &branch_id);
+  void BranchDeleted(const std::string &project_id, const std::string &branch_id);
+
   std::string NewTimeline() { return "t" + std::to_string(++timelines_); }
   std::string NextLsn();
   int64_t NextDatabaseId() { return ++databases_; }
@@ -99,19 +116,32 @@ class Service {
   std::unordered_map<std::string, Project> projects;
   OperationRunner operations;
   Peaks peaks;
+  RequestLog effects;  // requests that changed something, answered or not
 
  private:
+  friend std::string WriteState(Service &service);
+  friend void ReadState(Service &service, const std::string &text);
+
+  std::string TakeUpKept();  // an empty text or what went wrong
+  // Operations that were running go on, from the beginning of the one that had begun.
+  void ResumeOperations(Project &project);
+  Step ResumedStep(const OperationPtr &operation);
   void BootNext(size_t at, std::function<void(const std::string &)> ready);
   void Expire(const std::string &project_id, const std::string &branch_id);
   void Wake(const std::string &endpoint_id);
   void Lose(const std::string &timeline);
   void SuspendIdle();
   Project *ProjectOfEndpoint(const std::string &endpoint_id);
+  std::string TimelineOf(const std::string &project_id, const std::string &endpoint_id);
 
+  int64_t starts_ = 0;  // of emulators with what is kept
   int64_t timelines_ = 0;
   int64_t operations_made_ = 0;
   int64_t databases_ = 1000;
   uint64_t lsn_ = 0x1500000;
+  uint64_t seed_;
+  std::unique_ptr<KeptState> kept_;  // with --keep
+  bool changed_ = false;
 };
 
 }  // namespace agent_branch::emulator

@@ -38,7 +38,7 @@ Cell ReadUri(const Session &session, bool of_parent, bool pooled) {
 std::string WaitForUri(const Session &session, bool of_parent, bool pooled) {
   Cell uri;
   std::optional<Session> latest;
-  WakeWorker(MyDatabaseId);
+  WakeWorker(MyDatabaseId, WakeReason::kRequest);
   const bool done = WaitUntil(session.id, kFetchTimeout, [&] {
     latest = ReadSession(session.id);
     uri = ReadUri(session, of_parent, pooled);

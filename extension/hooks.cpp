@@ -59,6 +59,11 @@ const char *DatabaseToBeFree(const Node *tree) {
   }
 }
 
+bool CommitsPrepared(const Node *tree) {
+  return nodeTag(tree) == T_TransactionStmt &&
+         reinterpret_cast<const TransactionStmt *>(tree)->kind == TRANS_STMT_COMMIT_PREPARED;
+}
+
 // Only for those who may run the statement: others must not be able to stop workers with one that
 // fails.
 bool MayStopWorkerOf(const Node *tree, Oid database) {
@@ -86,6 +91,7 @@ void OnUtility(PlannedStmt *planned, const char *text, bool read_only_tree,
   auto *run = previous_utility_hook != nullptr ? previous_utility_hook : standard_ProcessUtility;
   run(planned, text, read_only_tree, context, params, environment, receiver, completion);
   if (nodeTag(tree) == T_CreatedbStmt) ProbeDatabasesAtCommit();
+  if (CommitsPrepared(tree)) PreparedTransactionCommitted();
 }
 
 }  // namespace

@@ -13,20 +13,27 @@ struct Pending {
 };
 Pending pending;
 
+void ExtensionChanged() {
+  WakeWorker(MyDatabaseId, WakeReason::kExtension);
+  RequestProbe(MyDatabaseId);
+  // Whoever waits for a session is to see that the tables are gone.
+  BroadcastAllSessions();
+}
+
 // Nothing here may raise: an error at this point is a PANIC.
 void Committed() {
   const Pending done = pending;
   pending = Pending{};
-  if (done.wake_worker || done.extension_changed) WakeWorker(MyDatabaseId);
-  if (done.extension_changed) RequestProbe(MyDatabaseId);
-  // Whoever waits for a session is to see that the tables are gone.
-  if (done.extension_changed) BroadcastAllSessions();
+  if (done.wake_worker) WakeWorker(MyDatabaseId, WakeReason::kRequest);
+  if (done.extension_changed) ExtensionChanged();
   if (done.probe_databases) RequestProbe(InvalidOid);
   if (done.unpause) UnpauseDatabases();
 }
 
 void Ended() {
   if (pending.unpause) UnpauseDatabases();
+  // It may have held the worker up with its locks.
+  if (pending.extension_changed) WakeWorker(MyDatabaseId, WakeReason::kExtension);
   pending = Pending{};
 }
 
@@ -72,6 +79,13 @@ void ProbeDatabasesAtCommit() {
 
 void UnpauseAtTransactionEnd() {
   pending.unpause = true;
+}
+
+void PreparedTransactionCommitted() {
+  InvalidateCatalogSnapshot();
+  // Nobody else need know: what it did is not to be had here.
+  if (FindWorkerSlot(MyDatabaseId) || OidIsValid(get_extension_oid("agent_branch", true)))
+    ExtensionChanged();
 }
 
 }  // namespace agent_branch

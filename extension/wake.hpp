@@ -11,6 +11,8 @@ void RegisterTransactionCallback();  // in _PG_init()
 void WakeWorkerAtCommit();
 // An extension was created, changed or dropped in this database.
 void ExtensionChangedInThisTransaction();
+// COMMIT PREPARED was run here: whatever the transaction did, no callback of its own was called.
+void PreparedTransactionCommitted();
 // A database was created, perhaps from a template that has the extension.
 void ProbeDatabasesAtCommit();
 // However the transaction ends: workers may connect again to databases that were paused in it.

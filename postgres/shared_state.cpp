@@ -2,10 +2,13 @@
 
 #include <csignal>
 
+#include "postgres/shared_budgets.hpp"
+
 namespace agent_branch {
 namespace {
 
 constexpr const char *kName = "agent_branch";
+constexpr const char *kBudgetsName = "agent_branch budgets";
 
 struct Launcher {
   int32_t pid;
@@ -58,17 +61,26 @@ void Initialize() {
 
 void RequestSharedMemory() {
   if (previous_request_hook != nullptr) previous_request_hook();
-  RequestAddinShmemSpace(MAXALIGN(sizeof(SharedState)));
-  RequestNamedLWLockTranche(kName, 1);
+  RequestAddinShmemSpace(add_size(MAXALIGN(sizeof(SharedState)), SharedBudgetsSize()));
+  RequestNamedLWLockTranche(kName, 2);
+}
+
+// With AddinShmemInitLock held. Returns whether the memory was there before.
+bool Attach() {
+  bool found = false;
+  bool budgets_found = false;
+  state = static_cast<SharedState *>(ShmemInitStruct(kName, sizeof(SharedState), &found));
+  void *budgets = ShmemInitStruct(kBudgetsName, SharedBudgetsSize(), &budgets_found);
+  LWLockPadded *locks = GetNamedLWLockTranche(kName);
+  lock = &locks[0].lock;
+  AttachSharedBudgets(budgets, &locks[1].lock, !budgets_found);
+  return found;
 }
 
 void StartUp() {
   if (previous_startup_hook != nullptr) previous_startup_hook();
-  bool found = false;
   LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-  state = static_cast<SharedState *>(ShmemInitStruct(kName, sizeof(SharedState), &found));
-  lock = &GetNamedLWLockTranche(kName)->lock;
-  if (!found) Initialize();
+  if (!Attach()) Initialize();
   LWLockRelease(AddinShmemInitLock);
 }
 
@@ -148,14 +160,13 @@ void AttachSharedMemory() {
   CallPg([] {
     bool found = false;
     LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-    state = static_cast<SharedState *>(ShmemInitStruct(kName, sizeof(SharedState), &found));
+    ShmemInitStruct(kName, sizeof(SharedState), &found);
+    if (found) Attach();
     LWLockRelease(AddinShmemInitLock);
     if (!found) {
-      state = nullptr;
       ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                       errmsg("agent_branch is not in shared_preload_libraries")));
     }
-    lock = &GetNamedLWLockTranche(kName)->lock;
   });
 }
 
@@ -163,11 +174,12 @@ bool HasSharedMemory() {
   return state != nullptr;
 }
 
-void WakeWorker(Oid database) {
+void WakeWorker(Oid database, WakeReason reason) {
   if (state == nullptr) return;
   Locked locked;
   WorkerSlot *slot = SlotOf(database);
-  if (slot != nullptr) ++slot->wakes;
+  if (slot != nullptr) ++slot->wakes.all;
+  if (slot != nullptr && reason == WakeReason::kExtension) ++slot->wakes.of_extensions;
   if (slot != nullptr && slot->pid != 0) {
     SetLatchOf(slot->procno);
     return;
@@ -296,10 +308,10 @@ void PublishError(std::string_view message) {
   slot->numbers.last_error_at = GetCurrentTimestamp();
 }
 
-uint64_t WakesOfThisWorker() {
+Wakes WakesOfThisWorker() {
   Locked locked(LW_SHARED);
   const WorkerSlot *slot = SlotOf(worker_database);
-  return slot == nullptr ? 0 : slot->wakes;
+  return slot == nullptr ? Wakes{} : slot->wakes;
 }
 
 std::optional<WorkerSlot> FindWorkerSlot(Oid database) {

@@ -41,6 +41,12 @@ struct WorkerNumbers {
   TimestampTz last_error_at;  // 0: none yet
 };
 
+// Counted by WakeWorker(); they only grow.
+struct Wakes {
+  uint64_t all;
+  uint64_t of_extensions;
+};
+
 struct WorkerSlot {
   Oid database;  // InvalidOid: the slot is free
   int32_t pid;   // 0: no process
@@ -48,7 +54,7 @@ struct WorkerSlot {
   uint64_t generation;  // counts the claims: which start of a worker this is
   WorkerState state;
   TimestampTz started_at;
-  uint64_t wakes;
+  Wakes wakes;
   WorkerNumbers numbers;
 };
 
@@ -69,8 +75,13 @@ bool HasSharedMemory();
 
 // --- Waking. None of these raises: they are called in commit callbacks. ---
 
+enum class WakeReason {
+  kRequest,
+  kExtension,  // a transaction that created, dropped or altered an extension has ended
+};
+
 // Wakes the database's worker; when none runs, the launcher, to look at that database.
-void WakeWorker(Oid database);
+void WakeWorker(Oid database, WakeReason reason);
 void WakeLauncher();
 // Asks the launcher to look whether the database has the extension; InvalidOid: all databases.
 void RequestProbe(Oid database);
@@ -99,8 +110,7 @@ bool AttachWorker(Oid database);
 void LeaveDatabase();
 void PublishNumbers(const WorkerNumbers &numbers);
 void PublishError(std::string_view message);
-// What this worker's slot counted; grows with every WakeWorker().
-uint64_t WakesOfThisWorker();
+Wakes WakesOfThisWorker();
 
 // --- Backends ---
 

@@ -39,9 +39,10 @@ void EventLoop::Open() {
   wakes_seen_ = WakesOfThisWorker();
   Result<StoreSnapshot> snapshot = store_.Load();
   if (!snapshot.ok()) RaiseStatus(snapshot.status());
-  engine_ = std::make_unique<Engine>(Engine::Parts{http_.get(), branches_.get(), &store_, &keys_,
-                                                   &statements_, &clock_, &random_, &settings_},
-                                     snapshot.value());
+  engine_ = std::make_unique<Engine>(
+      Engine::Parts{http_.get(), branches_.get(), &store_, &keys_, &budgets_, &statements_, &clock_,
+                    &random_, &settings_},
+      snapshot.value());
   events_ = CallPg([http = http_->descriptor(), branches = branches_->descriptor()] {
     WaitEventSet *set = CreateProcessWaitEventSet(4);
     AddWaitEventToSet(set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, nullptr);
@@ -88,8 +89,10 @@ void EventLoop::TakeEvents() {
 }
 
 void EventLoop::TakeRequests() {
-  uint64_t wakes = WakesOfThisWorker();
-  requests_due_ = requests_due_ || wakes != wakes_seen_;
+  const Wakes wakes = WakesOfThisWorker();
+  requests_due_ = requests_due_ || wakes.all != wakes_seen_.all;
+  // What locked the tables, while an extension was updated or about to be dropped, is over.
+  if (wakes.of_extensions != wakes_seen_.of_extensions) store_allowed_at_ = Instant(0);
   wakes_seen_ = wakes;
   if (!requests_due_ || clock_.Now() < store_allowed_at_) return;
   Result<Intake> intake = store_.ReadRequests();

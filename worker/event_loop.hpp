@@ -14,6 +14,7 @@
 #include "worker/core/engine.hpp"
 #include "worker/curl_host_resolver.hpp"
 #include "worker/http/client.hpp"
+#include "worker/key_budgets.hpp"
 #include "worker/key_files.hpp"
 #include "worker/postgres_store.hpp"
 #include "worker/statement_parser.hpp"
@@ -45,6 +46,7 @@ class EventLoop {
   SystemRandom random_;
   Settings settings_;
   KeyFiles keys_;
+  KeyBudgets budgets_;
   StatementParser statements_;
   PostgresStore store_;
   std::unique_ptr<HttpClient> http_;
@@ -52,7 +54,7 @@ class EventLoop {
   std::unique_ptr<LibpqBranchRunner> branches_;
   std::unique_ptr<Engine> engine_;
   WaitEventSet *events_ = nullptr;
-  uint64_t wakes_seen_ = 0;
+  Wakes wakes_seen_{};
   bool requests_due_ = true;
   int store_failures_ = 0;
   Instant store_allowed_at_{0};

@@ -16,7 +16,9 @@ void PinSettings() {
                                {"statement_timeout", "0"},
                                {"idle_in_transaction_session_timeout", "0"},
                                // A user's open transaction must not hold up everybody else's work.
-                               {"lock_timeout", "1000"},
+                               // Well below deadlock_timeout: if an update of the extension and the
+                               // worker wait for each other, it is the worker that gives way.
+                               {"lock_timeout", "300"},
                                {"row_security", "off"},
                                {"session_replication_role", "origin"},
                                {"synchronous_commit", "on"},

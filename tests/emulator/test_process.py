@@ -24,6 +24,7 @@ def run(folder, *options):
     (["--engine", "memory", *KEYED, "--listen", "4010"], "--listen wants ADDRESS:PORT"),
     (["--engine", "memory", *KEYED, "--max-branches", "-1"], "--max-branches wants a number"),
     (["--engine", "memory", *KEYED, "--durations", "nap=1"], "durations are default, zero"),
+    (["--engine", "memory", *KEYED, "--keep"], "--data is missing: --keep writes there"),
     (["--engine", "memory", *KEYED, "--what"], "unknown option --what"),
     (["--engine", "memory", "--api-key-file"], "--api-key-file wants a value"),
 ])

@@ -32,6 +32,7 @@ class Cluster:
         self.bindir = host.pg_bindir()
         self.port = host.free_port()
         self.process = None
+        self.prefix = []  # a command that runs the server: see namespace.py
         self.directory = host.scratch_directory(name)
         host.close_at_exit(self)
         self.data = os.path.join(self.directory, "data")
@@ -64,7 +65,8 @@ class Cluster:
             log_end = len(self.log())
             with open(self.log_path, "ab") as log:
                 self.process = subprocess.Popen(
-                    host.as_server_user([os.path.join(self.bindir, "postgres"), "-D", self.data]),
+                    self.prefix + host.as_server_user(
+                        [os.path.join(self.bindir, "postgres"), "-D", self.data]),
                     stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/")
             try:
                 wait_until(lambda: self._ready() or self.process.poll() is not None, deadline,
@@ -155,6 +157,8 @@ class Cluster:
         return self.process is not None and self.process.poll() is None
 
     def log(self):
+        if not os.path.isfile(self.log_path):  # a device has no end
+            return ""
         try:
             with open(self.log_path, encoding="utf-8", errors="replace") as log:
                 return log.read()

@@ -48,6 +48,7 @@ def all_suites(build):
         Suite("pgtap", [sys.executable, "-u", "tests/lib/pgtap.py"], results.from_tap, 180,
               "tests/pgtap/*.sql", True),
         pytest("system", 1200, True),
+        pytest("crash", 600, True),
         pytest("contract", 600, True),
         Suite("lint", [sys.executable, "-u", "tests/lint/run", "--rules"], results.from_tap, 180,
               "tests/lint/run"),

@@ -103,9 +103,10 @@ void Simulation::Build() {
 void Simulation::Start() {
   witness_.Note("the worker starts");
   Result<StoreSnapshot> snapshot = store_tap_.Load();
-  engine_ = std::make_unique<Engine>(Engine::Parts{&network_tap_, &branches_, &store_tap_, &keys_,
-                                                   nullptr, &clock_, &core_chance_, &settings_},
-                                     snapshot.value());
+  engine_ =
+      std::make_unique<Engine>(Engine::Parts{&network_tap_, &branches_, &store_tap_, &keys_,
+                                             nullptr, nullptr, &clock_, &core_chance_, &settings_},
+                               snapshot.value());
   requests_due_ = true;
   store_failures_ = 0;
   store_allowed_at_ = Instant(0);

@@ -49,6 +49,7 @@ ApiCalls::~ApiCalls() = default;
 ApiCalls::KeyState &ApiCalls::KeyOf(const std::string &file) {
   auto [found, added] = keys_.try_emplace(file);
   if (added) {
+    if (parts_.budgets != nullptr) found->second.budget = parts_.budgets->Budget(file);
     found->second.budget.Configure(parts_.settings->rate_limit_per_minute,
                                    parts_.settings->rate_limit_burst, parts_.clock->Now());
   }
@@ -130,11 +131,8 @@ void ApiCalls::Dispatch() {
   for (Call *call : order) {
     std::optional<Instant> when = GateOf(*call, now).when;
     if (!when) continue;
-    if (*when <= now) {
-      Admit(*call);
-    } else if (!next_deadline_ || *when < *next_deadline_) {
-      next_deadline_ = when;
-    }
+    if (*when <= now && Admit(*call)) continue;
+    if (!next_deadline_ || *when < *next_deadline_) next_deadline_ = when;
   }
   NoticeSilence(now);
 }
@@ -154,22 +152,23 @@ std::optional<Instant> ApiCalls::NextDeadline() const {
   return next;
 }
 
-void ApiCalls::Admit(Call &call) {
+bool ApiCalls::Admit(Call &call) {
   call.key_file = call.call.project->row.api_key_file;
   KeyState &key = KeyOf(call.key_file);
-  key.budget.Spend(call.call.request.route, parts_.clock->Now());
+  if (!key.budget.Spend(call.call.request.route, parts_.clock->Now())) return false;
   ++key.under_way;
   ++under_way_;
   --waiting_;
   if (call.is_change()) ++call.call.project->changes_under_way;
   if (!call.call.step || call.step) {
     Send(call.id);
-    return;
+    return true;
   }
   call.state = Call::State::kIntending;
   uint64_t id = call.id;
   call.step = parts_.journal->Intend(*call.call.project, call.call.session_id, *call.call.step,
                                      call.call.step_target, [this, id] { Send(id); });
+  return true;
 }
 
 void ApiCalls::Send(uint64_t id) {
@@ -343,8 +342,7 @@ void ApiCalls::Reconfigure() {
 int ApiCalls::budget_left() const {
   int left = parts_.settings->rate_limit_burst;
   for (const auto &[file, key] : keys_) {
-    RequestBudget budget = key.budget;
-    left = std::min(left, budget.left(parts_.clock->Now()));
+    left = std::min(left, key.budget.left(parts_.clock->Now()));
   }
   return left;
 }

@@ -57,6 +57,7 @@ class ApiCalls {
     HttpTransport *http = nullptr;
     Journal *journal = nullptr;
     KeyRing *keys = nullptr;
+    BudgetSource *budgets = nullptr;
     const Clock *clock = nullptr;
     Random *random = nullptr;
     const Settings *settings = nullptr;
@@ -110,7 +111,8 @@ class ApiCalls {
   Gate GateOf(Call &call, Instant now);
   // Tells of calls that were sent and are not answered for long.
   void NoticeSilence(Instant now);
-  void Admit(Call &call);
+  // False: another process has spent what was left of the budget.
+  bool Admit(Call &call);
   void Send(uint64_t id);
   void Finish(CallList::iterator at, const Verdict &verdict, std::string body);
   void Retry(CallList::iterator at, const Verdict &verdict);

@@ -26,7 +26,8 @@ bool IsGivenUp(const Session &session) {
 Engine::Engine(Parts parts, const StoreSnapshot &snapshot)
     : parts_(parts),
       journal_(snapshot.last_step_id),
-      calls_({parts.http, &journal_, parts.keys, parts.clock, parts.random, parts.settings}),
+      calls_({parts.http, &journal_, parts.keys, parts.budgets, parts.clock, parts.random,
+              parts.settings}),
       operations_(&calls_, parts.clock),
       desk_({&world_, &journal_, &calls_, &operations_, parts.branches, parts.store, parts.clock,
              parts.random, parts.settings}),

@@ -26,6 +26,7 @@ class Engine {
     BranchRunner *branches = nullptr;
     Store *store = nullptr;
     KeyRing *keys = nullptr;
+    BudgetSource *budgets = nullptr;  // null: none is shared
     StatementCheck *statements = nullptr;
     const Clock *clock = nullptr;
     Random *random = nullptr;

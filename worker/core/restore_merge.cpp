@@ -7,6 +7,8 @@
 namespace agent_branch {
 namespace {
 
+constexpr size_t kMaxHistory = 64;  // merges of a parent that are known to be of one history
+
 std::string BackupName(const Project &project, const Session &session) {
   // Unique to the merge, and to this control database.
   return project.row.parent + "-before-" + session.row.uuid.substr(0, 8) + "-" +
@@ -15,6 +17,17 @@ std::string BackupName(const Project &project, const Session &session) {
 
 bool IsGivenUp(const Session &session) {
   return session.row.goal == Goal::kDiscard || session.row.goal == Goal::kExpire;
+}
+
+// In the place of the parent's last_reset_at: it was restored by the merge of another session.
+constexpr char kFenced[] = "before merge ";
+
+// Whether the restore that the parent had may be this merge's own, though nothing says that one was
+// sent: a standby that lagged when it was promoted lacks what was committed last. After another
+// session's merge none was sent.
+bool MayBeForgotten(const Session &session) {
+  return !session.merge_fence.empty() && session.merge->backup_name.empty() &&
+         session.backup_lookups == 0 && session.row.parent_reset_at.rfind(kFenced, 0) != 0;
 }
 
 std::string Fence(const Session &session, const NeonBranch &parent) {
@@ -94,7 +107,27 @@ void RestoreMerge::OnParent(Session &session, const NeonBranch &parent) {
   desk_->journal().Add(*session.merge);
   session.merge_phase = MergePhase::kCompare;
   // It may have been our own restore.
-  if (!session.merge_fence.empty() && session.may_have_restored()) RuleOut(session);
+  if (!session.merge_fence.empty() && session.may_have_restored()) {
+    RuleOut(session);
+  } else if (MayBeForgotten(session)) {
+    LookForForgotten(session);
+  }
+}
+
+void RestoreMerge::LookForForgotten(Session &session) {
+  std::string name = BackupName(desk_->ProjectOf(session), session);
+  ++session.backup_lookups;
+  auto on_found = [this, name](Session &asked, const Result<std::vector<NeonBranch>> &named) {
+    if (!named.ok()) {
+      asked.backup_lookups = 0;
+      asked.merge_phase = MergePhase::kCheck;
+      desk_->TryAgain(asked, named.status());
+    } else if (!named->empty()) {
+      asked.merge->backup_name = name;
+      Accept(asked);
+    }
+  };
+  desk_->FindBranch(session, Priority::kMerge, name, std::move(on_found));
 }
 
 void RestoreMerge::ClearExpiry(Session &session) {
@@ -157,14 +190,33 @@ void RestoreMerge::OnRestored(Session &session, const ApiAnswer &answer) {
   if (!restored.ok() || restored->operations.empty()) return;
   // The parent was proven to be still when the branch went on from it: its history goes on.
   if (!restored->branch.last_reset_at.empty()) {
-    desk_->ProjectOf(session).history.insert(session.row.parent_branch_id + " " +
-                                             restored->branch.last_reset_at);
+    std::set<std::string> &history = desk_->ProjectOf(session).history;
+    // The oldest goes; without it a comparison reads the whole schema once more.
+    if (history.size() >= kMaxHistory) history.erase(history.begin());
+    history.insert(session.row.parent_branch_id + " " + restored->branch.last_reset_at);
   }
   // The restored parent hangs under our branch, which therefore cannot be deleted yet.
   session.row.pinned = restored->branch.parent_id == session.row.branch_id;
   desk_->AwaitOperations(
       session, restored->operations,
       [this](Session &waited, const auto &failed) { OnOperations(waited, failed); });
+}
+
+void RestoreMerge::FenceOthers(const Session &session) {
+  // Neon's last_reset_at counts whole seconds: whoever began within the second of one merge could
+  // not tell another one that came within it too, and would undo that.
+  for (const auto &[id, other] : desk_->world().sessions) {
+    bool same_project = other->row.project_id == session.row.project_id;
+    if (id == session.row.id || !same_project || other->row.parent_branch_id.empty()) continue;
+    other->row.parent_reset_at = kFenced + std::to_string(session.merge->id);
+    desk_->Save(*other);
+    // Saving looks again whether it is settled, and a clock that was set may have changed that.
+    if (other->activity == Activity::kNone) desk_->Resume(*other);
+    if (!other->row.branch_id.empty()) continue;
+    // Its branch is made of the parent as it is now, so the parent is looked at once more.
+    other->parent_checked = false;
+    desk_->Interrupt(*other);
+  }
 }
 
 void RestoreMerge::Refuse(Session &session, const Status &why, std::vector<ConflictRow> conflicts) {

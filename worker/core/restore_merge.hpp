@@ -46,6 +46,8 @@ class RestoreMerge : public MergeStrategy {
   void ReadParent(Session &session);
   void OnParentRead(Session &session, const ApiAnswer &answer);
   void Reconcile(Session &session);
+  // A restore that no step tells of: once, by the backup's name.
+  void LookForForgotten(Session &session);
   // otherwise: when the backup is not there.
   void AcceptIfDone(Session &session, Desk::OnSession otherwise);
   // Of a merge that is refused or given up: makes sure that no restore of it was done, nor will be.

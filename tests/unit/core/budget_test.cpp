@@ -109,6 +109,70 @@ TEST(RequestBudget, OtherSettingsLeaveSpentWhatIsSpent) {
   EXPECT_EQ(budget.left(kStart + milliseconds(60'000)), 10);
 }
 
+struct CountingGuard : BudgetGuard {
+  void Lock() override {
+    EXPECT_FALSE(locked);
+    locked = true;
+    ++times;
+  }
+  void Unlock() override { locked = false; }
+  bool locked = false;
+  int times = 0;
+};
+
+TEST(RequestBudget, TwoThatShareKeepToTheLimitsTogether) {
+  SpentBudget spent{};
+  CountingGuard guard;
+  RequestBudget one(&spent, &guard);
+  RequestBudget other(&spent, &guard);
+  one.Configure(700, 40, kStart);
+  other.Configure(700, 40, kStart);
+  std::vector<Instant> sends;
+  // The second has something to send every other second, the first always.
+  for (Instant now = kStart; now < kStart + milliseconds(180'000); now += milliseconds(10)) {
+    for (RequestBudget *budget : {&one, &other}) {
+      if (budget == &other && now.count() / 1'000 % 2 == 0) continue;
+      while (budget->WhenAllowed("r", now) <= now && budget->Spend("r", now))
+        sends.push_back(now);
+    }
+  }
+  for (size_t n = 0; n < sends.size(); ++n) {
+    auto within = [&](int64_t length) {
+      return std::lower_bound(sends.begin(), sends.end(), sends[n] + milliseconds(length)) -
+             sends.begin() - static_cast<ptrdiff_t>(n);
+    };
+    ASSERT_LE(within(60'000), 700);
+    ASSERT_LE(within(1'000), 40);
+  }
+  EXPECT_GE(sends.size(), 2'000u);  // 11 a second
+  EXPECT_GT(guard.times, 0);
+  EXPECT_FALSE(guard.locked);
+}
+
+TEST(RequestBudget, WhatOneSpentTheOtherCannotSpend) {
+  SpentBudget spent{};
+  CountingGuard guard;
+  RequestBudget one(&spent, &guard);
+  RequestBudget other(&spent, &guard);
+  one.Configure(10, 1, kStart);
+  other.Configure(10, 1, kStart);
+  ASSERT_EQ(other.WhenAllowed("r", kStart), kStart);
+  EXPECT_TRUE(one.Spend("r", kStart));
+  EXPECT_FALSE(other.Spend("r", kStart));
+  EXPECT_GT(other.WhenAllowed("r", kStart), kStart);
+  EXPECT_EQ(other.left(kStart), 0);
+}
+
+TEST(RequestBudget, RoutesBeyondThoseItKnowsShareOnePlace) {
+  RequestBudget budget;
+  budget.Configure(100'000, 40, kStart);
+  for (int route = 0; route < 100; ++route)
+    EXPECT_EQ(budget.WhenAllowed("route " + std::to_string(route), kStart), kStart);
+  for (int n = 0; n < 40; ++n)
+    EXPECT_TRUE(budget.Spend("route 98", kStart));
+  EXPECT_GT(budget.WhenAllowed("route 99", kStart), kStart);
+}
+
 TEST(RequestBudget, FullBucketGrowsWithItsSettings) {
   RequestBudget budget;
   budget.Configure(700, 40, kStart);

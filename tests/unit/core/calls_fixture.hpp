@@ -22,7 +22,7 @@ struct CallsFixture {
 
   void Restart() {
     calls = std::make_unique<ApiCalls>(
-        ApiCalls::Parts{&http, &journal, &keys, &clock, &random, &settings});
+        ApiCalls::Parts{&http, &journal, &keys, nullptr, &clock, &random, &settings});
   }
 
   uint64_t Read(const std::string &method, const std::string &path,

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <iterator>
 #include <set>
 #include <sstream>
 
@@ -53,12 +54,12 @@ TEST(Model, NothingFollowsAFinalState) {
   }
 }
 
-// docs/states.md: from this file, or from the folder that tests are run in.
-std::ifstream OpenPage() {
+// A file of the repository: from this file, or from the folder that tests are run in.
+std::ifstream OpenFile(const std::string &path) {
   std::string here = __FILE__;
-  std::ifstream page(here.substr(0, here.find("tests/unit/")) + "docs/states.md");
-  if (!page) page.open("docs/states.md");
-  return page;
+  std::ifstream file(here.substr(0, here.find("tests/unit/")) + path);
+  if (!file) file.open(path);
+  return file;
 }
 
 std::vector<std::string> Cells(const std::string &line) {
@@ -73,7 +74,7 @@ std::vector<std::string> Cells(const std::string &line) {
 }
 
 TEST(Model, PageOfStatesShowsTheTableOfTransitions) {
-  std::ifstream page = OpenPage();
+  std::ifstream page = OpenFile("docs/states.md");
   ASSERT_TRUE(page) << "docs/states.md is not there";
   std::vector<std::string> columns;
   std::set<std::string> shown;
@@ -102,6 +103,31 @@ TEST(Model, PageOfStatesShowsTheTableOfTransitions) {
   EXPECT_EQ(columns.size(), std::size(kStates) + 1);
   EXPECT_EQ(shown.size(), std::size(kStates));
   EXPECT_EQ(explained, shown);
+}
+
+// The journal takes exactly the kinds that there are: what goes through all of them, as the crash
+// tests do, reads them there.
+TEST(Model, JournalTakesTheKindsOfSteps) {
+  std::ifstream script = OpenFile("sql/agent_branch--" AGENT_BRANCH_VERSION ".sql");
+  ASSERT_TRUE(script);
+  std::string text((std::istreambuf_iterator<char>(script)), std::istreambuf_iterator<char>());
+  size_t table = text.find("CREATE TABLE agent_branch.step (");
+  ASSERT_NE(table, std::string::npos);
+  size_t check = text.find("CHECK (kind IN (", table);
+  ASSERT_NE(check, std::string::npos);
+  std::string list = text.substr(check, text.find("))", check) - check);
+  std::set<std::string> taken;
+  for (size_t open = list.find('\''); open != std::string::npos; open = list.find('\'', open)) {
+    size_t close = list.find('\'', open + 1);
+    taken.insert(list.substr(open + 1, close - open - 1));
+    open = close + 1;
+  }
+  std::set<std::string> kinds;
+  for (int kind = 0; kind < 100; ++kind) {
+    std::string_view name = StepKindName(static_cast<StepKind>(kind));
+    if (!name.empty()) kinds.insert(std::string(name));
+  }
+  EXPECT_EQ(taken, kinds);
 }
 
 }  // namespace

@@ -182,6 +182,30 @@ TEST(RestoreMerge, MergeIsNotReportedBeforeItsOperationsEndThoughTheWorkerRestar
   }
 }
 
+TEST(RestoreMerge, OneThatTheStoreHasForgottenIsKnownByItsBackup) {
+  EngineDriver driver;
+  int64_t id = driver.MigratedSession("one", "m1");
+  driver.store.Merge(id);
+  FakeStore lagging = driver.store;
+  ASSERT_TRUE(driver.RunUntil([&] { return driver.store.MergeOf(id).accepted; }));
+  driver.store = lagging;
+  driver.Restart();
+  ASSERT_TRUE(driver.RunUntilFinished(id)) << driver.Row(id).error;
+  EXPECT_EQ(driver.Row(id).state, SessionState::kMerged);
+  EXPECT_EQ(driver.neon.Count(kRestore), 1u);
+  EXPECT_EQ(driver.neon.Dev().data, Strings{"m1"});
+}
+
+TEST(RestoreMerge, RestoreOfSomebodyElseCostsOneLookAndIsAConflict) {
+  EngineDriver driver;
+  int64_t id = driver.MigratedSession("one", "m1");
+  driver.neon.Dev().last_reset_at = "2026-01-01T00:00:00Z";
+  driver.store.Merge(id);
+  ASSERT_TRUE(driver.RunUntilState(id, SessionState::kConflict));
+  EXPECT_EQ(driver.neon.Count("GET /branches?limit=100&search=dev-before-"), 1u);
+  EXPECT_EQ(driver.neon.Count(kRestore), 0u);
+}
+
 TEST(RestoreMerge, AnswerThatIsNoJsonIsLookedUp) {
   EngineDriver driver;
   int64_t id = driver.MigratedSession("one", "m1");

@@ -1,0 +1,90 @@
+"""What must be true once everything is at rest again, whatever happened before."""
+import json
+
+from world import PARENT
+
+
+def outcome(world):
+    """What came of what was asked for, for the same to be compared with."""
+    return {
+        "sessions": [(row["name"], row["state"]) for row in world.rows(
+            "SELECT name, state FROM agent_branch.session ORDER BY id")],
+        "migrations": {row["name"]: row["status"] for row in world.rows(
+            "SELECT name, status FROM agent_branch.migration")},
+    }
+
+
+def wrongs(world, expected):
+    """Sentences, one for each thing that is not as it must be. `expected`: the outcome without
+    trouble; the outcome with it has to be the same, which is looked at before it is tidied up."""
+    found = []
+    seen = outcome(world)
+    if seen != expected:
+        found.append(f"came to {seen} and not to {expected}")
+    finish(world)
+    return found + _steps(world) + _branches(world) + _merges(world) + _migrations(world)
+
+
+def finish(world):
+    """Discards what is left, and sweeps twice at most."""
+    for row in world.rows("SELECT name FROM agent_branch.session WHERE finished_at IS NULL"):
+        world.rows("SELECT agent_discard(%s)", row["name"])
+    world.at_rest()
+    for _sweep in range(2):
+        world.reap()
+        world.tidy()
+        if not _branches(world):
+            return
+
+
+def _steps(world):
+    return [f"step {row['id']}, {row['kind']}, is left intended" for row in world.rows(
+        "SELECT id, kind FROM agent_branch.step WHERE status = 'intended'")]
+
+
+def _branches(world):
+    kept = {row["branch_id"] for row in world.rows(
+        "SELECT branch_id FROM agent_branch.kept_branch WHERE deleted_at IS NULL")}
+    found = []
+    for branch in world.at_neon()["branches"]:
+        permanent = branch["id"] in (world.root, world.parent_id, *world.foreign)
+        # What Neon does not let go, and our tables know of, is not forgotten.
+        pinned = branch["id"] in kept and not branch["deletable"]
+        if not permanent and not pinned:
+            found.append(f"branch {branch['name']} is left"
+                         + (", and could be deleted" if branch["deletable"] else ""))
+    names = [branch["name"] for branch in world.at_neon()["branches"]]
+    if PARENT not in names:
+        found.append("the parent is gone")
+    if world.foreign_branches() != world.foreign_before:
+        found.append(f"others' branches were {world.foreign_before} and are "
+                     f"{world.foreign_branches()}")
+    return found
+
+
+def _merges(world):
+    restored_from = [json.loads(effect["body"])["source_branch_id"]
+                     for effect in world.effects() if effect["path"].endswith("/restore")]
+    found = []
+    for row in world.rows(
+            "SELECT s.name, s.branch_id, (SELECT count(*) FROM agent_branch.merge AS m WHERE "
+            "m.session_id = s.id AND m.status = 'merged') AS merges, (SELECT count(*) FROM "
+            "agent_branch.event AS e WHERE e.session_id = s.id AND e.state = 'merged') AS told "
+            "FROM agent_branch.session AS s"):
+        restores = restored_from.count(row["branch_id"])
+        if not restores == row["merges"] == row["told"] or restores > 1:
+            found.append(f"session {row['name']} was restored from {restores} times, has "
+                         f"{row['merges']} merges and was told to be merged {row['told']} times")
+    return found
+
+
+def _migrations(world):
+    applied = world.applied()
+    found = []
+    for row in world.rows("SELECT m.name, m.status, s.state FROM agent_branch.migration AS m "
+                          "JOIN agent_branch.session AS s ON s.id = m.session_id"):
+        times = applied.pop(row["name"], 0)
+        if times != world.must_be_applied(row):
+            found.append(f"migration {row['name']} is {row['status']} and was applied "
+                         f"{times} times")
+    return found + [f"{name} was applied and is not known" for name in applied]

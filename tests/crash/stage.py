@@ -1,0 +1,54 @@
+"""Where cells of the matrix are played: real processes, one set for many cells.
+
+A stage has a control cluster, an emulator that keeps what it does, a proxy between them, and a
+database in a cluster of its own that stands for all branches. Or, with engine postgres, branches
+are clusters, and the emulator keeps nothing.
+"""
+from api_proxy import ApiProxy
+from cluster import Cluster
+from emulator import Emulator
+from holds import HOLD_FUNCTION
+from system import point_at, settings_for
+
+_OPERATIONS = ("create_branch", "start_compute", "suspend_compute", "create_timeline",
+               "delete_timeline")
+
+
+def durations(milliseconds=20):
+    """As the emulator wants them. 20: long enough for the worker to look whether they ended."""
+    return ",".join(f"{name}={milliseconds}" for name in _OPERATIONS)
+
+
+class Stage:
+    def __init__(self, topology, engine="memory"):
+        self.branches = None if engine == "postgres" else Cluster(name="branches")
+        more, fixed_uri = (), None
+        if self.branches:
+            self.branches.psql("CREATE DATABASE fixed")
+            self.branches.psql(HOLD_FUNCTION, database="fixed")
+            more, fixed_uri = ("--keep",), self.branches.uri("fixed")
+        self.emulator = Emulator(
+            engine=engine, topology=topology, durations=durations(), max_branches=100,
+            rate_per_minute=0, fixed_uri=fixed_uri,
+            arguments=("--quiet", "--max-root-branches", "100", *more))
+        self.proxy = ApiProxy(int(self.emulator.base.rsplit(":", 1)[1]))
+        self.cluster = Cluster({**settings_for(self.emulator), "max_worker_processes": 16,
+                                "agent_branch.api_url": self.proxy.url,
+                                "agent_branch.reap_interval": 0,
+                                "agent_branch.rate_limit_per_minute": 1000000,
+                                "agent_branch.rate_limit_burst": 10000}, name="control")
+
+    def configure(self, **settings):
+        """Settings of agent_branch for the cells that follow; returns what they were."""
+        names = {f"agent_branch.{name}": value for name, value in settings.items()}
+        before = {name: self.cluster.psql(f"SHOW {name}") for name in names}
+        point_at(self.cluster, self.emulator, **names,
+                 **{"agent_branch.api_url": self.proxy.url})
+        return {name.split(".")[1]: value for name, value in before.items()}
+
+    def close(self):
+        self.cluster.close()
+        self.proxy.close()
+        self.emulator.close()
+        if self.branches:
+            self.branches.close()

@@ -1,0 +1,67 @@
+"""The short form of the crash matrix, for make check: each kind of step and each change of state
+meets failures of every kind in some of its moments. make crash-matrix plays all of them.
+"""
+import os
+
+import pytest
+
+import failures
+import reach
+import scenarios
+from cells import FAILED, NONE, Cell, Crew
+
+_FAILURES = list(failures.ALL)
+
+
+@pytest.fixture(scope="session")
+def crew():
+    crew = Crew(2 + (os.cpu_count() or 1) // 2)
+    yield crew
+    crew.close()
+
+
+@pytest.fixture(scope="session")
+def recordings(crew):
+    return crew.record(scenarios.all_scenarios())
+
+
+@pytest.fixture(scope="session")
+def played(crew, recordings):
+    """The chosen cells, by kind of step or change of state and by failure."""
+    points = {}
+    for recording in recordings.values():
+        for point in recording.points:
+            points.setdefault(point.step or point.change, []).append(point)
+    chosen = {}
+    for number, (what, found) in enumerate(points.items()):
+        for nth, failure in enumerate(_FAILURES):
+            # Of a change of state one failure, another one each time; of a step all of them, each
+            # in another moment.
+            if found[0].step is None and nth != number % len(_FAILURES):
+                continue
+            possible = [point for point in found if not failures.impossible(point, failure)]
+            chosen[what, failure] = Cell(possible[(number + nth) % len(possible)], failure)
+    crew.play(list(chosen.values()), recordings)
+    return chosen
+
+
+def test_every_kind_of_step_and_every_change_of_state_is_reached(recordings):
+    assert not reach.gaps(recordings)
+
+
+def _is_well(cell):
+    assert cell.verdict != FAILED, f"{cell.point}; {cell.failure}:\n{cell.story}"
+
+
+@pytest.mark.parametrize("failure", _FAILURES)
+@pytest.mark.parametrize("kind", reach.kinds_of_steps())
+def test_a_failure_at_a_step_forgets_and_repeats_nothing(played, kind, failure):
+    cell = played[kind, failure]
+    _is_well(cell)
+    assert cell.verdict != NONE, cell.story
+
+
+@pytest.mark.parametrize("change", reach.changes_of_state(), ids="-".join)
+def test_a_failure_at_a_change_of_state_forgets_and_repeats_nothing(played, change):
+    (cell,) = (cell for (what, _failure), cell in played.items() if what == change)
+    _is_well(cell)

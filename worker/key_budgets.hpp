@@ -1,0 +1,13 @@
+// One budget a key file: the workers of a server that read the same file share it.
+#pragma once
+
+#include "worker/core/budget.hpp"
+
+namespace agent_branch {
+
+class KeyBudgets : public BudgetSource {
+ public:
+  RequestBudget Budget(const std::string &file) override;
+};
+
+}  // namespace agent_branch
