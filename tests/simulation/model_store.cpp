@@ -132,6 +132,10 @@ struct ModelStore::Applier {
     store->snapshots_.emplace(row.fingerprint, row.objects);
   }
   void operator()(const WaitRow &) const {}  // for people to read
+  // Nobody mends migrations here.
+  void operator()(const FixCallRow &) const {}
+  void operator()(const RefusedFixRow &) const {}
+  void operator()(const FixMemoryRow &) const {}
   void operator()(const DropRequest &row) const { store->requests_.erase(row.id); }
 };
 

@@ -120,6 +120,10 @@ struct FakeStore::Writer {
   }
   void operator()(const SnapshotRow &row) const { store.snapshots[row.fingerprint] = row.objects; }
   void operator()(const WaitRow &row) const { store.waits[row.session_id] = row.waits_for; }
+  // Nobody mends migrations here.
+  void operator()(const FixCallRow &) const {}
+  void operator()(const RefusedFixRow &) const {}
+  void operator()(const FixMemoryRow &) const {}
   void operator()(const DropRequest &row) const {
     auto &all = store.requests;
     all.erase(std::remove_if(all.begin(), all.end(),
