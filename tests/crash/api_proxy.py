@@ -18,7 +18,7 @@ class Hold:
     gone, as one that was long on its way."""
 
     def __init__(self, method, path, side):
-        self.pattern = re.compile(f"^{method} /api/v2{path} HTTP".encode())
+        self.pattern = re.compile(f"^{method} {path} HTTP".encode())
         self.side = side
         self.taken = False
         self.request = b""
@@ -37,18 +37,19 @@ class Hold:
 
 
 class ApiProxy:
-    def __init__(self, port):
-        """port: of the API, on 127.0.0.1."""
+    def __init__(self, port, prefix="/api/v2"):
+        """port: of the API, on 127.0.0.1; prefix: of its paths."""
         self.target = ("127.0.0.1", port)
+        self.prefix = prefix
         self.lock = threading.Lock()
         self.links = set()
         self.holds = []
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}/api/v2"
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}{prefix}"
         threading.Thread(target=self._accept, daemon=True).start()
 
     def hold(self, method, path, side):
-        hold = Hold(method, path, side)
+        hold = Hold(method, self.prefix + path, side)
         with self.lock:
             self.holds.append(hold)
         return hold

@@ -123,6 +123,9 @@ def story(world):
             "SELECT session, old_state, state, at::time, error FROM agent_events ORDER BY id")]
         lines += ["the sessions:"] + [f"  {row}" for row in world.rows(
             "SELECT name, state, settled, goal, error, branch_id FROM agent_branch.session")]
+        lines += ["the migrations:"] + [f"  {row}" for row in world.rows(
+            "SELECT migration_id, number, name, made_by, status, coalesce(reason, message) AS why "
+            "FROM agent_branch.migration_attempt ORDER BY migration_id, number")]
         lines += ["the effects at Neon:"] + [
             f"  {e['at'][11:]} {e['method']} {e['path']} {e['body']}" for e in world.effects()]
         lines += ["the branches at Neon:"] + [

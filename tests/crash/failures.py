@@ -55,7 +55,7 @@ def emulator(world, _pid):
 
 
 def connection(world, _pid):
-    if world.end_connections() + world.stage.proxy.cut() == 0:
+    if world.end_connections() + world.stage.cut() == 0:
         raise NothingToBreak("the worker has no connection then")
 
 

@@ -9,8 +9,9 @@ def outcome(world):
     return {
         "sessions": [(row["name"], row["state"]) for row in world.rows(
             "SELECT name, state FROM agent_branch.session ORDER BY id")],
-        "migrations": {row["name"]: row["status"] for row in world.rows(
-            "SELECT name, status FROM agent_branch.migration_attempt")},
+        "migrations": {row["name"]: row["statuses"] for row in world.rows(
+            "SELECT name, string_agg(status, ', ' ORDER BY migration_id, number) AS statuses "
+            "FROM agent_branch.migration_attempt GROUP BY name")},
     }
 
 
@@ -22,7 +23,8 @@ def wrongs(world, expected):
     if seen != expected:
         found.append(f"came to {seen} and not to {expected}")
     finish(world)
-    return found + _steps(world) + _branches(world) + _merges(world) + _migrations(world)
+    return (found + _steps(world) + _branches(world) + _merges(world) + _migrations(world)
+            + _questions(world))
 
 
 def finish(world):
@@ -81,11 +83,29 @@ def _merges(world):
 def _migrations(world):
     applied = world.applied()
     found = []
+    texts = {}  # of one name: a text that failed, and what came in its place
     for row in world.rows("SELECT t.name, t.status, s.state FROM agent_branch.migration AS m "
                           "JOIN agent_branch.migration_attempt AS t ON t.migration_id = m.id "
-                          "JOIN agent_branch.session AS s ON s.id = m.session_id"):
-        times = applied.pop(row["name"], 0)
-        if times != world.must_be_applied(row):
-            found.append(f"migration {row['name']} is {row['status']} and was applied "
-                         f"{times} times")
+                          "JOIN agent_branch.session AS s ON s.id = m.session_id "
+                          "ORDER BY t.migration_id, t.number"):
+        texts.setdefault(row["name"], []).append(row)
+    for name, rows in texts.items():
+        times = applied.pop(name, 0)
+        if times != sum(world.must_be_applied(row) for row in rows):
+            statuses = ", ".join(row["status"] for row in rows)
+            found.append(f"migration {name} is {statuses} and was applied {times} times")
     return found + [f"{name} was applied and is not known" for name in applied]
+
+
+def _questions(world):
+    """Of the model. What it was asked was written down before, and an answer after."""
+    outcomes = [row["outcome"] for row in world.rows(
+        "SELECT outcome FROM agent_branch.fixer_call WHERE source = 'llm' ORDER BY id")]
+    found = []
+    if "answered" in outcomes[:-1]:
+        found.append(f"the model was asked once more after it had answered: {outcomes}")
+    if world.asked() > min(len(outcomes), 2):
+        found.append(f"the model was asked {world.asked()} times, of which is known: {outcomes}")
+    if None in outcomes:
+        found.append(f"a question is left open: {outcomes}")
+    return found

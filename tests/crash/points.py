@@ -19,10 +19,12 @@ _ROUTES = {"create branch": ("POST", "/branches"),
 INTEND, RECORD = "about to be intended", "about to be recorded"
 REQUEST, ANSWER = "sent, no effect yet", "done, not answered"
 LATE, RUNS = "sent, and comes late", "answered, its operations run"
+ASKED, ANSWERED = "sent, no answer yet", "answered, not delivered"
 WRITE, NOTE, COMMIT = "running", "its transaction about to be noted", "COMMIT sent"
 CHANGE = "about to be committed"
 _OF_A_CALL = (INTEND, REQUEST, LATE, ANSWER, RECORD)
 _WITH_OPERATIONS = ("create branch", "restore", "delete branch", "suspend compute")
+_OF_A_QUESTION = (INTEND, ASKED, ANSWERED, RECORD)
 _LONG = 1500  # milliseconds that operations take while they are held
 _OF_A_MIGRATION = (INTEND, WRITE, NOTE, COMMIT, RECORD)
 _OF_A_FAILED_MIGRATION = (INTEND, WRITE, RECORD)
@@ -91,6 +93,8 @@ def record(world, scenario, base):
 def _moments(kind, status):
     if kind == "migrate":
         return _OF_A_MIGRATION if status == "done" else _OF_A_FAILED_MIGRATION
+    if kind == "ask fixer":
+        return _OF_A_QUESTION
     assert kind in _ROUTES, f"it is not known by which request the step \"{kind}\" is made"
     return _OF_A_CALL + ((RUNS,) if status == "done" and kind in _WITH_OPERATIONS else ())
 
@@ -157,6 +161,9 @@ class Held:
             self.request = self.world.stage.proxy.hold(
                 method, f"/projects/{self.world.project}{path}",
                 "answer" if moment == ANSWER else "request")
+        elif moment in (ASKED, ANSWERED):
+            self.request = self.world.stage.model.hold(
+                "answer" if moment == ANSWERED else "request")
         elif moment == RUNS:
             self.world.set_durations(_LONG)
         elif moment == WRITE:

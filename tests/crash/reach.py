@@ -11,8 +11,6 @@ import host
 
 # Changes of state that no scenario comes to, and why.
 NOT_REACHED = {}
-# Kinds of steps that have no effect at Neon or on a branch, and where their crashes are tested.
-ELSEWHERE = {"ask fixer": "tests/fixer"}
 
 
 def _read(pattern):
@@ -24,7 +22,7 @@ def _read(pattern):
 def kinds_of_steps():
     table = _read("sql/agent_branch--[0-9]*.[0-9].sql").split("CREATE TABLE agent_branch.step (")[1]
     listed = re.search(r"CHECK \(kind IN \((.*?)\)\)", table, re.S)[1]
-    return [kind for kind in re.findall(r"'([^']+)'", listed) if kind not in ELSEWHERE]
+    return re.findall(r"'([^']+)'", listed)
 
 
 def changes_of_state():

@@ -165,6 +165,16 @@ def _migrate_corrected(world):
     world.migrate("s", "s 2", state=None)
 
 
+def _a_model(world):
+    world.use_model("s 1")
+    a_session(world)
+
+
+@scenario("migrate, repaired by a model", setup=_a_model)
+def _migrate_repaired(world):
+    world.migrate_badly("s", "s 1")
+
+
 def _in_a_migration(world):
     a_session(world)
     lock = holds.in_migration(world)

@@ -2,12 +2,13 @@
 
 A stage has a control cluster, an emulator that keeps what it does, a proxy between them, and a
 database in a cluster of its own that stands for all branches. Or, with engine postgres, branches
-are clusters, and the emulator keeps nothing.
+are clusters, and the emulator keeps nothing. A model for the fixer is there once it was asked for.
 """
 from api_proxy import ApiProxy
 from cluster import Cluster
 from emulator import Emulator
 from holds import HOLD_FUNCTION
+from model import Model
 from system import point_at, settings_for
 
 _OPERATIONS = ("create_branch", "start_compute", "suspend_compute", "create_timeline",
@@ -32,6 +33,7 @@ class Stage:
             rate_per_minute=0, fixed_uri=fixed_uri,
             arguments=("--quiet", "--max-root-branches", "100", *more))
         self.proxy = ApiProxy(int(self.emulator.base.rsplit(":", 1)[1]))
+        self.model = None
         self.cluster = Cluster({**settings_for(self.emulator), "max_worker_processes": 16,
                                 "agent_branch.api_url": self.proxy.url,
                                 "agent_branch.reap_interval": 0,
@@ -46,9 +48,20 @@ class Stage:
                  **{"agent_branch.api_url": self.proxy.url})
         return {name.split(".")[1]: value for name, value in before.items()}
 
+    def with_model(self):
+        if self.model is None:
+            self.model = Model(self.cluster.directory)
+        return self.model
+
+    def cut(self):
+        """Ends all connections to the API and to the model. Returns how many there were."""
+        return self.proxy.cut() + (self.model.proxy.cut() if self.model else 0)
+
     def close(self):
         self.cluster.close()
         self.proxy.close()
+        if self.model:
+            self.model.close()
         self.emulator.close()
         if self.branches:
             self.branches.close()

@@ -81,6 +81,64 @@ def test_a_migration_that_was_applied_twice_and_one_not_at_all(world):
                                      "other was applied and is not known"]
 
 
+@pytest.fixture
+def mended(world):
+    world.use_model("s 2")
+    world.migrate_badly("s", "s 2")
+    world.settle("s", "ready")
+    return world
+
+
+def test_nothing_is_wrong_with_what_a_model_mended(mended):
+    assert judged(mended) == []
+
+
+def test_a_half_of_what_failed_is_left(mended):
+    mended.on_branch(f"INSERT INTO {mended.table} VALUES ('half of s 2')")
+    assert judged(mended) == ["half of s 2 was applied and is not known"]
+
+
+def test_a_mended_migration_that_was_applied_twice(mended):
+    mended.on_branch(f"INSERT INTO {mended.table} VALUES ('s 2')")
+    assert judged(mended) == ["migration s 2 is failed, applied and was applied 2 times"]
+
+
+def _know_of_a_question(world, outcome):
+    world.rows("INSERT INTO agent_branch.fixer_call (id, session_id, migration_id, original, "
+               "source, outcome) SELECT id + 1, session_id, migration_id, original, source, %s "
+               "FROM agent_branch.fixer_call ORDER BY id DESC LIMIT 1", outcome)
+
+
+def _ask(world):
+    world.model.server.requests.append({})
+
+
+def test_a_model_that_was_asked_though_its_answer_was_recorded(mended):
+    _know_of_a_question(mended, "answered")
+    assert judged(mended) == ["the model was asked once more after it had answered: "
+                              "['answered', 'answered']"]
+
+
+def test_a_model_that_was_asked_and_nobody_knows_of_it(mended):
+    _ask(mended)
+    assert judged(mended) == ["the model was asked 2 times, of which is known: ['answered']"]
+
+
+def test_a_model_that_was_asked_too_often(mended):
+    mended.rows("UPDATE agent_branch.fixer_call SET outcome = 'interrupted' WHERE source = 'llm'")
+    for outcome in ("interrupted", "answered"):
+        _know_of_a_question(mended, outcome)
+        _ask(mended)
+    assert judged(mended) == ["the model was asked 3 times, of which is known: "
+                              "['interrupted', 'interrupted', 'answered']"]
+
+
+def test_a_question_that_is_left_open(mended):
+    _know_of_a_question(mended, None)
+    (*_, wrong) = judged(mended)
+    assert wrong == "a question is left open: ['answered', None]"
+
+
 def test_another_outcome_than_without_trouble(world):
     (wrong,) = judge.wrongs(world, {"sessions": [("s", "failed")], "migrations": {}})
     assert wrong.startswith("came to {'sessions': [('s', 'ready')], 'migrations': "

@@ -25,6 +25,7 @@ class World(System):
         self.before = {}  # settings to be put back
         self.locks = []
         self.holds = 0  # triggers made
+        self.model = None
         super().__init__(stage.cluster, stage.emulator, f"world_{self.number}")
         self.rows(HOLD_FUNCTION)
         self.rows(COUNTS)
@@ -120,6 +121,28 @@ class World(System):
                   f"INSERT INTO {self.table} VALUES ('{label}'); {sql}", label)
         if state:
             self.settle(name, state)
+
+    def _relabel(self, label, column):
+        return (f"INSERT INTO {self.table} VALUES ('half of {label}'); "
+                f"UPDATE {self.table} SET label = '{label}' WHERE {column} = 'half of {label}'")
+
+    def use_model(self, label):
+        """Migrations are mended by a model, which answers with what migrate_badly() meant."""
+        self.model = self.stage.with_model()
+        mended = self._relabel(label, "label")
+        self.model.server.play(*[mended] * 9)  # as often as it may be asked, and more
+        self.before = self.stage.configure(**self.model.settings)
+        wait_until(lambda: self.cluster.psql("SHOW agent_branch.fixer_key_file")
+                   == self.model.settings["fixer_key_file"], 10, "the settings to be read")
+        self.restart_worker()  # which might take them up too late
+
+    def migrate_badly(self, name, label):
+        """A migration that fails after a part that leaves another label."""
+        self.rows("SELECT agent_migrate(%s, %s, %s)", name, self._relabel(label, "labell"), label)
+
+    def asked(self):
+        """How often the model was, in this world."""
+        return len(self.model.server.requests) if self.model else 0
 
     def restart_worker(self):
         pid = self.worker_runs()
