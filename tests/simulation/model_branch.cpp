@@ -59,6 +59,9 @@ void ModelBranches::Run(uint64_t id) {
     case BranchTaskKind::kRisks:
       TellRisks(id, *branch);
       return;
+    case BranchTaskKind::kExcerpt:
+      witness_->Violation("a schema is read for a fixer that is not there");
+      return;
   }
 }
 
