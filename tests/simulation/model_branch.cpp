@@ -8,7 +8,7 @@ void ModelBranches::Start(BranchTask task) {
   if (witness_->tracing()) {
     static constexpr const char *kKinds[] = {
         "catalog version", "fingerprint", "migrate", "transaction status",
-        "run alone",       "look",        "risks"};
+        "run alone",       "look",        "excerpt", "risks"};
     witness_->Note("task " + std::to_string(id) + ": " + kKinds[static_cast<int>(task.kind)] +
                    " on " + task.connection_key + " " + task.sql + task.transaction_id);
   }
