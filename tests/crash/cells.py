@@ -27,8 +27,10 @@ class Player:
 
     def __init__(self):
         self.stages = {}
+        self.ended = False
 
     def world(self, scenario):
+        assert not self.ended, "the players were sent home"
         wanted = (scenario.topology, scenario.engine)
         if wanted not in self.stages:
             self.stages[wanted] = Stage(*wanted)
@@ -87,6 +89,7 @@ class Player:
             print(f"could not close a stage: {error}")
 
     def close(self):
+        self.ended = True
         while self.stages:
             self.stages.popitem()[1].close()
 
@@ -135,6 +138,7 @@ class Crew:
 
     def __init__(self, size):
         self.players = [Player() for _ in range(size)]
+        self.threads = []
 
     def record(self, scenarios):
         """Recordings by scenario."""
@@ -163,18 +167,25 @@ class Crew:
             waiting.put(thing)
 
         def play(player):
-            while True:
+            while not player.ended:
                 try:
                     thing = waiting.get_nowait()
                 except queue.Empty:
                     return
                 work(player, thing)
-        threads = [threading.Thread(target=play, args=(player,)) for player in self.players]
-        for thread in threads:
+        self.threads = [threading.Thread(target=play, args=(player,)) for player in self.players]
+        for thread in self.threads:
             thread.start()
-        for thread in threads:
+        for thread in self.threads:
             thread.join()
 
     def close(self):
+        """Ends what is being played, too: a stage that is closed ends its cell."""
+        for player in self.players:
+            player.ended = True
         for player in self.players:
             player.close()
+        for thread in self.threads:
+            thread.join()
+        for player in self.players:
+            player.close()  # what a cell that ended so had begun anew

@@ -35,11 +35,11 @@ def changes_of_state():
 
 def gaps(recordings):
     """What ought to be reached and is not, as sentences."""
+    known = kinds_of_steps()
     kinds = set().union(*(recording.kinds for recording in recordings.values()))
     changes = set().union(*(recording.changes for recording in recordings.values()))
-    found = [f"no scenario makes the step \"{kind}\"" for kind in kinds_of_steps()
-             if kind not in kinds]
-    found += [f"the step \"{kind}\" is in no list" for kind in sorted(kinds - set(kinds_of_steps()))]
+    found = [f"no scenario makes the step \"{kind}\"" for kind in known if kind not in kinds]
+    found += [f"the step \"{kind}\" is in no list" for kind in sorted(kinds - set(known))]
     for change in changes_of_state():
         shown = " → ".join(change)
         if change not in changes and change not in NOT_REACHED:

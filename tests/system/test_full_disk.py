@@ -37,7 +37,7 @@ def works_without_log(system, fixed_uri):
     system.emulator.config(api_key=system.emulator.api_key)
     system.settle("third", "ready")
     system.discard("third")
-    assert system.branch_names() == {"production", "development"}
+    wait_until(lambda: system.branch_names() == {"production", "development"}, 20, "clean-up")
 
 
 def test_the_log_goes_to_a_full_device(own_cluster, fixed_uri):

@@ -19,15 +19,13 @@ bool IsGivenUp(const Session &session) {
   return session.row.goal == Goal::kDiscard || session.row.goal == Goal::kExpire;
 }
 
-// In the place of the parent's last_reset_at: it was restored by the merge of another session.
-constexpr char kFenced[] = "before merge ";
-
 // Whether the restore that the parent had may be this merge's own, though nothing says that one was
 // sent: a standby that lagged when it was promoted lacks what was committed last. After another
 // session's merge none was sent.
 bool MayBeForgotten(const Session &session) {
-  return !session.merge_fence.empty() && session.merge->backup_name.empty() &&
-         session.backup_lookups == 0 && session.row.parent_reset_at.rfind(kFenced, 0) != 0;
+  return !session.merge_fence.empty() && !session.may_have_restored() &&
+         session.backup_lookups == 0 &&
+         session.row.parent_reset_at.rfind(RestoreMerge::kFenced, 0) != 0;
 }
 
 std::string Fence(const Session &session, const NeonBranch &parent) {
@@ -200,23 +198,6 @@ void RestoreMerge::OnRestored(Session &session, const ApiAnswer &answer) {
   desk_->AwaitOperations(
       session, restored->operations,
       [this](Session &waited, const auto &failed) { OnOperations(waited, failed); });
-}
-
-void RestoreMerge::FenceOthers(const Session &session) {
-  // Neon's last_reset_at counts whole seconds: whoever began within the second of one merge could
-  // not tell another one that came within it too, and would undo that.
-  for (const auto &[id, other] : desk_->world().sessions) {
-    bool same_project = other->row.project_id == session.row.project_id;
-    if (id == session.row.id || !same_project || other->row.parent_branch_id.empty()) continue;
-    other->row.parent_reset_at = kFenced + std::to_string(session.merge->id);
-    desk_->Save(*other);
-    // Saving looks again whether it is settled, and a clock that was set may have changed that.
-    if (other->activity == Activity::kNone) desk_->Resume(*other);
-    if (!other->row.branch_id.empty()) continue;
-    // Its branch is made of the parent as it is now, so the parent is looked at once more.
-    other->parent_checked = false;
-    desk_->Interrupt(*other);
-  }
 }
 
 void RestoreMerge::Refuse(Session &session, const Status &why, std::vector<ConflictRow> conflicts) {

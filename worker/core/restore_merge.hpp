@@ -20,6 +20,9 @@ namespace agent_branch {
 
 class RestoreMerge : public MergeStrategy {
  public:
+  // In the place of the parent's last_reset_at: it was restored by the merge of another session.
+  static constexpr char kFenced[] = "before merge ";
+
   RestoreMerge(Desk *desk, CreateFlow *creator, Admission *admission, MergeDesk *merges)
       : desk_(desk), creator_(creator), admission_(admission), merges_(merges) {}
 

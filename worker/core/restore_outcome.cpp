@@ -63,6 +63,23 @@ void RestoreMerge::Accept(Session &session) {
   FenceOthers(session);
 }
 
+void RestoreMerge::FenceOthers(const Session &session) {
+  // Neon's last_reset_at counts whole seconds: whoever began within the second of one merge could
+  // not tell another one that came within it too, and would undo that.
+  for (const auto &[id, other] : desk_->world().sessions) {
+    bool same_project = other->row.project_id == session.row.project_id;
+    if (id == session.row.id || !same_project || other->row.parent_branch_id.empty()) continue;
+    other->row.parent_reset_at = kFenced + std::to_string(session.merge->id);
+    desk_->Save(*other);
+    // Saving looks again whether it is settled, and a clock that was set may have changed that.
+    if (other->activity == Activity::kNone) desk_->Resume(*other);
+    if (!other->row.branch_id.empty()) continue;
+    // Its branch is made of the parent as it is now, so the parent is looked at once more.
+    other->parent_checked = false;
+    desk_->Interrupt(*other);
+  }
+}
+
 void RestoreMerge::OnOperations(Session &session, const std::vector<NeonOperation> &failed) {
   if (failed.empty()) {
     session.merge_phase = MergePhase::kEnded;
