@@ -157,7 +157,7 @@ check: deps
 check-sanitize: deps
 	$(submake) $(jobs) SANITIZE=address,undefined CXXFLAGS='-O1 -g' SUITE='$(sanitized)' tests
 	@UBSAN_OPTIONS=print_stacktrace=1 ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1 \
-		tests/run --build build/sanitize $(sanitized)
+		AGENT_BRANCH_SIMULATION_SCHEDULES=4000 tests/run --build build/sanitize $(sanitized)
 sanitized = $(or $(SUITE),unit simulation fuzz)
 
 # One program for all targets. What it finds stays in build/fuzz/.

@@ -12,6 +12,24 @@ Status Invalid(size_t offset, size_t size) {
                            std::to_string(size) + ".");
 }
 
+// Where valid JSON escapes the second half of a surrogate pair without the first; npos: nowhere.
+// RapidJSON looks only for the half that is missing after a first one, and makes bytes of the other
+// that are not UTF-8.
+size_t FindLoneSurrogate(std::string_view text) {
+  constexpr size_t kEscape = sizeof "\\u0000" - 1;
+  auto is_surrogate = [text](size_t at, std::string_view thirds) {
+    bool escape = text.size() >= at + kEscape && text[at] == '\\' && text[at + 1] == 'u';
+    return escape && (text[at + 2] == 'd' || text[at + 2] == 'D') &&
+           thirds.find(text[at + 3]) != std::string_view::npos;
+  };
+  for (size_t at = text.find('\\'); at != std::string_view::npos; at = text.find('\\', at)) {
+    if (is_surrogate(at, "cdefCDEF")) return at;
+    bool pair = is_surrogate(at, "89abAB");
+    at += pair ? 2 * kEscape : 2;
+  }
+  return std::string_view::npos;
+}
+
 }  // namespace
 
 Result<JsonDocument> ParseJson(std::string_view text) {
@@ -21,6 +39,8 @@ Result<JsonDocument> ParseJson(std::string_view text) {
   JsonDocument document;
   document.Parse<kJsonParseFlags | rapidjson::kParseValidateEncodingFlag>(text.data(), text.size());
   if (document.HasParseError()) return Invalid(document.GetErrorOffset(), text.size());
+  size_t surrogate = FindLoneSurrogate(text);
+  if (surrogate != std::string_view::npos) return Invalid(surrogate, text.size());
   return document;
 }
 

@@ -39,7 +39,8 @@ TEST(Json, TextThatIsCutOffAnywhereIsAnError) {
 TEST(Json, WhatIsNoJsonIsAnError) {
   for (const std::string &text :
        {"<html>524</html>"s, "{}x"s, "{}\0x"s, "\0{}"s, "[\"\0\"]"s, "{'a':1}"s, "{\"a\":1,}"s,
-        "[NaN]"s, "[01]"s, "\"\x01\""s, "[1e999]"s, "\"\\ud800\""s})
+        "[NaN]"s, "[01]"s, "\"\x01\""s, "[1e999]"s, "\"\\ud800\""s, "\"\\udc00\""s,
+        "\"\\ud83d\\ude00\\uDFFF\""s, "{\"a\\\\\\uDdDd\":1}"s, "\"\\udc00\\ud800\""s})
     EXPECT_FALSE(ParseJson(text).ok()) << text;
 }
 
@@ -54,6 +55,13 @@ TEST(Json, NumbersOfAFewDigitsAreExact) {
     JsonDocument document = Parsed(std::string("{\"n\":") + one.text + "}");
     EXPECT_EQ(JsonNumber(&document, "n"), one.value) << one.text;
   }
+}
+
+TEST(Json, EscapesAreReadAsUtf8) {
+  JsonDocument document =
+      Parsed(R"({"s":"\ud83d\ude00\uD834\uDD1E \\udc00 \ue000\ud7ff \"\\\/\b\f\n\r\t"})");
+  EXPECT_EQ(JsonString(&document, "s"),
+            "\U0001F600\U0001D11E \\udc00 \ue000\ud7ff \"\\/\b\f\n\r\t");
 }
 
 TEST(Json, BytesThatAreNoUtf8AreAnError) {
