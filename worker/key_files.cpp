@@ -15,6 +15,13 @@ namespace {
 
 constexpr off_t kMaxSize = 4096;
 
+// Says whose key file it is that cannot be used.
+Result<Secret> Named(const std::string &whose, Result<Secret> read) {
+  if (read.ok()) return read;
+  const Status &why = read.status();
+  return Status::Error(why.sqlstate(), whose + " " + why.message(), why.detail(), why.hint());
+}
+
 Status Unusable(const std::string &path, const std::string &why) {
   return Status::Error("F0000", "key file \"" + path + "\" cannot be used", why,
                        "Mend the file; it is read again by itself.");
@@ -59,12 +66,12 @@ std::string VersionOf(const struct stat &status) {
 Result<Secret> KeyFiles::Key(const std::string &file) {
   std::string path = file.empty() ? ApiKeyFile() : ApiKeyDirectory() + "/" + file;
   if (path.empty()) return Unset();
-  return Read(path);
+  return Named("API", Read(path));
 }
 
 Result<Secret> KeyFiles::FixerKey() {
   std::string path = FixerKeyFile();
-  return path.empty() ? KeyRing::FixerKey() : Read(path);
+  return path.empty() ? KeyRing::FixerKey() : Named("fixer", Read(path));
 }
 
 Result<Secret> KeyFiles::Read(const std::string &path) {

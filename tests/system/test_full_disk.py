@@ -92,17 +92,20 @@ def test_the_log_goes_to_a_full_disk(on_small_disk, fixed_uri, destination):
 def test_the_control_database_has_no_room(on_small_disk, fixed_uri):
     system = on_small_disk("tables")
     system.rows("CREATE EXTENSION agent_branch")
-    system.register()
-    system.ready("s")
+    names = [f"s{number}" for number in range(15)]
+    system.register(max_parallel=len(names))
+    for name in names:
+        system.ready(name)
     system.cluster.psql(f"CREATE TABLESPACE small LOCATION '{system.disk_path}'")
     system.cluster.psql("ALTER TABLE agent_branch.step SET TABLESPACE small")
     pid = system.worker_runs()
     table = unique("full")
     query(fixed_uri, f"CREATE TABLE {table} (id int)")
     held = fill(system.disk)
-    migrations = 300  # each is a step: soon the table's last page is full
+    migrations = 20 * len(names)  # each is a step: soon the table's last page is full
     for number in range(migrations):
-        system.rows("SELECT agent_migrate('s', %s)", f"INSERT INTO {table} VALUES ({number})")
+        system.rows("SELECT agent_migrate(%s, %s)", names[number % len(names)],
+                    f"INSERT INTO {table} VALUES ({number})")
     wait_until(lambda: "could not record what happened" in system.cluster.log(), 20,
                "the disk to be full")
     assert "No space left" in system.cluster.log()
@@ -110,9 +113,11 @@ def test_the_control_database_has_no_room(on_small_disk, fixed_uri):
     done = query(fixed_uri, f"SELECT count(*) FROM {table}")
     assert done < [(migrations,)] and system.worker() == pid
     os.remove(held)
-    system.settle("s", "ready", 30)
+    for name in names:
+        system.settle(name, "ready", 30)
     assert query(fixed_uri, f"SELECT count(*), count(DISTINCT id) FROM {table}") == \
         [(migrations, migrations)]
-    system.discard("s")
+    for name in names:
+        system.discard(name)
     assert system.branch_names() == {"production", "development"}
     assert system.worker() == pid and "PANIC" not in system.cluster.log()
