@@ -89,7 +89,7 @@ uninstall:
 warnings := -Wall -Wextra $(WERROR)
 sanitizers := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer $(if $(FUZZ),-fsanitize-ignorelist=tests/fuzz/ignorelist))
-compile = $(CXX) -std=c++17 $(CXXFLAGS) $(CPPFLAGS) -fPIC $(warnings) $(sanitizers) \
+compile = $(CXX) -std=c++20 $(CXXFLAGS) $(CPPFLAGS) -fPIC $(warnings) $(sanitizers) \
 	$(visibility) -I. $(DEFINES) $(layer_flags) -MMD -MP
 
 visibility := -fvisibility=hidden -fvisibility-inlines-hidden

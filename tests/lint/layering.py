@@ -55,7 +55,7 @@ def no_server_headers():
             continue
         for path in files:
             result = subprocess.run(
-                ["g++", "-std=c++17", "-I.", *(flags or "").split(), "-M", "-x", "c++", path],
+                ["g++", "-std=c++20", "-I.", *(flags or "").split(), "-M", "-x", "c++", path],
                 text=True, capture_output=True, check=False)
             complaints += [f"{path}: {line}" for line in result.stderr.splitlines()[:3]]
             complaints += [f"{path} reaches {header}" for header in result.stdout.split()

@@ -9,7 +9,8 @@ from load import Load
 from system import PROJECT, System, unique
 
 PROJECTS = [f"updated-{n}" for n in range(4)]
-VERSION = f"0.1.0.test{os.getpid()}"
+RELEASED = "0.2.0"
+VERSION = f"{RELEASED}.test{os.getpid()}"
 # The step first, which the worker takes last and nobody else takes: so the two may hold each other
 # up. The others in the order in which the functions take them.
 SCRIPT = """
@@ -30,7 +31,7 @@ def update_script(control):
     folder = control.psql("SELECT setting FROM pg_config WHERE name = 'SHAREDIR'") + "/extension"
     if not os.access(folder, os.W_OK):
         pytest.skip(f"{folder} cannot be written to")
-    path = f"{folder}/agent_branch--0.1.0--{VERSION}.sql"
+    path = f"{folder}/agent_branch--{RELEASED}--{VERSION}.sql"
 
     def write(text):
         with open(path, "w", encoding="utf-8") as file:
