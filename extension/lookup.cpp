@@ -1,6 +1,6 @@
 #include "extension/lookup.hpp"
 
-#include "worker/core/checks.hpp"
+#include "worker/core/state/checks.hpp"
 
 namespace agent_branch {
 namespace {

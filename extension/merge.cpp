@@ -2,7 +2,7 @@
 #include "extension/arguments.hpp"
 #include "extension/requests.hpp"
 #include "extension/session_operations.hpp"
-#include "worker/core/checks.hpp"
+#include "worker/core/state/checks.hpp"
 
 namespace agent_branch {
 namespace {

@@ -3,7 +3,7 @@
 #include "extension/lookup.hpp"
 #include "extension/requests.hpp"
 #include "extension/settings.hpp"
-#include "worker/core/checks.hpp"
+#include "worker/core/state/checks.hpp"
 
 namespace agent_branch {
 namespace {

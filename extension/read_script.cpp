@@ -1,7 +1,7 @@
 // agent_branch.read_script().
 #include "extension/arguments.hpp"
 #include "postgres/script_reader.hpp"
-#include "worker/core/checks.hpp"
+#include "worker/core/state/checks.hpp"
 
 namespace agent_branch {
 namespace {

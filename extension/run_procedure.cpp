@@ -3,7 +3,7 @@
 #include "extension/requests.hpp"
 #include "extension/session_operations.hpp"
 #include "extension/waiting.hpp"
-#include "worker/core/checks.hpp"
+#include "worker/core/state/checks.hpp"
 
 namespace agent_branch {
 namespace {

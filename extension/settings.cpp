@@ -1,6 +1,6 @@
 #include "extension/settings.hpp"
 
-#include "worker/core/checks.hpp"
+#include "worker/core/state/checks.hpp"
 
 #include "postgres/server.hpp"
 

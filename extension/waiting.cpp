@@ -3,7 +3,7 @@
 #include "extension/arguments.hpp"
 #include "extension/requests.hpp"
 #include "postgres/shared_state.hpp"
-#include "worker/core/checks.hpp"
+#include "worker/core/state/checks.hpp"
 
 namespace agent_branch {
 namespace {

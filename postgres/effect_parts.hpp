@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "worker/core/fixer/sql_tokens.hpp"
-#include "worker/core/script.hpp"
+#include "worker/core/script/script.hpp"
 
 #include "postgres/server.hpp"
 

@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "worker/core/script.hpp"
+#include "worker/core/script/script.hpp"
 
 #include "postgres/server.hpp"
 

@@ -15,7 +15,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "worker/core/status.hpp"
+#include "worker/core/base/status.hpp"
 
 #include "postgres/server.hpp"
 

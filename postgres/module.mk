@@ -20,7 +20,8 @@ SHLIB_LINK := $(LIBRARIES) $(SHLIB_LINK) -lstdc++
 # another version, would be found before the server's. They use `register` up to version 15.
 PG_CPPFLAGS = -I$(top) -isystem $(shell $(PG_CONFIG) --includedir-server) \
 	-isystem $(shell $(PG_CONFIG) --pkgincludedir)/internal $(DEFINES) -MMD -MP
-PG_CXXFLAGS = -std=c++20 -Wextra $(WERROR) -Wno-register \
+# g++ 12 takes an empty std::optional<std::string> for one that is read: -Wno-maybe-uninitialized.
+PG_CXXFLAGS = -std=c++20 -Wextra $(WERROR) -Wno-register -Wno-maybe-uninitialized \
 	-fvisibility=hidden -fvisibility-inlines-hidden
 
 # No bitcode. It would let the JIT inline SQL functions into queries, but ours only write a row and

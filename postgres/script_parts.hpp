@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "worker/core/script.hpp"
+#include "worker/core/script/script.hpp"
 
 #include "postgres/server.hpp"
 

@@ -6,7 +6,7 @@
 #include "postgres/guard.hpp"
 #include "postgres/script_parts.hpp"
 #include "postgres/tree_names.hpp"
-#include "worker/core/script_text.hpp"
+#include "worker/core/script/script_text.hpp"
 
 namespace agent_branch {
 namespace {

@@ -5,7 +5,7 @@
 // not known here; only an interrupt is passed on.
 #pragma once
 
-#include "worker/core/script.hpp"
+#include "worker/core/script/script.hpp"
 
 namespace agent_branch {
 

@@ -1,7 +1,7 @@
 // What may not stand in a migration, and what cannot share a transaction with the rest.
 #include "postgres/script_parts.hpp"
 #include "postgres/tree_names.hpp"
-#include "worker/core/script_text.hpp"
+#include "worker/core/script/script_text.hpp"
 
 namespace agent_branch {
 namespace {

@@ -1,11 +1,11 @@
 // The budgets of API keys, in shared memory: all workers of a server that use one key keep to its
-// limits together (worker/core/budget.hpp).
+// limits together (worker/core/neon/budget.hpp).
 #pragma once
 
 #include <cstddef>
 #include <string>
 
-#include "worker/core/budget.hpp"
+#include "worker/core/neon/budget.hpp"
 
 #include "postgres/server.hpp"
 

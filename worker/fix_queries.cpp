@@ -1,6 +1,6 @@
 // What the fixer reads and calls in the control database; see worker/core/fixer/fix_store.hpp.
 #include "postgres/spi.hpp"
-#include "worker/core/checks.hpp"
+#include "worker/core/state/checks.hpp"
 #include "worker/postgres_store.hpp"
 
 #include "postgres/server.hpp"

@@ -1,7 +1,7 @@
 // One budget a key file: the workers of a server that read the same file share it.
 #pragma once
 
-#include "worker/core/budget.hpp"
+#include "worker/core/neon/budget.hpp"
 
 namespace agent_branch {
 

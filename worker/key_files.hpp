@@ -8,7 +8,7 @@
 #include <map>
 #include <string>
 
-#include "worker/core/store.hpp"
+#include "worker/core/state/store.hpp"
 
 namespace agent_branch {
 

@@ -8,7 +8,7 @@
 #include <functional>
 
 #include "worker/core/fixer/fix_store.hpp"
-#include "worker/core/store.hpp"
+#include "worker/core/state/store.hpp"
 
 namespace agent_branch {
 

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "worker/core/store.hpp"
+#include "worker/core/state/store.hpp"
 
 namespace agent_branch {
 

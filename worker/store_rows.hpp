@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "postgres/spi.hpp"
-#include "worker/core/store.hpp"
+#include "worker/core/state/store.hpp"
 
 namespace agent_branch {
 

@@ -4,7 +4,7 @@
 #include <chrono>
 #include <random>
 
-#include "worker/core/clock.hpp"
+#include "worker/core/base/clock.hpp"
 
 namespace agent_branch {
 

@@ -3,8 +3,8 @@
 
 #include "tests/fuzz/require.hpp"
 #include "tests/fuzz/targets.hpp"
-#include "worker/core/neon_api.hpp"
-#include "worker/core/verdict.hpp"
+#include "worker/core/neon/neon_api.hpp"
+#include "worker/core/neon/verdict.hpp"
 
 namespace agent_branch::fuzz {
 namespace {

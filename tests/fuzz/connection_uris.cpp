@@ -4,7 +4,7 @@
 #include "tests/fuzz/require.hpp"
 #include "tests/fuzz/targets.hpp"
 #include "worker/branch/connection_target.hpp"
-#include "worker/core/neon_api.hpp"
+#include "worker/core/neon/neon_api.hpp"
 
 namespace agent_branch::fuzz {
 namespace {

@@ -2,8 +2,8 @@
 #include "tests/fuzz/require.hpp"
 #include "tests/fuzz/targets.hpp"
 #include "tests/unit/core/calls_fixture.hpp"
-#include "worker/core/branch_list.hpp"
-#include "worker/core/operations.hpp"
+#include "worker/core/neon/branch_list.hpp"
+#include "worker/core/neon/operations.hpp"
 
 namespace agent_branch::fuzz {
 namespace {

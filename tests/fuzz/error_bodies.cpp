@@ -3,8 +3,8 @@
 
 #include "tests/fuzz/require.hpp"
 #include "tests/fuzz/targets.hpp"
-#include "worker/core/text.hpp"
-#include "worker/core/verdict.hpp"
+#include "worker/core/base/text.hpp"
+#include "worker/core/neon/verdict.hpp"
 #include "worker/http/failure.hpp"
 #include "worker/http/request_policy.hpp"
 #include "worker/http/retry_after.hpp"

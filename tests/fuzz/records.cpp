@@ -1,8 +1,8 @@
 // Timestamps, and descriptions of schemas as databases of branches give them.
 #include "tests/fuzz/require.hpp"
 #include "tests/fuzz/targets.hpp"
-#include "worker/core/drift.hpp"
-#include "worker/core/timestamp.hpp"
+#include "worker/core/base/timestamp.hpp"
+#include "worker/core/merge/drift.hpp"
 
 namespace agent_branch::fuzz {
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "worker/core/status.hpp"
+#include "worker/core/base/status.hpp"
 
 namespace agent_branch::fuzz {
 

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "worker/core/clock.hpp"
+#include "worker/core/base/clock.hpp"
 
 namespace agent_branch::simulation {
 

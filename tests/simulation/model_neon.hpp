@@ -15,9 +15,9 @@
 
 #include "tests/simulation/chance.hpp"
 #include "tests/simulation/witness.hpp"
-#include "worker/core/branch_task.hpp"
-#include "worker/core/http_message.hpp"
-#include "worker/core/json.hpp"
+#include "worker/core/base/json.hpp"
+#include "worker/core/flow/branch_task.hpp"
+#include "worker/core/neon/http_message.hpp"
 
 namespace agent_branch::simulation {
 

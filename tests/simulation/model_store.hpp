@@ -11,7 +11,7 @@
 #include "tests/simulation/chance.hpp"
 #include "tests/simulation/faults.hpp"
 #include "tests/simulation/witness.hpp"
-#include "worker/core/store.hpp"
+#include "worker/core/state/store.hpp"
 
 namespace agent_branch::simulation {
 

@@ -1,6 +1,6 @@
 // The bodies of the model's answers, in the shapes of reference/api.
 #include "tests/simulation/model_neon.hpp"
-#include "worker/core/timestamp.hpp"
+#include "worker/core/base/timestamp.hpp"
 
 namespace agent_branch::simulation {
 namespace {

@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "tests/simulation/model_neon.hpp"
-#include "worker/core/timestamp.hpp"
+#include "worker/core/base/timestamp.hpp"
 
 namespace agent_branch::simulation {
 namespace {

@@ -9,7 +9,7 @@
 
 #include "tests/simulation/faults.hpp"
 #include "tests/simulation/model_neon.hpp"
-#include "worker/core/store.hpp"
+#include "worker/core/state/store.hpp"
 
 namespace agent_branch::simulation {
 

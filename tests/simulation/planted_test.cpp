@@ -7,7 +7,7 @@
 #include <map>
 
 #include "tests/simulation/simulation.hpp"
-#include "worker/core/json.hpp"
+#include "worker/core/base/json.hpp"
 
 namespace agent_branch::simulation {
 namespace {

@@ -5,8 +5,8 @@
 #include <optional>
 
 #include "tests/simulation/chance.hpp"
-#include "worker/core/http_message.hpp"
-#include "worker/core/store.hpp"
+#include "worker/core/neon/http_message.hpp"
+#include "worker/core/state/store.hpp"
 
 namespace agent_branch::simulation {
 

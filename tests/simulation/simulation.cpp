@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "tests/simulation/invariants.hpp"
-#include "worker/core/backoff.hpp"
+#include "worker/core/base/backoff.hpp"
 
 namespace agent_branch::simulation {
 namespace {

@@ -5,7 +5,7 @@
 #include <map>
 #include <utility>
 
-#include "worker/core/clock.hpp"
+#include "worker/core/base/clock.hpp"
 
 namespace agent_branch::simulation {
 

@@ -22,7 +22,7 @@
 #include "worker/branch/dialer.hpp"
 #include "worker/branch/runner_options.hpp"
 #include "worker/branch/task_text.hpp"
-#include "worker/core/branch_task.hpp"
+#include "worker/core/flow/branch_task.hpp"
 
 namespace agent_branch {
 

@@ -10,8 +10,8 @@
 #include <utility>
 #include <vector>
 
-#include "worker/core/secret.hpp"
-#include "worker/core/status.hpp"
+#include "worker/core/base/secret.hpp"
+#include "worker/core/base/status.hpp"
 
 namespace agent_branch {
 

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "worker/core/status.hpp"
+#include "worker/core/base/status.hpp"
 
 namespace agent_branch {
 

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "worker/core/branch_task.hpp"
+#include "worker/core/flow/branch_task.hpp"
 
 namespace agent_branch {
 

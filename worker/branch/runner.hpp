@@ -17,7 +17,7 @@
 #include "worker/branch/channel.hpp"
 #include "worker/branch/host_resolver.hpp"
 #include "worker/branch/runner_options.hpp"
-#include "worker/core/branch_task.hpp"
+#include "worker/core/flow/branch_task.hpp"
 
 namespace agent_branch {
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "worker/core/branch_task.hpp"
+#include "worker/core/flow/branch_task.hpp"
 
 namespace agent_branch {
 

@@ -6,7 +6,7 @@
 
 #include "worker/branch/connection.hpp"
 #include "worker/branch/runner_options.hpp"
-#include "worker/core/branch_task.hpp"
+#include "worker/core/flow/branch_task.hpp"
 
 namespace agent_branch {
 

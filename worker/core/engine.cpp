@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "worker/core/timestamp.hpp"
+#include "worker/core/base/timestamp.hpp"
 
 namespace agent_branch {
 namespace {

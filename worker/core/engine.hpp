@@ -8,14 +8,14 @@
 #include <memory>
 #include <set>
 
-#include "worker/core/create_flow.hpp"
-#include "worker/core/merge_flow.hpp"
-#include "worker/core/migrate_flow.hpp"
-#include "worker/core/remove_flow.hpp"
-#include "worker/core/retire_flow.hpp"
-#include "worker/core/suspend_flow.hpp"
-#include "worker/core/sweep_flow.hpp"
-#include "worker/core/wait_board.hpp"
+#include "worker/core/merge/merge_flow.hpp"
+#include "worker/core/session/create_flow.hpp"
+#include "worker/core/session/migrate_flow.hpp"
+#include "worker/core/session/remove_flow.hpp"
+#include "worker/core/session/wait_board.hpp"
+#include "worker/core/upkeep/retire_flow.hpp"
+#include "worker/core/upkeep/suspend_flow.hpp"
+#include "worker/core/upkeep/sweep_flow.hpp"
 
 namespace agent_branch {
 

@@ -22,8 +22,8 @@
 #include <utility>
 #include <vector>
 
-#include "worker/core/http_message.hpp"
-#include "worker/core/status.hpp"
+#include "worker/core/base/status.hpp"
+#include "worker/core/neon/http_message.hpp"
 #include "worker/http/curl_loop.hpp"
 #include "worker/http/exchange.hpp"
 #include "worker/http/lookup_budget.hpp"

@@ -11,7 +11,7 @@
 #include <string_view>
 #include <utility>
 
-#include "worker/core/secret.hpp"
+#include "worker/core/base/secret.hpp"
 
 // CURLOPT_QUICK_EXIT and CURLOPT_CA_CACHE_TIMEOUT came with 7.87; without the first, a hanging name
 // look-up blocks curl_multi_socket_action() beyond every time limit.

@@ -13,7 +13,7 @@
 #include <unordered_set>
 #include <vector>
 
-#include "worker/core/status.hpp"
+#include "worker/core/base/status.hpp"
 #include "worker/http/curl_handle.hpp"
 
 namespace agent_branch {

@@ -19,7 +19,7 @@
 #include <string>
 #include <string_view>
 
-#include "worker/core/http_message.hpp"
+#include "worker/core/neon/http_message.hpp"
 #include "worker/http/curl_handle.hpp"
 #include "worker/http/curl_loop.hpp"
 #include "worker/http/failure.hpp"

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <string>
 
-#include "worker/core/http_message.hpp"
+#include "worker/core/neon/http_message.hpp"
 #include "worker/http/curl_handle.hpp"
 
 namespace agent_branch {

@@ -7,8 +7,8 @@
 
 #include <string>
 
-#include "worker/core/http_message.hpp"
-#include "worker/core/status.hpp"
+#include "worker/core/base/status.hpp"
+#include "worker/core/neon/http_message.hpp"
 #include "worker/http/curl_handle.hpp"
 
 namespace agent_branch {

@@ -15,7 +15,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "worker/core/status.hpp"
+#include "worker/core/base/status.hpp"
 #include "worker/http/curl_handle.hpp"
 #include "worker/http/curl_loop.hpp"
 #include "worker/http/lookup_budget.hpp"

@@ -1,4 +1,4 @@
-#include "worker/core/admission.hpp"
+#include "worker/core/session/admission.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "worker/core/api_calls.hpp"
+#include "worker/core/neon/api_calls.hpp"
 
 #include <gtest/gtest.h>
 

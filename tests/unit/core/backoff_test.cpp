@@ -1,4 +1,4 @@
-#include "worker/core/backoff.hpp"
+#include "worker/core/base/backoff.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "worker/core/branch_list.hpp"
+#include "worker/core/neon/branch_list.hpp"
 
 #include <gtest/gtest.h>
 

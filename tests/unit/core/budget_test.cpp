@@ -1,4 +1,4 @@
-#include "worker/core/budget.hpp"
+#include "worker/core/neon/budget.hpp"
 
 #include <gtest/gtest.h>
 

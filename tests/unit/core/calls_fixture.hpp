@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "tests/unit/core/fakes.hpp"
-#include "worker/core/api_calls.hpp"
+#include "worker/core/neon/api_calls.hpp"
 
 namespace agent_branch {
 

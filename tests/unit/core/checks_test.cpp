@@ -1,5 +1,5 @@
 // What only text can show; that the SQL functions use these checks is pgTAP's.
-#include "worker/core/checks.hpp"
+#include "worker/core/state/checks.hpp"
 
 #include <string>
 #include <utility>

@@ -1,4 +1,4 @@
-#include "worker/core/create_flow.hpp"
+#include "worker/core/session/create_flow.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "worker/core/drift.hpp"
+#include "worker/core/merge/drift.hpp"
 
 #include <gtest/gtest.h>
 

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/unit/core/engine_driver.hpp"
-#include "worker/core/timestamp.hpp"
+#include "worker/core/base/timestamp.hpp"
 
 namespace agent_branch {
 namespace {

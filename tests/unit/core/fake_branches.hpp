@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "tests/unit/core/fake_neon.hpp"
-#include "worker/core/branch_task.hpp"
+#include "worker/core/flow/branch_task.hpp"
 
 namespace agent_branch {
 

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "worker/core/timestamp.hpp"
+#include "worker/core/base/timestamp.hpp"
 
 namespace agent_branch {
 namespace {

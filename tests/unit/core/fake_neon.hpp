@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "tests/unit/core/fakes.hpp"
-#include "worker/core/http_message.hpp"
-#include "worker/core/json.hpp"
+#include "worker/core/base/json.hpp"
+#include "worker/core/neon/http_message.hpp"
 
 namespace agent_branch {
 

@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "tests/unit/core/fake_neon.hpp"
-#include "worker/core/timestamp.hpp"
+#include "worker/core/base/timestamp.hpp"
 
 namespace agent_branch {
 

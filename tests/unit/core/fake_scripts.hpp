@@ -15,7 +15,7 @@
 #include <sstream>
 #include <string>
 
-#include "worker/core/script.hpp"
+#include "worker/core/script/script.hpp"
 
 namespace agent_branch {
 

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "worker/core/store.hpp"
+#include "worker/core/state/store.hpp"
 
 namespace agent_branch {
 

@@ -9,9 +9,9 @@
 #include <utility>
 #include <vector>
 
-#include "worker/core/clock.hpp"
-#include "worker/core/http_message.hpp"
-#include "worker/core/store.hpp"
+#include "worker/core/base/clock.hpp"
+#include "worker/core/neon/http_message.hpp"
+#include "worker/core/state/store.hpp"
 
 namespace agent_branch {
 

@@ -1,4 +1,4 @@
-#include "worker/core/journal.hpp"
+#include "worker/core/state/journal.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "worker/core/json.hpp"
+#include "worker/core/base/json.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "worker/core/merge_flow.hpp"
+#include "worker/core/merge/merge_flow.hpp"
 
 #include <gtest/gtest.h>
 

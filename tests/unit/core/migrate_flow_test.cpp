@@ -1,4 +1,4 @@
-#include "worker/core/migrate_flow.hpp"
+#include "worker/core/session/migrate_flow.hpp"
 
 #include <gtest/gtest.h>
 

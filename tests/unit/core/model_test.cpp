@@ -1,4 +1,4 @@
-#include "worker/core/model.hpp"
+#include "worker/core/state/model.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "worker/core/neon_api.hpp"
+#include "worker/core/neon/neon_api.hpp"
 
 namespace agent_branch {
 namespace {

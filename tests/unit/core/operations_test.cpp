@@ -1,4 +1,4 @@
-#include "worker/core/operations.hpp"
+#include "worker/core/neon/operations.hpp"
 
 #include <gtest/gtest.h>
 

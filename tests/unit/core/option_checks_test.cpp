@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "worker/core/checks.hpp"
+#include "worker/core/state/checks.hpp"
 
 namespace agent_branch {
 namespace {

@@ -1,4 +1,4 @@
-#include "worker/core/parent.hpp"
+#include "worker/core/neon/parent.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "worker/core/remove_flow.hpp"
+#include "worker/core/session/remove_flow.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "worker/core/restore_merge.hpp"
+#include "worker/core/merge/restore_merge.hpp"
 
 #include <gtest/gtest.h>
 

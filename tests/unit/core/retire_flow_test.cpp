@@ -1,9 +1,9 @@
-#include "worker/core/retire_flow.hpp"
+#include "worker/core/upkeep/retire_flow.hpp"
 
 #include <gtest/gtest.h>
 
 #include "tests/unit/core/engine_driver.hpp"
-#include "worker/core/timestamp.hpp"
+#include "worker/core/base/timestamp.hpp"
 
 namespace agent_branch {
 namespace {

@@ -1,8 +1,8 @@
-#include "worker/core/risks.hpp"
+#include "worker/core/script/risks.hpp"
 
 #include <gtest/gtest.h>
 
-#include "worker/core/json.hpp"
+#include "worker/core/base/json.hpp"
 
 namespace agent_branch {
 namespace {

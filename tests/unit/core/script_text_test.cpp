@@ -1,4 +1,4 @@
-#include "worker/core/script_text.hpp"
+#include "worker/core/script/script_text.hpp"
 
 #include <gtest/gtest.h>
 

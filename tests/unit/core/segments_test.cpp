@@ -1,4 +1,4 @@
-#include "worker/core/segments.hpp"
+#include "worker/core/script/segments.hpp"
 
 #include <gtest/gtest.h>
 

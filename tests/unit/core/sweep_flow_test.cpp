@@ -1,4 +1,4 @@
-#include "worker/core/sweep_flow.hpp"
+#include "worker/core/upkeep/sweep_flow.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "worker/core/text.hpp"
+#include "worker/core/base/text.hpp"
 
 #include <gtest/gtest.h>
 

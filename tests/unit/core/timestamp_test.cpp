@@ -1,4 +1,4 @@
-#include "worker/core/timestamp.hpp"
+#include "worker/core/base/timestamp.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "worker/core/verdict.hpp"
+#include "worker/core/neon/verdict.hpp"
 
 #include <gtest/gtest.h>
 

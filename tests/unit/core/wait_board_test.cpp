@@ -1,4 +1,4 @@
-#include "worker/core/wait_board.hpp"
+#include "worker/core/session/wait_board.hpp"
 
 #include <gtest/gtest.h>
 

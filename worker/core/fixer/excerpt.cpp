@@ -2,9 +2,9 @@
 
 #include <set>
 
+#include "worker/core/base/json.hpp"
+#include "worker/core/base/text.hpp"
 #include "worker/core/fixer/sql_tokens.hpp"
-#include "worker/core/json.hpp"
-#include "worker/core/text.hpp"
 
 namespace agent_branch {
 namespace {

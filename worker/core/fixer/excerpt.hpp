@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "worker/core/branch_task.hpp"
+#include "worker/core/flow/branch_task.hpp"
 
 namespace agent_branch {
 

@@ -3,8 +3,8 @@
 
 #include <cstdint>
 
-#include "worker/core/clock.hpp"
-#include "worker/core/status.hpp"
+#include "worker/core/base/clock.hpp"
+#include "worker/core/base/status.hpp"
 
 namespace agent_branch {
 

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <utility>
 
+#include "worker/core/base/text.hpp"
 #include "worker/core/fixer/fix_memory.hpp"
 #include "worker/core/fixer/intent_proof.hpp"
 #include "worker/core/fixer/prompt.hpp"
 #include "worker/core/fixer/repairable.hpp"
-#include "worker/core/text.hpp"
 
 namespace agent_branch {
 namespace {

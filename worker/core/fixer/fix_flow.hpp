@@ -10,10 +10,10 @@
 #include <map>
 #include <string>
 
-#include "worker/core/desk.hpp"
 #include "worker/core/fixer/fix_store.hpp"
 #include "worker/core/fixer/intent.hpp"
 #include "worker/core/fixer/model_calls.hpp"
+#include "worker/core/session/desk.hpp"
 
 namespace agent_branch {
 

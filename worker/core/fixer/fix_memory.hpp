@@ -11,7 +11,7 @@
 #include <optional>
 #include <string>
 
-#include "worker/core/branch_task.hpp"
+#include "worker/core/flow/branch_task.hpp"
 
 namespace agent_branch {
 

@@ -2,12 +2,12 @@
 #include <algorithm>
 #include <utility>
 
-#include "worker/core/backoff.hpp"
+#include "worker/core/base/backoff.hpp"
+#include "worker/core/base/text.hpp"
 #include "worker/core/fixer/excerpt.hpp"
 #include "worker/core/fixer/fix_flow.hpp"
 #include "worker/core/fixer/fix_memory.hpp"
 #include "worker/core/fixer/prompt.hpp"
-#include "worker/core/text.hpp"
 
 namespace agent_branch {
 namespace {

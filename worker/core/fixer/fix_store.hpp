@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "worker/core/branch_task.hpp"
 #include "worker/core/fixer/fix_budget.hpp"
+#include "worker/core/flow/branch_task.hpp"
 
 namespace agent_branch {
 

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "worker/core/fixer/licence.hpp"
-#include "worker/core/script.hpp"
+#include "worker/core/script/script.hpp"
 
 namespace agent_branch {
 

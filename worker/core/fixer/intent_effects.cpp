@@ -1,10 +1,10 @@
 // The comparison of what two scripts do; see intent.hpp.
 #include <algorithm>
 
+#include "worker/core/base/text.hpp"
 #include "worker/core/fixer/intent.hpp"
 #include "worker/core/fixer/sql_tokens.hpp"
 #include "worker/core/fixer/token_diff.hpp"
-#include "worker/core/text.hpp"
 
 namespace agent_branch {
 namespace {

@@ -3,8 +3,8 @@
 #include <map>
 #include <set>
 
-#include "worker/core/json.hpp"
-#include "worker/core/text.hpp"
+#include "worker/core/base/json.hpp"
+#include "worker/core/base/text.hpp"
 
 namespace agent_branch {
 namespace {

@@ -4,10 +4,10 @@
 #include <map>
 #include <set>
 
+#include "worker/core/base/text.hpp"
 #include "worker/core/fixer/intent.hpp"
 #include "worker/core/fixer/sql_tokens.hpp"
 #include "worker/core/fixer/token_diff.hpp"
-#include "worker/core/text.hpp"
 
 namespace agent_branch {
 namespace {

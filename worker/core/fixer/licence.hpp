@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "worker/core/branch_task.hpp"
+#include "worker/core/flow/branch_task.hpp"
 
 namespace agent_branch {
 

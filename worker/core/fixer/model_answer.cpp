@@ -3,8 +3,8 @@
 #include <utility>
 #include <vector>
 
-#include "worker/core/checks.hpp"
-#include "worker/core/text.hpp"
+#include "worker/core/base/text.hpp"
+#include "worker/core/state/checks.hpp"
 
 namespace agent_branch {
 namespace {

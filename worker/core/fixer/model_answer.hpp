@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "worker/core/json.hpp"
+#include "worker/core/base/json.hpp"
 
 namespace agent_branch {
 

@@ -7,7 +7,7 @@
 #include <map>
 
 #include "worker/core/fixer/protocol.hpp"
-#include "worker/core/store.hpp"
+#include "worker/core/state/store.hpp"
 
 namespace agent_branch {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "worker/core/text.hpp"
+#include "worker/core/base/text.hpp"
 
 namespace agent_branch {
 namespace {

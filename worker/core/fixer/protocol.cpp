@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "worker/core/text.hpp"
+#include "worker/core/base/text.hpp"
 
 namespace agent_branch {
 namespace {

@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "worker/core/fixer/model_answer.hpp"
-#include "worker/core/http_message.hpp"
+#include "worker/core/neon/http_message.hpp"
 
 namespace agent_branch {
 

@@ -1,6 +1,6 @@
 // Anthropic's messages: the answer is the input of a tool that the model has to use.
+#include "worker/core/base/text.hpp"
 #include "worker/core/fixer/protocol.hpp"
-#include "worker/core/text.hpp"
 
 namespace agent_branch {
 namespace {

@@ -1,6 +1,6 @@
 // OpenAI's chat completions, as OpenAI and the servers that are compatible with it speak them.
+#include "worker/core/base/text.hpp"
 #include "worker/core/fixer/protocol.hpp"
-#include "worker/core/text.hpp"
 
 namespace agent_branch {
 namespace {

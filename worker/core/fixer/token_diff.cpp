@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "worker/core/base/text.hpp"
 #include "worker/core/fixer/sql_tokens.hpp"
-#include "worker/core/text.hpp"
 
 namespace agent_branch {
 namespace {

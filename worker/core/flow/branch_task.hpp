@@ -1,0 +1,127 @@
+// Work on a branch's own database as values: what the core asks for and what it is told.
+//
+// branch/ carries the tasks out over libpq. A task never blocks the loop; it ends with exactly one
+// BranchEvent of kind kFinished, unless it was cancelled, which reports nothing.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "worker/core/base/secret.hpp"
+#include "worker/core/base/status.hpp"
+#include "worker/core/script/script.hpp"
+
+namespace agent_branch {
+
+enum class BranchTaskKind {
+  kCatalogVersion,     // which versions of rows the system catalogs hold
+  kFingerprint,        // describe every object of the schema
+  kMigrate,            // run `sql` in one transaction, halting before its COMMIT (see BranchRunner)
+  kTransactionStatus,  // pg_xact_status() of `transaction_id`
+  kRunAlone,           // run the one statement `sql` outside of a transaction
+  kLookAlone,          // what became of such a statement: see AloneState
+  kExcerpt,            // what there is of the names in `sql`, a JSON array, as text for a reader
+  kRisks,              // how large the relations are that `sql`, a JSON array, names
+};
+
+// A statement outside of a transaction has no id to ask after: what it was about tells.
+struct AloneStatement {
+  Alone kind = Alone::kNo;
+  std::string object;  // as ScriptStatement has it
+  std::string relation;
+  std::string token;  // stands in the statement's text while it runs
+};
+
+// What kLookAlone answers in the event's `answer`, followed by the object's own name, if it has
+// one.
+inline constexpr std::string_view kAloneRunning = "running";  // the statement is still at work
+inline constexpr std::string_view kAloneAbsent = "absent";    // no such index, or no partition
+inline constexpr std::string_view kAloneThere = "there";
+inline constexpr std::string_view kAloneHalf = "half";  // an invalid index, a pending detach
+
+struct BranchTask {
+  uint64_t id = 0;  // the caller's, unique among the tasks under way
+  BranchTaskKind kind = BranchTaskKind::kFingerprint;
+  // Tasks with one key run one after the other on one connection, which stays open for a short
+  // while after the last of them: a session's branch, or a project's parent.
+  std::string connection_key;
+  Secret uri;          // the direct one; postgresql://…
+  std::string sql;     // kMigrate, kRunAlone, kRisks
+  int statements = 1;  // kMigrate: how many `sql` holds, at most
+  // SET statements to be in effect for `sql`, but for none of the tasks after it.
+  std::vector<std::string> settings;
+  AloneStatement alone;        // kRunAlone, kLookAlone
+  std::string transaction_id;  // kTransactionStatus: an xid8 in decimal
+  // kMigrate: describe every object of the schema before kReadyToCommit is reported. With that, and
+  // with kFingerprint, evaluate this SQL expression of ours, unless it is empty.
+  bool prove = false;
+  std::string facts;
+  std::chrono::milliseconds connect_timeout{15'000};
+  std::chrono::milliseconds statement_timeout{600'000};
+  std::chrono::milliseconds lock_timeout{30'000};
+};
+
+// A server's ERROR, field by field, as libpq's PQresultErrorField gives it. Texts are cut to 8 kB.
+struct ServerError {
+  std::string sqlstate;  // empty: the server reported no error
+  std::string message;
+  std::string detail;
+  std::string hint;
+  std::string context;
+  int line = 0;    // 1-based position of the error in the migration's text, 0 when not known
+  int column = 0;  // counted in characters
+};
+
+enum class BranchOutcome {
+  kDone,
+  kRejected,  // the server said ERROR; its transaction is rolled back
+  kNotRun,    // no connection, or it was lost before COMMIT was sent: nothing happened
+  // The connection was lost after COMMIT (or what runs alone) was sent and before its answer.
+  kCommitUnknown,
+};
+
+enum class TransactionFate { kCommitted, kAborted, kInProgress, kTooOld };
+
+struct BranchEvent {
+  enum class Kind {
+    kReadyToCommit,  // kMigrate only: all statements ran; Commit() or Cancel() goes on from here
+    kFinished,
+  };
+  uint64_t id = 0;
+  Kind kind = Kind::kFinished;
+  BranchOutcome outcome = BranchOutcome::kNotRun;  // kFinished
+  Status error;              // says why, unless kDone; never holds the URI or the password
+  ServerError server_error;  // when kRejected
+  // kMigrate at kReadyToCommit: the transaction's xid8, empty when it wrote nothing.
+  std::string transaction_id;
+  TransactionFate fate = TransactionFate::kInProgress;  // kTransactionStatus
+  // kFingerprint: 32 hexadecimal digits over all of `objects`. kCatalogVersion: over the places and
+  // transactions of the catalogs' rows.
+  std::string fingerprint;
+  // kMigrate at kReadyToCommit, kRunAlone: rows inserted, updated, deleted by it.
+  int64_t rows = 0;
+  // kMigrate, when kRejected: how many of its statements had been carried out; -1: not known.
+  int completed = -1;
+  std::string answer;   // kLookAlone; kRisks: a JSON array; kExcerpt, `facts`: text
+  std::string objects;  // kFingerprint, and to prove a migration: a JSON object, "kind identity" →
+                        // hash of its definition
+};
+
+class BranchRunner {
+ public:
+  virtual ~BranchRunner() = default;
+  virtual void Start(BranchTask task) = 0;
+  // Lets a migration that reported kReadyToCommit commit. The caller has noted its transaction id
+  // durably before: that is what makes a lost answer decidable.
+  virtual void Commit(uint64_t id) = 0;
+  // Ends a task wherever it is: a running statement is cancelled at the server, its transaction
+  // rolls back, the connection is closed.
+  virtual void Cancel(uint64_t id) = 0;
+  // Closes the idle connection of this key now, if there is one.
+  virtual void Close(const std::string &connection_key) = 0;
+};
+
+}  // namespace agent_branch

@@ -1,0 +1,31 @@
+// The guard: what a migration puts at risk, in the numbers of the branch that it is to run on.
+//
+// The script says what may be a risk, the branch how large the relations are (a kRisks task). What
+// is harmless there is left out: a table that the migration itself makes, rows that are not, a
+// rewrite or a lock of a table that is small.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "worker/core/script/script.hpp"
+
+namespace agent_branch {
+
+// From here on a table is large: its lock, its rewrite, and checks of all its rows are told.
+inline constexpr int64_t kLargeRows = 10'000;
+inline constexpr int64_t kLargeBytes = 8 << 20;
+
+// What is to be asked of the branch, as a JSON array; "" when there is nothing.
+std::string RiskQuestions(const Script &script);
+
+struct Risks {
+  std::string json;  // an array, as agent_migrations.risks shows it
+  Status refusal;    // why the migration must not run, or ok()
+};
+// answer: what the branch said to RiskQuestions(); "" when it said nothing, which counts for the
+// worst. refused: the kinds of risk that the project does not allow.
+Risks WeighRisks(const Script &script, const std::string &answer,
+                 const std::vector<std::string> &refused);
+
+}  // namespace agent_branch

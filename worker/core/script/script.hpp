@@ -1,0 +1,100 @@
+// What a migration's text is made of: its statements, and what is known of each before it runs.
+//
+// A ScriptReader makes the values, by PostgreSQL's own parser; nothing here looks at a database.
+// Text that cannot be parsed here is one statement without a tag: the branch's server is the judge,
+// and may be of another version.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "worker/core/base/status.hpp"
+
+namespace agent_branch {
+
+// Why a statement cannot stand in a transaction, and with that how it is found out after a lost
+// answer whether it had its effect.
+enum class Alone {
+  kNo,
+  kRepeatable,       // VACUUM and its like: running it twice does no harm
+  kReindex,          // CONCURRENTLY: the same, but cut off it leaves an index behind
+  kCreateIndex,      // CONCURRENTLY: the index is there and valid
+  kDropIndex,        // CONCURRENTLY: the index is gone
+  kDetachPartition,  // CONCURRENTLY: the partition is one no more
+};
+
+enum class RiskKind {
+  kDrop,        // takes an object away, and what is stored in it
+  kTruncate,    // takes all rows away
+  kRewrite,     // writes the whole table anew, under a lock that keeps everybody out
+  kLock,        // keeps others out for as long as it reads or builds something
+  kNotNull,     // cannot be done while a row has no value
+  kNotValid,    // looks at every row under a lock, which NOT VALID would not
+  kRename,      // takes a name away from whoever uses it
+  kUnfiltered,  // DELETE or UPDATE of all rows
+};
+
+std::string_view RiskKindName(RiskKind kind);
+bool IsRiskKind(std::string_view name);
+
+// What may be a risk, as far as the text tells: how many rows it is about is the branch's to say.
+struct StatementRisk {
+  RiskKind kind = RiskKind::kDrop;
+  std::string object_type;  // "table", "column", "function", …
+  std::string object;       // as written, quoted where SQL would want it
+  std::string relation;     // whose rows and bytes count; empty: nobody's
+  std::string column;       // of it, where one is concerned
+  std::string lock;         // as PostgreSQL names it; empty: none that matters
+  std::string why;
+};
+
+// What a statement does, to be held against what another one does.
+struct Effect {
+  std::string kind;
+  std::string object;
+  std::string detail;
+};
+
+struct ScriptStatement {
+  // Bytes of the text, without the blanks and comments before it and without its semicolon.
+  size_t offset = 0;
+  size_t length = 0;
+  int line = 1;     // of its first character
+  int column = 1;   // counted in characters
+  std::string tag;  // PostgreSQL's command tag; empty when the text was not parsed
+
+  Alone alone = Alone::kNo;
+  std::string alone_reason;
+  std::string alone_object;  // kCreateIndex, kDropIndex: the index; kDetachPartition: the partition
+  std::string alone_relation;  // kCreateIndex, kReindex: the table; kDetachPartition: its parent
+  // A new value of an enum: a later statement may use it, which it can once this is committed.
+  bool commit_after = false;
+  // The statement itself, where it changes a setting of the session for what comes after it.
+  std::string setting;
+
+  std::vector<std::string> mentions;  // relations, functions and types, as written
+  std::vector<StatementRisk> risks;
+  std::vector<Effect> effects;
+};
+
+struct Script {
+  bool parsed = false;
+  size_t length = 0;  // bytes of the text
+  std::vector<ScriptStatement> statements;
+  // Why nothing of it may run; its detail names the line. refused: the statement's number, from 1.
+  Status refusal;
+  size_t refused = 0;
+};
+
+class ScriptReader {
+ public:
+  virtual ~ScriptReader() = default;
+  virtual Script Read(const std::string &sql) = 0;
+};
+
+// The script as a JSON object, as agent_branch.read_script() shows it.
+std::string ScriptJson(const Script &script);
+
+}  // namespace agent_branch

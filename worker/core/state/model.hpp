@@ -1,0 +1,233 @@
+// What the tables hold, as the core works with it, and the states of a session.
+//
+// One struct a table; only the columns that decide something. Times of day are seconds since
+// 1970-01-01 UTC, 0 for null; when a thing happened is the store's to write, not the core's.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "worker/core/base/clock.hpp"
+#include "worker/core/flow/branch_task.hpp"
+
+namespace agent_branch {
+
+enum class SessionState {
+  kQueued,      // waits for one of the project's max_parallel places
+  kCreating,    // the branch is being made
+  kReady,       // nothing to do; the agent works on the branch
+  kMigrating,   // a migration runs or waits its turn
+  kMerging,     // the merge was asked for and is not decided yet
+  kConflict,    // the merge was refused; the branch is there, the parent untouched
+  kMerged,      // the parent is the branch's state; final
+  kDiscarding,  // the branch is being deleted
+  kDiscarded,   // final
+  kExpired,     // final
+  kFailed,      // something asked for did not work; the branch, if there is one, is there
+};
+
+std::string_view StateName(SessionState state);
+std::optional<SessionState> ParseState(std::string_view name);
+// kMerged, kDiscarded and kExpired.
+bool IsFinal(SessionState state);
+// The table of transitions; docs/states.md shows it, and a test holds the two equal.
+bool MayFollow(SessionState from, SessionState to);
+
+// What a session is to come to next; taken from a request, kept across a crash.
+enum class Goal { kNone, kMerge, kDiscard, kExpire };
+
+std::string_view GoalName(Goal goal);  // "" for kNone
+Goal ParseGoal(std::string_view name);
+
+struct ProjectRow {
+  int64_t id = 0;
+  std::string neon_id;
+  std::string parent;
+  std::string database;
+  std::string role;
+  std::string api_key_file;  // a name inside api_key_directory; empty: the setting's file
+  int max_parallel = 4;
+  double min_cu = 0.25;
+  double max_cu = 1;
+  int64_t undo_window = 0;  // seconds
+  std::optional<int> max_pinned;
+  milliseconds statement_timeout{600'000};
+  milliseconds lock_timeout{30'000};
+  std::string fixer = "llm";  // off, function, llm
+  std::string fixer_function;
+  std::vector<std::string> refuse_risks;  // kinds, as RiskKindName() has them
+};
+
+struct SessionRow {
+  int64_t id = 0;
+  std::string uuid;
+  int64_t project_id = 0;
+  std::string name;
+  std::string branch_name;
+  std::optional<double> min_cu;
+  std::optional<double> max_cu;
+  SessionState state = SessionState::kQueued;
+  Goal goal = Goal::kNone;
+  bool settled = false;
+  bool finished = false;
+  std::string error;
+  std::string error_hint;
+  int64_t created_at = 0;
+  int64_t expires_at = 0;
+  std::string parent_branch_id;
+  std::string parent_reset_at;
+  std::string branch_id;
+  std::string endpoint_id;
+  int64_t branch_expires_at = 0;
+  bool bare_compute = false;
+  std::vector<std::string> operations;
+  std::string base_fingerprint;
+  bool pinned = false;
+  int api_calls = 0;
+};
+
+// kRepairing: its text failed, and another one is looked for.
+enum class MigrationStatus { kQueued, kRunning, kRepairing, kApplied, kFailed, kCancelled };
+
+std::string_view MigrationStatusName(MigrationStatus status);
+std::optional<MigrationStatus> ParseMigrationStatus(std::string_view name);
+
+// A migration with its current attempt. An attempt is a text: the one that was asked for first, or
+// one that came in the place of a text that failed.
+struct MigrationRow {
+  int64_t id = 0;
+  int64_t session_id = 0;
+  int ordinal = 0;
+  MigrationStatus status = MigrationStatus::kQueued;
+  int attempt = 1;
+  std::string made_by;  // of the attempt's text; empty: the agent
+  std::string fixer;    // what the fixer did about it, for people
+  // Of the segment under way (see segments.hpp): what decides whether it had its effect when nobody
+  // told. The id is noted before COMMIT is sent; what was there, before a statement is that runs
+  // alone.
+  std::string transaction_id;
+  std::string seen_before;
+  int64_t segment_rows = 0;
+
+  int statements = 0;       // of the text; 0: it was not read yet
+  int statements_done = 0;  // those in effect on the branch, from the first
+  int64_t rows = 0;         // inserted, updated, deleted by them
+  std::vector<int> alone;   // numbers of the statements that run alone, from 1
+  std::string risks;        // a JSON array; empty: they were not looked at yet
+  int statement = 0;        // that failed, from 1; 0: it is not known which
+  ServerError error;
+
+  // Whether it may be in effect though nobody said so.
+  bool may_be_in_effect() const {
+    return status == MigrationStatus::kRunning && (!transaction_id.empty() || !seen_before.empty());
+  }
+};
+
+// A text in the place of one that failed.
+struct AttemptRow {
+  int64_t migration_id = 0;
+  int number = 0;
+  std::string sql;
+  std::string made_by;  // agent, or what repaired it
+};
+
+struct MergeRow {
+  int64_t id = 0;  // the request's
+  int64_t session_id = 0;
+  std::string strategy;
+  std::string on_drift;
+  std::string status = "queued";
+  bool accepted = false;  // Neon took the restore
+  std::string base_fingerprint;
+  std::string parent_fingerprint;
+  std::string parent_reset_at;
+  std::string backup_name;
+  std::string backup_branch_id;
+  std::string reason;
+};
+
+struct ConflictRow {
+  int64_t merge_id = 0;
+  int64_t session_id = 0;
+  std::string object;
+  std::string change;  // added, changed, dropped, restored
+  std::string base_hash;
+  std::string parent_hash;
+};
+
+enum class StepKind {
+  kCreateBranch,
+  kMigrate,
+  kSetExpiry,
+  kRestore,
+  kDeleteBranch,
+  kRenameBranch,
+  kSuspendCompute,
+  kAskFixer
+};
+
+std::string_view StepKindName(StepKind kind);
+std::optional<StepKind> ParseStepKind(std::string_view name);
+
+struct StepRow {
+  int64_t id = 0;
+  int64_t project_id = 0;
+  int64_t session_id = 0;
+  StepKind kind = StepKind::kCreateBranch;
+  std::string target;
+  std::string status = "intended";  // intended, done, refused
+  std::string outcome;
+};
+
+struct KeptBranchRow {
+  int64_t project_id = 0;
+  int64_t session_id = 0;  // 0: an orphan
+  std::string branch_id;
+  std::string name;
+  std::string kind;  // pinned, backup, orphan
+  int64_t keep_until = 0;
+  std::string endpoint_id;  // of a compute that may be active; empty: there is none
+  bool deleted = false;
+};
+
+struct SweepRow {
+  int64_t id = 0;
+  bool dry_run = false;
+  bool started = false;
+  bool finished = false;
+  std::string error;
+};
+
+struct SweepBranchRow {
+  int64_t sweep_id = 0;
+  int64_t project_id = 0;
+  std::string branch_id;
+  std::string name;
+  std::string parent_id;
+  std::string class_name;
+  std::string action;
+  int64_t session_id = 0;
+  int64_t created_at = 0;
+  int64_t expires_at = 0;
+  int children = 0;
+  std::optional<int64_t> logical_size;  // bytes
+  int64_t compute_seconds = 0;          // CU-seconds
+};
+
+struct RequestRow {
+  int64_t id = 0;
+  std::string kind;  // register, create, migrate, merge, discard, extend, reap
+  int64_t project_id = 0;
+  int64_t session_id = 0;
+  int64_t subject_id = 0;
+  std::string strategy;    // merge
+  std::string on_drift;    // merge
+  int64_t expires_at = 0;  // extend
+  int attempt = 1;         // migrate: which text of the migration
+  bool dry_run = false;    // reap
+};
+
+}  // namespace agent_branch
