@@ -66,7 +66,7 @@ SweepRow ReadSweep(const Row &row) {
 }
 
 CredentialRow ReadCredential(const Row &row) {
-  return {row.Int(0), row.Int(1), row.Bool(2), Secret(row.Text(3))};
+  return {row.Int(0), row.Int(1), row.Bool(2), Secret(row.Text(3)), row.Text(4)};
 }
 
 RequestRow ReadRequest(const Row &row) {
@@ -183,7 +183,8 @@ Result<StoreSnapshot> PostgresStore::Load() {
                     std::string(kOurs),
                 ReadKept);
     loaded.credentials = ReadAll(
-        transaction, "SELECT project_id, session_id, pooled, uri FROM agent_branch.credential",
+        transaction,
+        "SELECT project_id, session_id, pooled, uri, branch_id FROM agent_branch.credential",
         ReadCredential);
     // One whose request is still there comes with that.
     loaded.sweeps = ReadAll(transaction,

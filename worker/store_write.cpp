@@ -117,6 +117,13 @@ ON CONFLICT (id) DO UPDATE SET outcome = excluded.outcome, reason = excluded.rea
     ELSE excluded.output_tokens END,
   cost = CASE WHEN excluded.outcome = 'interrupted' THEN f.cost ELSE excluded.cost END)";
 
+constexpr char kSaveUpkeep[] = R"(
+INSERT INTO agent_branch.project_upkeep (project_id, swept_at, error, error_since)
+VALUES ($1, CASE WHEN $2 > 0 THEN to_timestamp($2) END, nullif($3, ''),
+  CASE WHEN $4 > 0 THEN to_timestamp($4) END)
+ON CONFLICT (project_id) DO UPDATE SET swept_at = excluded.swept_at, error = excluded.error,
+  error_since = excluded.error_since)";
+
 // One that was run has its text already.
 constexpr char kSaveRefusedFix[] = R"(
 INSERT INTO agent_branch.migration_attempt (migration_id, number, name, sql, made_by, status, reason,
@@ -219,6 +226,10 @@ struct Writer {
                          row.children, row.logical_size, row.compute_seconds});
   }
 
+  void operator()(const UpkeepRow &row) const {
+    transaction.Execute(kSaveUpkeep, {row.project_id, row.swept_at, row.error, row.error_since});
+  }
+
   void operator()(const CredentialRow &row) const {
     // No ON CONFLICT: the arbiter would differ between branches and parents.
     transaction.Execute(
@@ -226,9 +237,9 @@ struct Writer {
         "session_id IS NOT DISTINCT FROM nullif($2, 0)",
         {row.project_id, row.session_id, row.pooled});
     transaction.Execute(
-        "INSERT INTO agent_branch.credential (project_id, session_id, pooled, uri) "
-        "VALUES ($1, nullif($2, 0), $3, $4)",
-        {row.project_id, row.session_id, row.pooled, row.uri.Reveal()});
+        "INSERT INTO agent_branch.credential (project_id, session_id, pooled, uri, branch_id) "
+        "VALUES ($1, nullif($2, 0), $3, $4, $5)",
+        {row.project_id, row.session_id, row.pooled, row.uri.Reveal(), row.branch_id});
   }
 
   void operator()(const DropCredentials &row) const {

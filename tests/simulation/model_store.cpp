@@ -131,6 +131,7 @@ struct ModelStore::Applier {
   void operator()(const SnapshotRow &row) const {
     store->snapshots_.emplace(row.fingerprint, row.objects);
   }
+  void operator()(const UpkeepRow &) const {}
   void operator()(const WaitRow &) const {}  // for people to read
   // Nobody mends migrations here.
   void operator()(const FixCallRow &) const {}

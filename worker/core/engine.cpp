@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "worker/core/base/timestamp.hpp"
-
 namespace agent_branch {
 namespace {
 
@@ -27,34 +25,32 @@ MigrationRow Renewed(const MigrationRow &row, int attempt) {
   return renewed;
 }
 
-bool IsGivenUp(const Session &session) {
-  return session.row.goal == Goal::kDiscard || session.row.goal == Goal::kExpire;
-}
-
 }  // namespace
 
 Engine::Engine(Parts parts, const StoreSnapshot &snapshot)
     : parts_(parts),
+      scheduler_(parts.clock),
       journal_(snapshot.last_step_id),
       calls_({parts.http, &journal_, parts.keys, parts.budgets, parts.clock, parts.random,
               parts.settings}),
       operations_(&calls_, parts.clock),
       models_({parts.http, parts.keys, parts.clock, parts.settings}),
-      desk_({&world_, &journal_, &calls_, &operations_, &models_, parts.branches, parts.store,
-             parts.clock, parts.random, parts.settings}),
-      admission_(&desk_, [this](Session &session) { remove_.Finish(session); }),
-      create_(&desk_, &admission_),
-      fix_({&desk_, &models_, parts.fixes, parts.scripts, parts.keys,
-            [this](Session &session, const ServerError &error) {
-              migrate_.GiveUpRepair(session, error);
-            }}),
-      migrate_(&desk_, &create_, parts.scripts, &fix_),
-      merge_(&desk_, &create_, &admission_),
-      remove_(&desk_),
-      retire_(&desk_),
-      suspend_(&desk_),
-      sweep_(&desk_, [this](Session &session) { GiveUp(session, Goal::kExpire); }),
-      waits_(&desk_, &admission_) {
+      tasks_(parts.branches),
+      context_({&world_, &journal_, &calls_, &operations_, &models_, &tasks_, parts.branches,
+                parts.store, parts.clock, parts.random, parts.settings}),
+      uris_(&context_),
+      admission_(&context_),
+      create_(&context_, &admission_, &uris_),
+      fix_({&context_, &uris_, parts.fixes, parts.scripts, parts.keys}),
+      migrate_(&context_, &uris_, parts.scripts, &fix_),
+      merge_(&context_, &uris_, &admission_),
+      end_(&context_),
+      resting_(&context_, &uris_),
+      kept_(&context_),
+      suspend_(&context_),
+      sweep_(&context_, [this](Session &session) { GiveUp(session, Goal::kExpire); }),
+      waits_(&world_, &journal_, parts.clock) {
+  scheduler_.observer = &waits_;
   calls_.on_sent = [this](int64_t id) {
     if (Session *session = world_.FindSession(id)) ++session->row.api_calls;
   };
@@ -68,63 +64,67 @@ Engine::Engine(Parts parts, const StoreSnapshot &snapshot)
     LoadSession(row);
   for (const MigrationRow &row : snapshot.migrations)
     LoadMigration(row);
-  for (const MergeRow &row : snapshot.merges) {
-    if (Session *session = world_.FindSession(row.session_id)) session->merge = row;
-  }
-  for (const StepRow &step : snapshot.steps) {
-    Session *session = world_.FindSession(step.session_id);
-    if (session == nullptr) {
-      // Of a finished session: a kept branch's deletion, which the next pass looks at.
-      journal_.Record(step, false, "outcome unknown; looked at again");
-      continue;
-    }
-    // A restore may be waited for while the branch's expiry is set; only that can be done again.
-    bool restoring = session->step && session->step->kind == StepKind::kRestore;
-    if (restoring && step.kind != StepKind::kRestore) {
-      journal_.Record(step, false, "outcome unknown; it is done again");
-      continue;
-    }
-    if (session->step) journal_.Record(*session->step, false, "superseded");
-    session->step = step;
-    session->uncertain = true;
-  }
+  for (const MergeRow &row : snapshot.merges)
+    LoadMerge(row);
+  for (const StepRow &step : snapshot.steps)
+    LoadStep(step);
   for (const KeptBranchRow &row : snapshot.kept) {
     Project *project = world_.FindProject(row.project_id);
     if (project == nullptr) continue;
-    project->kept[row.branch_id] = row;
-    project->retire_wanted = true;
+    project->Keep(row);
+    project->delete_kept_wanted = true;
   }
-  for (const CredentialRow &row : snapshot.credentials) {
-    if (Session *session = world_.FindSession(row.session_id)) {
-      (row.pooled ? session->pooled_uri : session->uri) = row.uri;
-    } else if (Project *project =
-                   row.session_id == 0 ? world_.FindProject(row.project_id) : nullptr) {
-      (row.pooled ? project->parent_pooled_uri : project->parent_uri) = row.uri;
-    }
-  }
+  for (const CredentialRow &row : snapshot.credentials)
+    LoadCredential(row);
   for (const SweepRow &row : snapshot.sweeps)
-    sweep_.Add(row);
+    sweep_.StartRun(row);
+}
+
+Engine::~Engine() {
+  scheduler_.observer = nullptr;
+  world_.sessions.clear();
+  for (const auto &[id, project] : world_.projects) {
+    project->sweeper.reset();
+    project->deleter.reset();
+    project->suspender.reset();
+  }
 }
 
 void Engine::LoadProject(const ProjectRow &row) {
   auto [found, added] = world_.projects.try_emplace(row.id);
-  if (added) found->second = std::make_unique<Project>();
+  if (added) {
+    found->second = std::make_unique<Project>();
+    Project *project = found->second.get();
+    project->row = row;
+    project->sweeper = std::make_unique<UpkeepActor>(
+        &scheduler_, [this, project] { return sweep_.Next(*project); });
+    project->deleter = std::make_unique<UpkeepActor>(
+        &scheduler_, [this, project] { return kept_.Next(*project); });
+    project->suspender = std::make_unique<UpkeepActor>(
+        &scheduler_, [this, project] { return suspend_.Next(*project); });
+    project->sweeper->Wake();
+    project->deleter->Wake();
+    return;
+  }
   Project &project = *found->second;
-  bool same_parent = project.row.parent == row.parent && project.row.database == row.database &&
-                     project.row.role == row.role;
+  const bool same_parent = project.row.parent == row.parent &&
+                           project.row.database == row.database && project.row.role == row.role;
+  const bool same_key = project.row.api_key_file == row.api_key_file;
   project.row = row;
-  if (added || same_parent) return;
-  project.parent_uri = Secret();
-  project.parent_pooled_uri = Secret();
-  journal_.Add(DropCredentials{row.id, 0});
+  if (!same_key) calls_.OnKeyFile(project);
+  project.OfferPlace();
+  if (!same_parent) uris_.DropParents(project);
 }
 
 void Engine::LoadSession(const SessionRow &row) {
+  if (world_.FindProject(row.project_id) == nullptr) return;
   auto [found, added] = world_.sessions.try_emplace(row.id);
   if (!added) return;
-  found->second = std::make_unique<Session>();
-  found->second->row = row;
-  desk_.Resume(*found->second);
+  found->second = std::make_unique<Session>(&scheduler_, this);
+  Session &session = *found->second;
+  session.row = row;
+  world_.Index(session);
+  session.Wake();
 }
 
 void Engine::LoadMigration(const MigrationRow &row) {
@@ -133,9 +133,60 @@ void Engine::LoadMigration(const MigrationRow &row) {
   auto same = [&](const MigrationRow &known) { return known.id == row.id; };
   auto &migrations = session->migrations;
   if (std::any_of(migrations.begin(), migrations.end(), same)) return;
-  migrations.push_back(row);
-  std::sort(migrations.begin(), migrations.end(),
-            [](const auto &a, const auto &b) { return a.ordinal < b.ordinal; });
+  auto behind = std::find_if(migrations.begin(), migrations.end(), [&](const MigrationRow &known) {
+    return known.ordinal > row.ordinal;
+  });
+  migrations.insert(behind, row);
+}
+
+void Engine::LoadMerge(const MergeRow &row) {
+  Session *session = world_.FindSession(row.session_id);
+  if (session == nullptr) return;
+  session->merge = row;
+  context_.ProjectOf(*session).merge_queue[row.id] = row.session_id;
+}
+
+void Engine::LoadStep(const StepRow &step) {
+  if (Session *session = world_.FindSession(step.session_id)) {
+    // A restore may be waited for while the branch's expiry is set; only that can be done again.
+    const bool restoring = session->step && session->step->kind == StepKind::kRestore;
+    if (restoring && step.kind != StepKind::kRestore) {
+      journal_.Record(step, false, "outcome unknown; it is done again");
+      return;
+    }
+    if (session->step) journal_.Record(*session->step, false, "superseded");
+    session->step = step;
+    session->uncertain = true;
+    return;
+  }
+  // On a project's own behalf: its upkeep finds out what became of it.
+  Project *project = world_.FindProject(step.project_id);
+  UpkeepActor *actor = nullptr;
+  if (project != nullptr) {
+    const bool suspends = step.kind == StepKind::kSuspendCompute;
+    actor = suspends ? project->suspender.get() : project->deleter.get();
+  }
+  if (actor == nullptr || actor->step) {
+    journal_.Record(step, false, "outcome unknown; looked at again");
+    return;
+  }
+  actor->step = step;
+  actor->uncertain = true;
+  project->delete_kept_wanted = true;
+}
+
+void Engine::LoadCredential(const CredentialRow &row) {
+  BranchUris *uris = nullptr;
+  if (Session *session = world_.FindSession(row.session_id)) {
+    if (session->row.branch_id == row.branch_id) uris = &session->uris;
+  } else if (row.session_id == 0) {
+    Project *project = world_.FindProject(row.project_id);
+    if (project != nullptr) uris = &project->parent_uris;
+  }
+  // What is of a branch that is not known is asked for again.
+  if (uris == nullptr || row.branch_id.empty()) return;
+  uris->branch_id = row.branch_id;
+  (row.pooled ? uris->pooled : uris->direct) = row.uri;
 }
 
 void Engine::OnHttp(const HttpCompletion &completion) {
@@ -165,7 +216,7 @@ void Engine::Apply(const RequestRow &request, const Intake &intake) {
   }
   if (request.kind == "reap") {
     for (const SweepRow &sweep : intake.sweeps) {
-      if (sweep.id == request.subject_id) sweep_.Add(sweep);
+      if (sweep.id == request.subject_id) sweep_.StartRun(sweep);
     }
     return;
   }
@@ -188,8 +239,8 @@ void Engine::Apply(const RequestRow &request, const Intake &intake) {
     session->row.expires_at = request.expires_at;
     session->expiry_asked = 0;
   }
-  desk_.Save(*session);
-  if (session->activity == Activity::kNone) desk_.Resume(*session);
+  context_.Save(*session);
+  if (session->at_rest()) session->Wake();
 }
 
 void Engine::TakeMigration(const RequestRow &request, const Intake &intake) {
@@ -238,140 +289,97 @@ void Engine::AskMerge(Session &session, const RequestRow &request) {
   }
   journal_.Add(merge);
   session.merge = merge;
-  session.merge_phase = MergePhase::kCheck;
-  session.merge_fence.clear();
-  session.backup_lookups = 0;
+  session.merge_work.reset();
+  context_.ProjectOf(session).merge_queue[merge.id] = session.row.id;
   session.row.goal = Goal::kMerge;
 }
 
 void Engine::GiveUp(Session &session, Goal goal) {
   if (session.row.finished || IsFinal(session.row.state)) return;
   if (session.row.state == SessionState::kDiscarding) return;
-  if (session.row.state == SessionState::kMerging && !merge_.MayInterrupt(session)) {
+  // What its owner asked for comes before what the clock asks for.
+  if (session.row.goal != Goal::kDiscard) session.row.goal = goal;
+  if (session.row.state == SessionState::kMerging && !merge_.MayBeGivenUp(session)) {
     // Too late to stop it; should it not succeed, this is what comes next.
-    session.row.goal = goal;
-    desk_.Save(session);
+    context_.Save(session);
     return;
   }
   if (session.merge && session.row.state != SessionState::kMerging) {
     session.merge->status = "cancelled";
     session.merge->reason = "the session was given up";
     journal_.Add(*session.merge);
-    session.merge.reset();
+    context_.LeaveMerge(session);
   }
-  session.row.goal = goal;
-  desk_.Save(session);
-  desk_.Interrupt(session);
+  context_.Save(session);
+  session.Interrupt();
 }
 
-void Engine::WakePaused() {
-  Instant now = parts_.clock->Now();
-  for (const auto &[id, session] : world_.sessions) {
-    if (session->activity == Activity::kPause && session->wake_at <= now) desk_.Resume(*session);
+Flow<> Engine::RunOnce(Session &session, Flow<agent_branch::Next> flow) {
+  const agent_branch::Next next = co_await flow;
+  if (next.fails()) co_await context_.WaitAfterFailure(session, next.trouble);
+}
+
+Flow<> Engine::Next(Session &session) {
+  if (session.row.finished) {
+    ended_.push_back(session.row.id);
+    return {};
   }
+  // A flow was ended while its step was open.
+  if (session.step) session.uncertain = true;
+  switch (session.row.state) {
+    case SessionState::kQueued:
+      if (session.given_up()) return RunOnce(session, end_.Run(session));
+      return admission_.AwaitPlace(session);
+    case SessionState::kCreating:
+      return RunOnce(session, create_.Run(session));
+    case SessionState::kReady:
+    case SessionState::kConflict:
+    case SessionState::kFailed: {
+      Flow<agent_branch::Next> flow = resting_.Begin(session);
+      if (!flow.exists()) return {};
+      return RunOnce(session, std::move(flow));
+    }
+    case SessionState::kMigrating:
+      return RunOnce(session, migrate_.Run(session));
+    case SessionState::kMerging:
+      return RunOnce(session, merge_.Run(session));
+    case SessionState::kMerged:
+    case SessionState::kDiscarding:
+    case SessionState::kDiscarded:
+    case SessionState::kExpired:
+      break;
+  }
+  return RunOnce(session, end_.Run(session));
+}
+
+void Engine::OnInternalError(Session &session, const char *what) {
+  context_.ShowTrouble(session,
+                       Status::Error("XX000", "internal error: this must hold and does not", what,
+                                     "It is tried again by itself; please report it."));
+}
+
+void Engine::RemoveEnded() {
+  for (int64_t id : ended_)
+    world_.Remove(id);
+  ended_.clear();
+}
+
+void Engine::Reconfigure() {
+  calls_.Reconfigure();
+  sweep_.Reconfigure();
+  for (const auto &[id, project] : world_.projects)
+    project->OfferPlace();
 }
 
 void Engine::Advance() {
   // Bounded: what can still move after so many rounds moves in the next turn.
   constexpr int kRounds = 20;
-  WakePaused();
-  for (int round = 0; round < kRounds; ++round) {
-    admission_.Advance();
-    std::set<int64_t> runnable = desk_.TakeRunnable();
-    if (runnable.empty()) break;
-    for (int64_t id : runnable) {
-      Session *session = world_.FindSession(id);
-      if (session != nullptr && session->activity == Activity::kNone) Drive(*session);
-    }
-  }
-  retire_.Advance();
-  suspend_.Advance();
-  sweep_.Advance();
+  for (int round = 0; round < kRounds && scheduler_.RunOnce(); ++round)
+    RemoveEnded();
   operations_.Advance();
   calls_.Dispatch();
   models_.Dispatch();
   waits_.Advance();
-}
-
-void Engine::Drive(Session &session) {
-  if (session.row.finished) return;
-  switch (session.row.state) {
-    case SessionState::kQueued:
-      return;  // Admission looks after it
-    case SessionState::kCreating:
-      create_.Drive(session);
-      return;
-    case SessionState::kReady:
-    case SessionState::kConflict:
-    case SessionState::kFailed:
-      DriveResting(session);
-      return;
-    case SessionState::kMigrating:
-      // A crash of the server takes the URIs away, also from sessions in this state.
-      if (!session.uri.empty() || IsGivenUp(session) || create_.HaveUris(session)) {
-        migrate_.Drive(session);
-      }
-      return;
-    case SessionState::kMerging:
-      merge_.Drive(session);
-      return;
-    case SessionState::kMerged:
-    case SessionState::kDiscarding:
-      remove_.Drive(session);
-      return;
-    case SessionState::kDiscarded:
-    case SessionState::kExpired:
-      remove_.Finish(session);
-      return;
-  }
-}
-
-void Engine::DriveResting(Session &session) {
-  if (session.uncertain) {
-    // Only an expiry is changed in these states, and changing it again does no harm.
-    desk_.CloseStep(session, false, "outcome unknown; it is done again");
-    session.expiry_asked = 0;
-    desk_.Save(session);
-  }
-  bool has_branch = !session.row.branch_id.empty() && !session.branch_gone;
-  if (IsGivenUp(session)) {
-    desk_.MoveTo(session, SessionState::kDiscarding);
-  } else if (has_branch && !create_.HaveUris(session)) {
-    return;
-  } else if (!session.migrations.empty()) {
-    desk_.MoveTo(session, SessionState::kMigrating);
-  } else if (session.row.goal == Goal::kMerge) {
-    desk_.MoveTo(session, SessionState::kMerging);
-  } else if (has_branch && ExpiryDiffers(session, parts_.clock->UnixTime())) {
-    SetExpiry(session);
-  } else {
-    // What was in trouble in this state is over.
-    session.failures = 0;
-    desk_.ShowTrouble(session, Status());
-    if (!session.row.settled) desk_.Save(session);
-  }
-}
-
-void Engine::SetExpiry(Session &session) {
-  session.expiry_asked = session.row.expires_at;
-  const Project &project = desk_.ProjectOf(session);
-  std::string expires_at = FormatTimestamp(session.row.expires_at);
-  desk_.Change(session, Priority::kCleanup,
-               SetExpiryRequest(project.row.neon_id, session.row.branch_id, expires_at),
-               StepKind::kSetExpiry, session.row.branch_id,
-               [this](Session &asked, const ApiAnswer &answer) {
-                 if (answer.verdict.kind == VerdictKind::kDone) {
-                   Result<NeonChange> change = ParseChange(answer.body);
-                   // What Neon says is what counts: it may keep another one, or none.
-                   if (change.ok()) {
-                     asked.row.branch_expires_at = ParseTimestamp(change->branch.expires_at);
-                   }
-                 } else if (answer.verdict.kind != VerdictKind::kRefused) {
-                   asked.expiry_asked = 0;
-                   desk_.TryAgainIfBranchExists(asked, answer.verdict.why);
-                 }
-                 desk_.Save(asked);
-               });
 }
 
 std::optional<Instant> Engine::NextDeadline() const {
@@ -379,15 +387,9 @@ std::optional<Instant> Engine::NextDeadline() const {
   auto consider = [&next](std::optional<Instant> when) {
     if (when && (!next || *when < *next)) next = when;
   };
-  for (const auto &[id, session] : world_.sessions) {
-    if (session->activity == Activity::kPause) consider(session->wake_at);
-  }
+  consider(scheduler_.NextDeadline());
   consider(calls_.NextDeadline());
   consider(operations_.NextDeadline());
-  consider(admission_.NextDeadline());
-  consider(retire_.NextDeadline());
-  consider(suspend_.NextDeadline());
-  consider(sweep_.NextDeadline());
   consider(waits_.NextDeadline());
   return next;
 }
@@ -395,9 +397,7 @@ std::optional<Instant> Engine::NextDeadline() const {
 Engine::Load Engine::CurrentLoad() const {
   Load load;
   load.sessions = world_.sessions.size();
-  for (const auto &[id, session] : world_.sessions) {
-    if (session->row.state == SessionState::kQueued) ++load.waiting;
-  }
+  load.waiting = static_cast<size_t>(world_.queued);
   load.calls_waiting = calls_.waiting();
   load.calls_under_way = calls_.under_way();
   load.calls_total = calls_.sent_total();

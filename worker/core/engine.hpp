@@ -10,16 +10,17 @@
 
 #include "worker/core/merge/merge_flow.hpp"
 #include "worker/core/session/create_flow.hpp"
+#include "worker/core/session/end_flow.hpp"
 #include "worker/core/session/migrate_flow.hpp"
-#include "worker/core/session/remove_flow.hpp"
-#include "worker/core/session/wait_board.hpp"
-#include "worker/core/upkeep/retire_flow.hpp"
-#include "worker/core/upkeep/suspend_flow.hpp"
+#include "worker/core/session/resting_flow.hpp"
+#include "worker/core/session/wait_reasons.hpp"
+#include "worker/core/upkeep/kept_branches.hpp"
+#include "worker/core/upkeep/suspend_computes.hpp"
 #include "worker/core/upkeep/sweep_flow.hpp"
 
 namespace agent_branch {
 
-class Engine {
+class Engine : public SessionBehaviour {
  public:
   struct Parts {
     HttpTransport *http = nullptr;
@@ -36,11 +37,13 @@ class Engine {
 
   // Takes up what the snapshot left unfinished: each open step is reconciled before anything else.
   Engine(Parts parts, const StoreSnapshot &snapshot);
+  // Ends all flows before what they use goes.
+  ~Engine() override;
 
   void OnRequests(const Intake &intake);
   void OnHttp(const HttpCompletion &completion);
-  void OnBranch(const BranchEvent &event) { desk_.OnBranchEvent(event); }
-  void Reconfigure() { calls_.Reconfigure(); }
+  void OnBranch(const BranchEvent &event) { tasks_.OnEvent(event); }
+  void Reconfigure();
 
   // The tables hold sessions that were not ours before: a new engine has to load them.
   bool ReloadWanted() const { return reload_wanted_; }
@@ -48,7 +51,7 @@ class Engine {
   // Moves everything on that can move.
   void Advance();
   // Whether a commit made something movable, so that another Advance() is due at once.
-  bool HasWork() const { return desk_.has_runnable(); }
+  bool HasWork() const { return scheduler_.HasReady(); }
   bool HasBatch() const { return !journal_.empty(); }
   const Batch &batch() const { return journal_.batch(); }
   // Sessions that the batch changes.
@@ -68,37 +71,48 @@ class Engine {
   Load CurrentLoad() const;
 
  private:
+  // Of SessionBehaviour.
+  Flow<> Next(Session &session) override;
+  void OnInternalError(Session &session, const char *what) override;
+  // Runs a flow once, and waits for a while if it says so.
+  Flow<> RunOnce(Session &session, Flow<agent_branch::Next> flow);
+
   void LoadProject(const ProjectRow &row);
   void LoadSession(const SessionRow &row);
   void LoadMigration(const MigrationRow &row);
+  void LoadMerge(const MergeRow &row);
+  void LoadStep(const StepRow &step);
+  void LoadCredential(const CredentialRow &row);
   void Apply(const RequestRow &request, const Intake &intake);
   void TakeMigration(const RequestRow &request, const Intake &intake);
   void TurnAway(const RequestRow &request, const Intake &intake);
   void AskMerge(Session &session, const RequestRow &request);
   void GiveUp(Session &session, Goal goal);
-  void WakePaused();
-  void Drive(Session &session);
-  void DriveResting(Session &session);
-  void SetExpiry(Session &session);
+  void RemoveEnded();
 
   Parts parts_;
+  Scheduler scheduler_;
   World world_;
   Journal journal_;
   ApiCalls calls_;
   Operations operations_;
   ModelCalls models_;
-  Desk desk_;
+  RunningTasks tasks_;
+  SessionContext context_;
+  ConnectionUris uris_;
   Admission admission_;
   CreateFlow create_;
   FixFlow fix_;
   MigrateFlow migrate_;
   MergeFlow merge_;
-  RemoveFlow remove_;
-  RetireFlow retire_;
-  SuspendFlow suspend_;
+  EndFlow end_;
+  RestingFlow resting_;
+  KeptBranches kept_;
+  SuspendComputes suspend_;
   SweepFlow sweep_;
-  WaitBoard waits_;
+  WaitReasons waits_;
   std::set<int64_t> taken_requests_;
+  std::vector<int64_t> ended_;  // sessions that leave
   bool reload_wanted_ = false;
 };
 

@@ -53,7 +53,8 @@ TEST(ApiCalls, RefusedChangeIsRecordedAsWithoutEffect) {
   EXPECT_EQ(fixture.ended, Strings{"/a refused"});
 }
 
-TEST(ApiCalls, OneChangeOfAProjectIsUnderWayAtATimeAndReadsAreFree) {
+// Neon has not published which changes exclude each other: how many it takes is learned.
+TEST(ApiCalls, OneChangeOfAProjectIsUnderWayUntilNeonHasTakenOne) {
   CallsFixture fixture;
   fixture.Change("POST", "/a");
   fixture.Change("POST", "/b");
@@ -62,12 +63,29 @@ TEST(ApiCalls, OneChangeOfAProjectIsUnderWayAtATimeAndReadsAreFree) {
   fixture.Turn();
   EXPECT_EQ(fixture.Sent(), (Strings{"/c", "/a", "/d"}));
   fixture.Answer(1, 201);
+  fixture.project.operations_under_way = 2;
+  fixture.Turn();
+  EXPECT_EQ(fixture.Sent().size(), 3u);  // operations are changes that are not over
   fixture.project.operations_under_way = 1;
   fixture.Turn();
-  EXPECT_EQ(fixture.Sent().size(), 3u);  // its operations are not over
-  fixture.project.operations_under_way = 0;
-  fixture.Turn();
   EXPECT_EQ(fixture.Sent().back(), "/b");
+}
+
+TEST(ApiCalls, ProjectTakesTwiceAsManyChangesUntilItIsBusyAndThenHalf) {
+  CallsFixture fixture;
+  for (int n = 0; n < 16; ++n)
+    fixture.Change("POST", "/" + std::to_string(n));
+  size_t answered = 0;
+  for (const size_t sent : {1u, 3u, 7u, 15u}) {
+    fixture.Turn();
+    ASSERT_EQ(fixture.Sent().size(), sent);
+    while (answered < sent)
+      fixture.Answer(answered++, 201);
+  }
+  EXPECT_EQ(fixture.project.change_limit(), 16);
+  fixture.Turn();
+  fixture.Answer(15, 423);
+  EXPECT_EQ(fixture.project.change_limit(), 8);
 }
 
 TEST(ApiCalls, CleanupGoesFirstThenMergesMigrationsAndNewBranches) {
@@ -152,8 +170,8 @@ TEST(ApiCalls, BusyProjectHoldsBackItsOtherChangesToo) {
   fixture.Answer(0, 423);
   fixture.Turn();
   EXPECT_EQ(fixture.http.sent.size(), 1u);
-  // Half of 250 ms, as the numbers have it.
-  EXPECT_EQ(*fixture.calls->NextDeadline(), fixture.clock.Now() + milliseconds(125));
+  // Half of 100 ms, as the numbers have it.
+  EXPECT_EQ(*fixture.calls->NextDeadline(), fixture.clock.Now() + milliseconds(50));
 }
 
 TEST(ApiCalls, BusyIsTroubleOnlyWhenItStaysBusy) {

@@ -118,6 +118,7 @@ TEST(ApiKeys, ProjectThatGetsAnotherKeyWhileACallIsUnderWayLeavesNothingBehind) 
   fixture.Read("GET", "/a");
   fixture.Turn();
   fixture.project.row.api_key_file = "new";
+  fixture.calls->OnKeyFile(fixture.project);
   fixture.Answer(0, 401);  // what fails is the key it was sent with
   fixture.Turn();
   ASSERT_EQ(fixture.http.sent.size(), 1u);

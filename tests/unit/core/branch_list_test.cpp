@@ -49,9 +49,12 @@ TEST(BranchList, PagesAreFollowedToTheLast) {
   fixture.Page("three", "");
   EXPECT_EQ(fixture.ends, 1);
   EXPECT_EQ(fixture.names, (Strings{"one", "two", "three"}));
-  EXPECT_EQ(fixture.Sent(), (Strings{"/projects/p1/branches?limit=100&search=a",
-                                     "/projects/p1/branches?limit=100&search=a&cursor=c1",
-                                     "/projects/p1/branches?limit=100&search=a&cursor=c2"}));
+  EXPECT_EQ(
+      fixture.Sent(),
+      (Strings{
+          "/projects/p1/branches?limit=100&sort_by=created_at&sort_order=asc&search=a",
+          "/projects/p1/branches?limit=100&sort_by=created_at&sort_order=asc&search=a&cursor=c1",
+          "/projects/p1/branches?limit=100&sort_by=created_at&sort_order=asc&search=a&cursor=c2"}));
   EXPECT_EQ(fixture.pages.size(), 2u);
 }
 

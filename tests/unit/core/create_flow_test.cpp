@@ -14,7 +14,8 @@ TEST(CreateFlow, SessionBecomesReadyByOneCreateAndNoCallTooMany) {
   int64_t id = driver.ReadySession("one");
   // The first session fetches the parent's URIs too; its own came with the answer.
   EXPECT_EQ(driver.neon.CallsWithoutPolls(),
-            (Strings{"GET /branches?limit=100&search=dev", "POST /branches",
+            (Strings{"GET /branches?limit=100&sort_by=created_at&sort_order=asc&search=dev",
+                     "POST /branches",
                      "GET /connection_uri?branch_id=br-dev&database_name=shop&role_name=owner",
                      "GET /connection_uri?branch_id=br-dev&database_name=shop&role_name=owner"
                      "&pooled=true"}));
@@ -43,7 +44,8 @@ TEST(CreateFlow, SecondSessionKnowsTheParentsUrisAlready) {
   driver.neon.calls.clear();
   driver.ReadySession("two");
   EXPECT_EQ(driver.neon.CallsWithoutPolls(),
-            (Strings{"GET /branches?limit=100&search=dev", "POST /branches"}));
+            (Strings{"GET /branches?limit=100&sort_by=created_at&sort_order=asc&search=dev",
+                     "POST /branches"}));
 }
 
 TEST(CreateFlow, OmittedUrisAreFetched) {
@@ -136,12 +138,12 @@ TEST(CreateFlow, PlanThatRefusesABareComputeTooIsAFailure) {
 
 TEST(CreateFlow, UnfitParentIsToldAndWaitedFor) {
   EngineDriver driver;
-  driver.neon.Dev().is_protected = true;
+  driver.neon.Dev().expires_at = "2026-07-01T00:00:00Z";
   int64_t id = driver.store.CreateSession("one", driver.InAnHour());
   ASSERT_TRUE(driver.RunUntil([&] { return !driver.Row(id).error.empty(); }));
-  EXPECT_NE(driver.Row(id).error.find("is protected"), std::string::npos);
+  EXPECT_NE(driver.Row(id).error.find("has an expiry"), std::string::npos);
   EXPECT_EQ(driver.Row(id).state, SessionState::kCreating);
-  driver.neon.Dev().is_protected = false;
+  driver.neon.Dev().expires_at.clear();
   ASSERT_TRUE(driver.RunUntilState(id, SessionState::kReady));
 }
 
@@ -179,9 +181,9 @@ TEST(CreateFlow, NameHeldByAMergedBranchIsFreedForTheNextSession) {
   int64_t second = driver.ReadySession("one");
   EXPECT_NE(driver.Row(second).branch_id, driver.Row(first).branch_id);
   EXPECT_EQ(driver.neon.branches.at(driver.Row(first).branch_id).name,
-            "agent/one-merged-" + std::to_string(first));
+            "agent/one-kept-" + std::to_string(first));
   EXPECT_EQ(driver.store.kept.at(driver.Row(first).branch_id).name,
-            "agent/one-merged-" + std::to_string(first));
+            "agent/one-kept-" + std::to_string(first));
 }
 
 }  // namespace

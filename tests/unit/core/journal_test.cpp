@@ -102,7 +102,7 @@ TEST(Journal, WhoWaitsForMigrationsAndCredentialsIsWokenToo) {
   MigrationRow migration;
   migration.session_id = 4;
   journal.Add(migration);
-  journal.Add(CredentialRow{1, 5, false, Secret("uri")});
+  journal.Add(CredentialRow{1, 5, false, Secret("uri"), "br-1"});
   EXPECT_EQ(journal.touched(), (std::set<int64_t>{4, 5}));
 }
 

@@ -88,7 +88,7 @@ TEST(NeonAnswers, StatusesOfOperationsAreOpen) {
                      {"cancelling", false, false}, {"finished", true, true},
                      {"skipped", true, true},      {"failed", true, false},
                      {"error", true, false},       {"cancelled", true, false},
-                     {"never seen", true, false},  {"", true, false}};
+                     {"never seen", false, false}, {"", false, false}};
   for (const auto &row : table) {
     NeonOperation operation;
     operation.status = row.status;

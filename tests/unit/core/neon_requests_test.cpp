@@ -42,9 +42,13 @@ TEST(NeonRequests, BareCreateLeavesTheComputeToThePlan) {
 }
 
 TEST(NeonRequests, ListsArePagedAndSearched) {
-  ExpectRequest(ListBranchesRequest("p", "", "", 100), "GET", "/projects/p/branches?limit=100", "");
-  ExpectRequest(ListBranchesRequest("p", "agent/1", "eyJ=", 100), "GET",
-                "/projects/p/branches?limit=100&search=agent%2F1&cursor=eyJ%3D", "");
+  ExpectRequest(ListBranchesRequest("p", "", "", 100), "GET",
+                "/projects/p/branches?limit=100&sort_by=created_at&sort_order=asc", "");
+  ExpectRequest(
+      ListBranchesRequest("p", "agent/1", "eyJ=", 100), "GET",
+      "/projects/p/"
+      "branches?limit=100&sort_by=created_at&sort_order=asc&search=agent%2F1&cursor=eyJ%3D",
+      "");
   ExpectRequest(ListOperationsRequest("p", "", 50), "GET", "/projects/p/operations?limit=50", "");
   ExpectRequest(ListOperationsRequest("p", "2026-06-01T00:00:00Z", 50), "GET",
                 "/projects/p/operations?limit=50&cursor=2026-06-01T00%3A00%3A00Z", "");
@@ -93,7 +97,7 @@ TEST(NeonRequests, NothingInANameGetsOutOfItsPlace) {
   EXPECT_EQ(GetBranchRequest("a/b\r\nHost: x", "b").path,
             "/projects/a%2Fb%0D%0AHost%3A%20x/branches/b");
   EXPECT_EQ(ListBranchesRequest("p", "\u00e9\xff%", "", 1).path,
-            "/projects/p/branches?limit=1&search=%C3%A9%FF%25");
+            "/projects/p/branches?limit=1&sort_by=created_at&sort_order=asc&search=%C3%A9%FF%25");
   EXPECT_EQ(GetBranchRequest("p", "AZaz09-._~").path, "/projects/p/branches/AZaz09-._~");
 }
 

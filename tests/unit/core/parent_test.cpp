@@ -26,7 +26,7 @@ TEST(Parent, ChildOfTheRootIsFit) {
   EXPECT_EQ(parent->id, "br-dev");
 }
 
-TEST(Parent, WhatCannotBeForkedOrRestoredIsToldWithWhatToDo) {
+TEST(Parent, WhatCannotBeRestoredIsToldWithWhatToDoAndCanBeForked) {
   struct {
     const char *says;
     void (*make)(NeonBranch *);
@@ -34,17 +34,28 @@ TEST(Parent, WhatCannotBeForkedOrRestoredIsToldWithWhatToDo) {
       {"is the project's default branch", [](NeonBranch *branch) { branch->is_default = true; }},
       {"is a root branch", [](NeonBranch *branch) { branch->parent_id.clear(); }},
       {"is protected", [](NeonBranch *branch) { branch->is_protected = true; }},
-      {"has an expiry", [](NeonBranch *branch) { branch->expires_at = "2026-06-01T00:00:00Z"; }},
   };
   for (const auto &row : table) {
     NeonBranch branch = Fit();
     row.make(&branch);
-    Status status = CheckParent(Project(), {branch}).status();
+    EXPECT_TRUE(CheckParent(Project(), branch).ok()) << row.says;
+    Status status = CheckRestorable(Project(), branch).status();
     EXPECT_EQ(status.sqlstate(), "55000");
     EXPECT_EQ(status.message(), std::string("parent branch \"dev\" ") + row.says);
     EXPECT_NE(status.hint(), "");
   }
-  EXPECT_EQ(CheckParent(Project(), {}).status().message(), "parent branch \"dev\" does not exist");
+}
+
+TEST(Parent, WhatExpiresOrIsNotThereIsUnfit) {
+  NeonBranch branch = Fit();
+  branch.expires_at = "2026-06-01T00:00:00Z";
+  for (const Status &status :
+       {CheckParent(Project(), branch).status(), CheckRestorable(Project(), branch).status()}) {
+    EXPECT_EQ(status.message(), "parent branch \"dev\" has an expiry");
+    EXPECT_NE(status.hint(), "");
+  }
+  EXPECT_EQ(CheckParent(Project(), std::nullopt).status().message(),
+            "parent branch \"dev\" does not exist");
 }
 
 }  // namespace

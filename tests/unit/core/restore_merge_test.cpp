@@ -38,7 +38,7 @@ TEST(RestoreMerge, BackupThatIsNotListedAtOnceDoesNotMakeAMergeAConflict) {
   EngineDriver driver;
   int64_t id = driver.MigratedSession("one", "m1");
   driver.neon.Expect(kRestore, Fault::Lose(Fault::Kind::kLoseAnswer));
-  driver.neon.Expect("GET /branches?limit=100&search=dev-before-",
+  driver.neon.Expect("GET /branches?limit=100&sort_by=created_at&sort_order=asc&search=dev-before-",
                      Fault::Answer(200, R"({"branches":[]})"));
   driver.store.Merge(id);
   ASSERT_TRUE(driver.RunUntilFinished(id)) << driver.Row(id).error;
@@ -51,7 +51,8 @@ TEST(RestoreMerge, NameTakenMeansThatAnEarlierRequestWasDone) {
   int64_t id = driver.MigratedSession("one", "m1");
   // Both are done, the first one's answer is an error page, and the second one meets its backup.
   driver.neon.Expect(kRestore, Fault::Lose(Fault::Kind::kLoseAnswer));
-  driver.neon.Expect("GET /branches?limit=100&search=dev-before-", Fault::Answer(500, "oops"));
+  driver.neon.Expect("GET /branches?limit=100&sort_by=created_at&sort_order=asc&search=dev-before-",
+                     Fault::Answer(500, "oops"));
   driver.store.Merge(id);
   ASSERT_TRUE(driver.RunUntilFinished(id));
   EXPECT_EQ(driver.neon.Dev().data, Strings{"m1"});
@@ -202,7 +203,9 @@ TEST(RestoreMerge, RestoreOfSomebodyElseCostsOneLookAndIsAConflict) {
   driver.neon.Dev().last_reset_at = "2026-01-01T00:00:00Z";
   driver.store.Merge(id);
   ASSERT_TRUE(driver.RunUntilState(id, SessionState::kConflict));
-  EXPECT_EQ(driver.neon.Count("GET /branches?limit=100&search=dev-before-"), 1u);
+  EXPECT_EQ(driver.neon.Count(
+                "GET /branches?limit=100&sort_by=created_at&sort_order=asc&search=dev-before-"),
+            1u);
   EXPECT_EQ(driver.neon.Count(kRestore), 0u);
 }
 
@@ -210,7 +213,8 @@ TEST(RestoreMerge, AnswerThatIsNoJsonIsLookedUp) {
   EngineDriver driver;
   int64_t id = driver.MigratedSession("one", "m1");
   driver.neon.Expect(kRestore, Fault::Lose(Fault::Kind::kLoseAnswer));
-  driver.neon.Expect("GET /branches?limit=100&search=dev-before-", Fault::Answer(200, "<html>"));
+  driver.neon.Expect("GET /branches?limit=100&sort_by=created_at&sort_order=asc&search=dev-before-",
+                     Fault::Answer(200, "<html>"));
   driver.store.Merge(id);
   ASSERT_TRUE(driver.RunUntilFinished(id));
   EXPECT_EQ(driver.Row(id).state, SessionState::kMerged);

@@ -73,7 +73,7 @@ TEST(SweepFlow, OrphansAreDeletedAndOthersBranchesAreNot) {
   driver.RunUntilIdle();
   EXPECT_EQ(ClassOf(driver, "br-orphan"), "orphan, delete");
   EXPECT_EQ(ClassOf(driver, "br-other"), "foreign, none");
-  EXPECT_EQ(ClassOf(driver, "br-kept"), "orphan, none");
+  EXPECT_EQ(ClassOf(driver, "br-kept"), "orphan, blocked: protected");
   EXPECT_EQ(driver.neon.branches.count("br-orphan"), 0u);
   EXPECT_EQ(driver.neon.branches.count("br-other"), 1u);
   EXPECT_EQ(driver.neon.branches.count("br-kept"), 1u);

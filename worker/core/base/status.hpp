@@ -52,6 +52,9 @@ class Result {
   const T &value() const { return *value_; }
   T &value() { return *value_; }
   const T *operator->() const { return &*value_; }
+  T *operator->() { return &*value_; }
+  const T &operator*() const { return *value_; }
+  T &operator*() { return *value_; }
 
  private:
   std::optional<T> value_;

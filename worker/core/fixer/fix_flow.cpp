@@ -32,12 +32,12 @@ bool FixFlow::IsFix(const MigrationRow &migration) {
 }
 
 bool FixFlow::HasModel() const {
-  const Settings &settings = parts_.desk->settings();
+  const Settings &settings = parts_.context->settings();
   return !settings.fixer_url.empty() && !settings.fixer_model.empty();
 }
 
 std::string FixFlow::WhyOff(const ProjectRow &project) const {
-  const Settings &settings = parts_.desk->settings();
+  const Settings &settings = parts_.context->settings();
   if (parts_.store == nullptr || project.fixer == "off") return "the project's fixer is off";
   if (settings.fixer_attempts == 0) return "agent_branch.fixer_attempts is 0";
   if (!project.fixer_function.empty()) return {};
@@ -50,7 +50,7 @@ std::string FixFlow::WhyOff(const ProjectRow &project) const {
 
 bool FixFlow::Takes(Session &session, const ServerError &error) {
   MigrationRow &migration = session.migrations.front();
-  const std::string off = WhyOff(parts_.desk->ProjectOf(session).row);
+  const std::string off = WhyOff(parts_.context->ProjectOf(session).row);
   if (!off.empty()) {
     migration.fixer = "off: " + off;
   } else if (!IsRepairable(error.sqlstate)) {
@@ -73,42 +73,47 @@ std::vector<ServerError> FixFlow::ErrorsOf(const FixHistory &history) const {
   return errors;
 }
 
-Result<FixHistory> FixFlow::Read(Session &session) {
-  const MigrationRow &migration = session.migrations.front();
-  Result<FixHistory> history = parts_.store->ReadFixHistory(migration.id);
-  if (!history.ok()) parts_.desk->TryAgain(session, history.status());
-  return history;
+Result<FixHistory> FixFlow::Read(const Session &session) {
+  return parts_.store->ReadFixHistory(session.migrations.front().id);
 }
 
-void FixFlow::Drive(Session &session) {
+Flow<RepairEnd> FixFlow::Repair(Session &session) {
   // Whatever was asked for when the worker ended was not recorded.
-  if (session.step) parts_.desk->CloseStep(session, false, "the answer was not recorded");
+  if (session.step) parts_.context->CloseStep(session, false, "the answer was not recorded");
   Result<FixHistory> history = Read(session);
-  if (!history.ok()) return;
+  if (!history.ok()) co_return RepairEnd{Next::Again(history.status()), {}};
   if (!history->open_calls.empty()) {
     for (int64_t id : history->open_calls) {
       FixCallRow call = MakeCall(history.value(), "llm", "");
       call.id = id;
       call.outcome = ModelOutcomeName(ModelOutcome::kInterrupted);
-      parts_.desk->journal().Add(call);
+      parts_.context->journal().Add(call);
     }
-    return GoOn(session);
+    RepairEnd end = co_await GoOn(session);
+    co_return end;
   }
   const int used = static_cast<int>(history->tried.size()) + history->unusable;
-  const ProjectRow &project = parts_.desk->ProjectOf(session).row;
+  const ProjectRow &project = parts_.context->ProjectOf(session).row;
   const std::string off = WhyOff(project);
-  if (!off.empty()) return GiveUp(session, history.value(), "off: " + off);
-  if (used >= parts_.desk->settings().fixer_attempts) {
+  if (!off.empty()) co_return GiveUp(session, history.value(), "off: " + off);
+  if (used >= parts_.context->settings().fixer_attempts) {
     std::string why = "gave up after " + std::to_string(used) + " attempts";
     const std::string last = LastReason(history.value());
-    return GiveUp(session, history.value(), last.empty() ? why : why + ": " + last);
+    co_return GiveUp(session, history.value(), last.empty() ? why : why + ": " + last);
   }
-  if (!history->memory_asked && AskMemory(session, history.value())) return;
-  if (!project.fixer_function.empty() && !history->function_ended &&
-      AskFunction(session, history.value()))
-    return;
-  if (project.fixer != "function" && HasModel()) return AskModel(session, history.value());
-  GiveUp(session, history.value(), "gave up: the function has no other fix");
+  if (!history->memory_asked) {
+    std::optional<RepairEnd> remembered = co_await AskMemory(session, history.value());
+    if (remembered) co_return *remembered;
+  }
+  if (!project.fixer_function.empty() && !history->function_ended) {
+    RepairEnd end = co_await AskFunction(session, history.value());
+    co_return end;
+  }
+  if (project.fixer != "function" && HasModel()) {
+    RepairEnd end = co_await AskModel(session, history.value());
+    co_return end;
+  }
+  co_return GiveUp(session, history.value(), "gave up: the function has no other fix");
 }
 
 void FixFlow::Abandon(Session &session) {
@@ -116,19 +121,21 @@ void FixFlow::Abandon(Session &session) {
   if (found != works_.end() && found->second.call.id != 0) {
     FixCallRow call = found->second.call;
     call.outcome = ModelOutcomeName(ModelOutcome::kInterrupted);
-    parts_.desk->journal().Add(call);
+    parts_.context->journal().Add(call);
   }
   works_.erase(session.row.id);
   if (session.step && session.step->kind == StepKind::kAskFixer)
-    parts_.desk->CloseStep(session, false, "the session was given up");
+    parts_.context->CloseStep(session, false, "the session was given up");
 }
 
-void FixFlow::GoOn(Session &session) {
-  parts_.desk->Commit(session, [](Session &) {});
+Flow<RepairEnd> FixFlow::GoOn(Session &session) {
+  parts_.context->Save(session);
+  co_await parts_.context->Commit(session);
+  co_return RepairEnd{};
 }
 
-void FixFlow::Propose(Session &session, const FixHistory &history, std::string sql,
-                      std::string made_by) {
+Flow<RepairEnd> FixFlow::Propose(Session &session, FixHistory history, std::string sql,
+                                 std::string made_by) {
   MigrationRow &migration = session.migrations.front();
   const int number = history.last_attempt + 1;
   Intent intent;
@@ -151,47 +158,46 @@ void FixFlow::Propose(Session &session, const FixHistory &history, std::string s
     refused.sql = std::move(sql);
     refused.made_by = std::move(made_by);
     refused.reason = CleanText(intent.reason, kMaxReason);
-    parts_.desk->journal().Add(std::move(refused));
-    return GoOn(session);
+    parts_.context->journal().Add(std::move(refused));
+    RepairEnd end = co_await GoOn(session);
+    co_return end;
   }
   migration.attempt = number;
   migration.made_by = made_by;
   migration.status = MigrationStatus::kQueued;
-  parts_.desk->journal().Add(AttemptRow{migration.id, number, std::move(sql), std::move(made_by)});
-  parts_.desk->journal().Add(migration);
-  GoOn(session);
+  parts_.context->journal().Add(
+      AttemptRow{migration.id, number, std::move(sql), std::move(made_by)});
+  parts_.context->journal().Add(migration);
+  RepairEnd end = co_await GoOn(session);
+  co_return end;
 }
 
-bool FixFlow::Prepare(Session &session) {
+Flow<Next> FixFlow::Prepare(Session &session) {
   const MigrationRow &migration = session.migrations.front();
-  Work &work = works_[session.row.id];
-  if (work.attempt == migration.attempt) return true;
+  const int attempt = migration.attempt;
+  if (works_[session.row.id].attempt == attempt) co_return Next::Look();
   Result<FixHistory> history = Read(session);
-  if (!history.ok()) return false;
-  Result<std::string> sql = parts_.desk->store().MigrationSql(migration.id, migration.attempt);
-  if (!sql.ok()) {
-    parts_.desk->TryAgain(session, sql.status());
-    return false;
-  }
-  work.intent =
+  if (!history.ok()) co_return Next::Again(history.status());
+  Result<std::string> sql = parts_.context->store().MigrationSql(migration.id, attempt);
+  if (!sql.ok()) co_return Next::Again(sql.status());
+  const Intent intent =
       CompareIntent(parts_.reader->Read(history->original), history->original,
                     parts_.reader->Read(sql.value()), sql.value(), ErrorsOf(history.value()));
   BranchTask task;
   task.kind = BranchTaskKind::kFingerprint;
-  task.facts = DefinitionsExpression(ViewsPutBack(work.intent.added));
-  task.connection_key = session.connection_key();
-  task.uri = session.uri;
-  parts_.desk->Run(session, std::move(task), [this](Session &ran, const BranchEvent &event) {
-    if (event.outcome != BranchOutcome::kDone) {
-      parts_.desk->TryAgainIfBranchExists(ran, event.error);
-    } else if (!ran.migrations.empty()) {
-      Work &prepared = works_[ran.row.id];
-      prepared.before = event.objects;
-      prepared.definitions = event.answer;
-      prepared.attempt = ran.migrations.front().attempt;
-    }
-  });
-  return false;
+  task.facts = DefinitionsExpression(ViewsPutBack(intent.added));
+  BranchEvent event =
+      co_await parts_.context->RunOnBranch(session, std::move(task), "a description of the branch");
+  if (event.outcome != BranchOutcome::kDone) {
+    Next next = co_await parts_.uris->AfterConnectionFailure(session, event);
+    co_return next;
+  }
+  Work &prepared = works_[session.row.id];
+  prepared.intent = intent;
+  prepared.before = event.objects;
+  prepared.definitions = event.answer;
+  prepared.attempt = attempt;
+  co_return Next::Look();
 }
 
 std::string FixFlow::Facts(const Session &session, bool last) const {
@@ -232,10 +238,9 @@ void FixFlow::Refuse(Session &session, const std::string &reason) {
   refused.made_by = migration.made_by;
   refused.reason = CleanText(reason, kMaxReason);
   migration.status = MigrationStatus::kRepairing;
-  parts_.desk->journal().Add(migration);
-  parts_.desk->journal().Add(std::move(refused));
+  parts_.context->journal().Add(migration);
+  parts_.context->journal().Add(std::move(refused));
   Remember(session, migration, false);
-  GoOn(session);
 }
 
 void FixFlow::Failed(const Session &session, const MigrationRow &migration) {
@@ -254,13 +259,13 @@ void FixFlow::Remember(const Session &session, const MigrationRow &migration, bo
     FixMemoryRow counted;
     counted.id = work->second.remembered;
     counted.worked = worked;
-    parts_.desk->journal().Add(std::move(counted));
+    parts_.context->journal().Add(std::move(counted));
     return;
   }
   // That a fix of another kind did not work is forgotten: it was never remembered.
   if (!worked) return;
   Result<FixHistory> history = parts_.store->ReadFixHistory(migration.id);
-  Result<std::string> sql = parts_.desk->store().MigrationSql(migration.id, migration.attempt);
+  Result<std::string> sql = parts_.context->store().MigrationSql(migration.id, migration.attempt);
   // What is not remembered costs a call some day.
   if (!history.ok() || !sql.ok()) return;
   FixMemoryRow row;
@@ -269,15 +274,15 @@ void FixFlow::Remember(const Session &session, const MigrationRow &migration, bo
   row.original = history->original;
   row.fix = sql.value();
   row.worked = worked;
-  parts_.desk->journal().Add(std::move(row));
+  parts_.context->journal().Add(std::move(row));
 }
 
 void FixFlow::Record(Session &session, FixCallRow call) {
-  parts_.desk->journal().Add(std::move(call));
-  parts_.desk->Save(session);
+  parts_.context->journal().Add(std::move(call));
+  parts_.context->Save(session);
 }
 
-void FixFlow::GiveUp(Session &session, const FixHistory &history, const std::string &why) {
+RepairEnd FixFlow::GiveUp(Session &session, const FixHistory &history, const std::string &why) {
   // What failed is the agent's text; the others are there to be looked at.
   session.migrations.front().fixer = CleanText(why, kMaxReason);
   MigrationRow &migration = session.migrations.front();
@@ -289,7 +294,7 @@ void FixFlow::GiveUp(Session &session, const FixHistory &history, const std::str
   migration.alone.clear();
   migration.risks.clear();
   works_.erase(session.row.id);
-  parts_.give_up(session, history.error);
+  return RepairEnd{Next::Look(), history.error};
 }
 
 FixCallRow FixFlow::MakeCall(const FixHistory &history, const char *source, std::string model) {

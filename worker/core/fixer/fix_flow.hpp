@@ -8,25 +8,31 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 
 #include "worker/core/fixer/fix_store.hpp"
 #include "worker/core/fixer/intent.hpp"
 #include "worker/core/fixer/model_calls.hpp"
-#include "worker/core/session/desk.hpp"
+#include "worker/core/session/connection_uris.hpp"
 
 namespace agent_branch {
+
+// How one round of a repair ended: what comes next, or that it is given up, with the error of the
+// original text.
+struct RepairEnd {
+  Next next;
+  std::optional<ServerError> given_up;
+};
 
 class FixFlow {
  public:
   struct Parts {
-    Desk *desk = nullptr;
-    ModelCalls *models = nullptr;
+    SessionContext *context = nullptr;
+    ConnectionUris *uris = nullptr;
     FixStore *store = nullptr;  // null: there is no fixer
     ScriptReader *reader = nullptr;
     KeyRing *keys = nullptr;
-    // Fails the session's first migration with the error of its original.
-    std::function<void(Session &, const ServerError &)> give_up;
   };
 
   explicit FixFlow(Parts parts);
@@ -34,15 +40,14 @@ class FixFlow {
   // Whether the session's first migration, which was rejected with `error`, is to be repaired; why
   // not is noted in it.
   bool Takes(Session &session, const ServerError &error);
-  // The first migration is kRepairing, and nothing under way.
-  void Drive(Session &session);
+  // The first migration is kRepairing: asks one source for a fix and checks what it says.
+  Flow<RepairEnd> Repair(Session &session);
   // The session is given up in this state.
   void Abandon(Session &session);
 
   static bool IsFix(const MigrationRow &migration);
-  // The first migration is a fix: whether it may be run now. Otherwise something is under way that
-  // has to come before.
-  bool Prepare(Session &session);
+  // The first migration is a fix: what has to be known before it is run.
+  Flow<Next> Prepare(Session &session);
   // For BranchTask::facts; last: of the migration's last segment.
   std::string Facts(const Session &session, bool last) const;
   // Before its commit: objects, and the text of the facts, as the branch tells them.
@@ -69,21 +74,24 @@ class FixFlow {
 
   std::string WhyOff(const ProjectRow &project) const;
   bool HasModel() const;
-  Result<FixHistory> Read(Session &session);
+  Result<FixHistory> Read(const Session &session);
   std::vector<ServerError> ErrorsOf(const FixHistory &history) const;
 
-  // Each returns whether the session is dealt with for now.
-  bool AskMemory(Session &session, const FixHistory &history);
-  bool AskFunction(Session &session, const FixHistory &history);
-  void AskModel(Session &session, const FixHistory &history);
-  void ReadSchema(Session &session, const FixHistory &history);
-  void Send(Session &session, const FixHistory &history);
-  void OnAnswer(Session &session, const ModelAnswer &answer, milliseconds took);
+  // Each is one source. Nothing: it has no fix, and the next one is asked.
+  Flow<std::optional<RepairEnd>> AskMemory(Session &session, FixHistory history);
+  Flow<RepairEnd> AskFunction(Session &session, FixHistory history);
+  Flow<RepairEnd> AskModel(Session &session, FixHistory history);
+  Flow<Next> ReadSchema(Session &session, FixHistory history);
+  ModelQuestion MakeQuestion(const Session &session, const FixHistory &history);
+  Flow<RepairEnd> OnAnswer(Session &session, ModelReply reply);
+  // What the call cost, of all that the answer says.
+  FixCallRow Settled(FixCallRow call, const ModelReply &reply) const;
 
-  void Propose(Session &session, const FixHistory &history, std::string sql, std::string made_by);
+  Flow<RepairEnd> Propose(Session &session, FixHistory history, std::string sql,
+                          std::string made_by);
+  Flow<RepairEnd> GoOn(Session &session);
   void Record(Session &session, FixCallRow call);
-  void GoOn(Session &session);
-  void GiveUp(Session &session, const FixHistory &history, const std::string &why);
+  RepairEnd GiveUp(Session &session, const FixHistory &history, const std::string &why);
   void Remember(const Session &session, const MigrationRow &migration, bool worked);
   FixCallRow MakeCall(const FixHistory &history, const char *source, std::string model);
 

@@ -28,14 +28,11 @@ FixLimits LimitsOf(const Settings &settings) {
 
 }  // namespace
 
-bool FixFlow::AskMemory(Session &session, const FixHistory &history) {
-  const ProjectRow &project = parts_.desk->ProjectOf(session).row;
+Flow<std::optional<RepairEnd>> FixFlow::AskMemory(Session &session, FixHistory history) {
+  const ProjectRow &project = parts_.context->ProjectOf(session).row;
   Result<std::vector<RememberedFix>> remembered =
       parts_.store->RememberedFixes(project.id, FixSignature(history.original, history.error));
-  if (!remembered.ok()) {
-    parts_.desk->TryAgain(session, remembered.status());
-    return true;
-  }
+  if (!remembered.ok()) co_return RepairEnd{Next::Again(remembered.status()), {}};
   FixCallRow call = MakeCall(history, "memory", "");
   for (const RememberedFix &fix : remembered.value()) {
     std::optional<std::string> sql = CarryOver(fix.original, fix.fix, history.original);
@@ -44,16 +41,16 @@ bool FixFlow::AskMemory(Session &session, const FixHistory &history) {
     call.model = "fix " + std::to_string(fix.id);
     Record(session, std::move(call));
     works_[session.row.id].remembered = fix.id;
-    Propose(session, history, std::move(*sql), "memory");
-    return true;
+    RepairEnd end = co_await Propose(session, std::move(history), std::move(*sql), "memory");
+    co_return end;
   }
   call.outcome = "nothing";
   Record(session, std::move(call));
-  return false;
+  co_return std::nullopt;
 }
 
-bool FixFlow::AskFunction(Session &session, const FixHistory &history) {
-  const std::string &function = parts_.desk->ProjectOf(session).row.fixer_function;
+Flow<RepairEnd> FixFlow::AskFunction(Session &session, FixHistory history) {
+  const std::string function = parts_.context->ProjectOf(session).row.fixer_function;
   Result<std::optional<std::string>> sql = parts_.store->CallFixFunction(history, function);
   FixCallRow call = MakeCall(history, "function", function);
   const bool has_text = sql.ok() && sql.value().has_value();
@@ -64,43 +61,34 @@ bool FixFlow::AskFunction(Session &session, const FixHistory &history) {
     call.outcome = has_text ? "answered" : "nothing";
   }
   Record(session, std::move(call));
-  if (has_text) {
-    Propose(session, history, std::move(*sql.value()), "function " + function);
-  } else {
-    GoOn(session);
+  if (!has_text) {
+    RepairEnd end = co_await GoOn(session);
+    co_return end;
   }
-  return true;
+  RepairEnd end = co_await Propose(session, std::move(history), std::move(*sql.value()),
+                                   "function " + function);
+  co_return end;
 }
 
-void FixFlow::AskModel(Session &session, const FixHistory &history) {
-  if (history.interrupted >= kMostInterrupted)
-    return GiveUp(session, history, "gave up: the model's answers were lost twice");
-  if (history.original.size() > kMaxFixableBytes)
-    return GiveUp(session, history, "not asked: the migration is too long for a model");
-  if (!works_[session.row.id].schema_read) return ReadSchema(session, history);
-  Send(session, history);
-}
-
-void FixFlow::ReadSchema(Session &session, const FixHistory &history) {
+Flow<Next> FixFlow::ReadSchema(Session &session, FixHistory history) {
   BranchTask task;
   task.kind = BranchTaskKind::kExcerpt;
-  task.connection_key = session.connection_key();
-  task.uri = session.uri;
   task.sql = ExcerptNames(history.original, ErrorsOf(history));
-  parts_.desk->Run(session, std::move(task), [this](Session &ran, const BranchEvent &event) {
-    if (event.outcome == BranchOutcome::kNotRun) {
-      parts_.desk->TryAgainIfBranchExists(ran, event.error);
-      return;
-    }
-    Work &work = works_[ran.row.id];
-    // A model can do without; what is not known is told.
-    work.schema = event.outcome == BranchOutcome::kDone ? event.answer : "(not known)";
-    work.schema_read = true;
-  });
+  BranchEvent event = co_await parts_.context->RunOnBranch(session, std::move(task),
+                                                           "the schema that the fixer is shown");
+  if (event.outcome == BranchOutcome::kNotRun) {
+    Next next = co_await parts_.uris->AfterConnectionFailure(session, event);
+    co_return next;
+  }
+  Work &work = works_[session.row.id];
+  // A model can do without; what is not known is told.
+  work.schema = event.outcome == BranchOutcome::kDone ? event.answer : "(not known)";
+  work.schema_read = true;
+  co_return Next::Look();
 }
 
-void FixFlow::Send(Session &session, const FixHistory &history) {
-  const Settings &settings = parts_.desk->settings();
+ModelQuestion FixFlow::MakeQuestion(const Session &session, const FixHistory &history) {
+  const Settings &settings = parts_.context->settings();
   PromptMaterial material;
   material.sql = history.original;
   material.error = history.error;
@@ -119,6 +107,21 @@ void FixFlow::Send(Session &session, const FixHistory &history) {
   question.instructions = FixInstructions();
   question.material = FixMaterial(material);
   question.answer_tokens = settings.fixer_answer_tokens;
+  return question;
+}
+
+Flow<RepairEnd> FixFlow::AskModel(Session &session, FixHistory history) {
+  if (history.interrupted >= kMostInterrupted)
+    co_return GiveUp(session, history, "gave up: the model's answers were lost twice");
+  if (history.original.size() > kMaxFixableBytes)
+    co_return GiveUp(session, history, "not asked: the migration is too long for a model");
+  if (!works_[session.row.id].schema_read) {
+    Next next = co_await ReadSchema(session, history);
+    const bool read = works_[session.row.id].schema_read;
+    if (next.fails() || !read) co_return RepairEnd{next, {}};
+  }
+  ModelQuestion question = MakeQuestion(session, history);
+  const Settings &settings = parts_.context->settings();
   const FixLimits limits = LimitsOf(settings);
   const int64_t input = EstimatedTokens(question.instructions.size() + question.material.size());
   Status may = MaySpend(limits, history.spent, input, question.answer_tokens);
@@ -127,7 +130,7 @@ void FixFlow::Send(Session &session, const FixHistory &history) {
     call.outcome = ModelOutcomeName(ModelOutcome::kBudget);
     call.reason = may.message();
     Record(session, std::move(call));
-    return GiveUp(session, history, "gave up: " + may.message());
+    co_return GiveUp(session, history, "gave up: " + may.message());
   }
   // Until the answer says otherwise, as much as it may be: a crash must not make calls for nothing.
   FixSpending most;
@@ -136,32 +139,24 @@ void FixFlow::Send(Session &session, const FixHistory &history) {
   call.output_tokens = question.answer_tokens;
   call.cost = most.Cost(limits);
   works_[session.row.id].call = call;
-  parts_.desk->journal().Add(call);
-  const std::string target =
-      "migration " + std::to_string(session.migrations.front().ordinal) + " " + call.model;
-  parts_.desk->Intend(session, StepKind::kAskFixer, target,
-                      [this, question = std::move(question)](Session &intended) {
-                        parts_.desk->AskModel(
-                            intended, question,
-                            [this](Session &asked, const ModelAnswer &answer, milliseconds took) {
-                              OnAnswer(asked, answer, took);
-                            });
-                      });
+  parts_.context->journal().Add(call);
+  co_await parts_.context->IntendAndCommit(
+      session, StepKind::kAskFixer,
+      "migration " + std::to_string(session.migrations.front().ordinal) + " " + call.model);
+  ModelReply reply = co_await parts_.context->AskModel(session, std::move(question));
+  RepairEnd end = co_await OnAnswer(session, std::move(reply));
+  co_return end;
 }
 
-void FixFlow::OnAnswer(Session &session, const ModelAnswer &answer, milliseconds took) {
-  if (session.migrations.empty()) return;
-  Result<FixHistory> history = Read(session);
-  if (!history.ok()) return;
-  Work &work = works_[session.row.id];
-  FixCallRow call = std::exchange(work.call, {});
-  const FixLimits limits = LimitsOf(parts_.desk->settings());
+FixCallRow FixFlow::Settled(FixCallRow call, const ModelReply &reply) const {
+  const FixLimits limits = LimitsOf(parts_.context->settings());
+  const ModelAnswer &answer = reply.answer;
   const bool counted = answer.input_tokens > 0 || answer.output_tokens > 0;
   FixSpending spent;
   if (counted) {
-    spent.Add(answer.input_tokens, answer.output_tokens, took.count());
-  } else if (answer.outcome == ModelOutcome::kTimedOut || answer.sql.size() > 0) {
-    spent.Add(call.input_tokens, call.output_tokens, took.count());  // as was expected
+    spent.Add(answer.input_tokens, answer.output_tokens, reply.took.count());
+  } else if (answer.outcome == ModelOutcome::kTimedOut || !answer.sql.empty()) {
+    spent.Add(call.input_tokens, call.output_tokens, reply.took.count());  // as was expected
   }
   call.outcome = ModelOutcomeName(answer.outcome);
   call.reason = answer.reason;
@@ -169,29 +164,42 @@ void FixFlow::OnAnswer(Session &session, const ModelAnswer &answer, milliseconds
   call.input_tokens = spent.input_tokens;
   call.output_tokens = spent.output_tokens;
   call.cost = spent.Cost(limits);
+  return call;
+}
+
+Flow<RepairEnd> FixFlow::OnAnswer(Session &session, ModelReply reply) {
+  Result<FixHistory> history = Read(session);
+  if (!history.ok()) co_return RepairEnd{Next::Again(history.status()), {}};
+  const ModelAnswer &answer = reply.answer;
+  FixCallRow call = Settled(std::exchange(works_[session.row.id].call, {}), reply);
   const std::string made_by = "llm " + call.model;
-  parts_.desk->journal().Add(std::move(call));
-  parts_.desk->CloseStep(session, answer.outcome == ModelOutcome::kAnswered,
-                         std::string(ModelOutcomeName(answer.outcome)));
+  parts_.context->journal().Add(std::move(call));
+  parts_.context->CloseStep(session, answer.outcome == ModelOutcome::kAnswered,
+                            std::string(ModelOutcomeName(answer.outcome)));
   if (answer.outcome == ModelOutcome::kAnswered) {
-    work.passing = 0;
-    return Propose(session, history.value(), answer.sql, made_by);
+    works_[session.row.id].passing = 0;
+    RepairEnd end = co_await Propose(session, std::move(history.value()), answer.sql, made_by);
+    co_return end;
   }
   if (IsMisconfigured(answer.outcome))
-    return GiveUp(session, history.value(), "gave up: " + answer.reason);
+    co_return GiveUp(session, history.value(), "gave up: " + answer.reason);
   if (!IsPassing(answer.outcome)) {
-    work.passing = 0;
-    return GoOn(session);
+    works_[session.row.id].passing = 0;
+    RepairEnd end = co_await GoOn(session);
+    co_return end;
   }
+  const FixLimits limits = LimitsOf(parts_.context->settings());
+  const int passing = ++works_[session.row.id].passing;
   const milliseconds wait = std::max<milliseconds>(
-      answer.retry_after, BackoffDelay(kPassing, ++work.passing, parts_.desk->random()));
+      answer.retry_after, BackoffDelay(kPassing, passing, parts_.context->random()));
   const bool too_long = limits.seconds > 0 && wait > std::chrono::seconds(limits.seconds);
-  if (work.passing >= kMostPassing || too_long)
-    return GiveUp(session, history.value(), "gave up: " + answer.reason);
-  parts_.desk->ShowTrouble(session,
-                           Status::Error("53300", "the fixer waits for its model", answer.reason,
-                                         "It goes on by itself; agent_discard() ends it."));
-  parts_.desk->Pause(session, wait);
+  if (passing >= kMostPassing || too_long)
+    co_return GiveUp(session, history.value(), "gave up: " + answer.reason);
+  parts_.context->ShowTrouble(session,
+                              Status::Error("53300", "the fixer waits for its model", answer.reason,
+                                            "It goes on by itself; agent_discard() ends it."));
+  co_await parts_.context->Pause(session, wait, "the fixer's model to be asked again");
+  co_return RepairEnd{};
 }
 
 }  // namespace agent_branch

@@ -95,6 +95,8 @@ struct BranchEvent {
   BranchOutcome outcome = BranchOutcome::kNotRun;  // kFinished
   Status error;              // says why, unless kDone; never holds the URI or the password
   ServerError server_error;  // when kRejected
+  // When kNotRun: the task's SQL had been sent when the connection was lost.
+  bool sent = false;
   // kMigrate at kReadyToCommit: the transaction's xid8, empty when it wrote nothing.
   std::string transaction_id;
   TransactionFate fate = TransactionFate::kInProgress;  // kTransactionStatus

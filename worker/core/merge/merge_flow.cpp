@@ -2,81 +2,56 @@
 
 #include <utility>
 
+#include "worker/core/flow/require.hpp"
+
 namespace agent_branch {
 
-bool MergeFlow::MayInterrupt(const Session &session) const {
-  return !session.may_have_restored() && session.merge_phase != MergePhase::kRestore;
+bool MergeFlow::MayBeGivenUp(const Session &session) const {
+  return !session.may_have_restored();
 }
 
-MergeStrategy &MergeFlow::StrategyOf(const Session &) {
-  // Restore is the only one there is; auto means restore where it is safe, which it proves itself.
-  return *restore_;
-}
-
-void MergeFlow::Drive(Session &session) {
+Flow<Next> MergeFlow::Run(Session &session) {
   if (!session.merge) {
-    desk_->Fail(session, Status::Error("XX000", "the merge's row is missing"));
-    return;
+    context_->Fail(session, Status::Error("XX000", "the merge's row is missing"));
+    co_return Next::Look();
   }
-  bool given_up = session.row.goal == Goal::kDiscard || session.row.goal == Goal::kExpire;
-  if (given_up && MayInterrupt(session)) {
-    End(session, "cancelled", "the session was given up");
-    desk_->MoveTo(session, SessionState::kDiscarding);
-    return;
+  if (session.given_up() && MayBeGivenUp(session)) {
+    end_.Cancel(session);
+    co_return Next::Look();
   }
-  if (HasTurn(session)) StrategyOf(session).Drive(session);
+  co_await AwaitTurn(session);
+  Next next = co_await restore_.Run(session);
+  co_return next;
 }
 
-bool MergeFlow::HasTurn(Session &session) {
-  Project &project = desk_->ProjectOf(session);
-  if (project.merging_session == session.row.id) return true;
-  if (project.merging_session != 0) return false;  // LeaveMerge() resumes the next one
-  Session *first = &session;
-  for (const auto &[id, other] : desk_->world().sessions) {
-    if (other->row.project_id != project.row.id || !other->merge) continue;
-    if (other->row.state != SessionState::kMerging) continue;
+int64_t MergeFlow::NextInQueue(const Project &project) const {
+  int64_t next = 0;
+  for (const auto &[merge_id, session_id] : project.merge_queue) {
+    const Session *session = context_->world().FindSession(session_id);
+    if (session == nullptr || session->row.state != SessionState::kMerging) continue;
     // One that may have restored the parent before a restart goes on before any other begins.
-    bool earlier = std::make_pair(!other->may_have_restored(), other->merge->id) <
-                   std::make_pair(!first->may_have_restored(), first->merge->id);
-    if (earlier) first = other.get();
+    if (session->may_have_restored()) return session_id;
+    if (next == 0) next = session_id;
   }
-  project.merging_session = first->row.id;
-  first->merge->status = "running";
-  desk_->journal().Add(*first->merge);
-  if (first == &session) return true;
-  if (first->activity == Activity::kNone) desk_->Resume(*first);
-  return false;
+  return next;
 }
 
-void MergeFlow::End(Session &session, const std::string &status, const std::string &reason) {
-  session.merge->status = status;
-  session.merge->reason = reason;
-  desk_->journal().Add(*session.merge);
-  if (session.row.goal == Goal::kMerge) session.row.goal = Goal::kNone;
-  desk_->LeaveMerge(session);
-}
-
-void MergeFlow::Merged(Session &session) {
-  // The parent's connections were dropped by the restore.
-  desk_->branches().Close(desk_->ProjectOf(session).parent_connection_key());
-  End(session, "merged", "");
-  desk_->MoveTo(session, SessionState::kMerged);
-}
-
-void MergeFlow::Refuse(Session &session, const Status &why, std::vector<ConflictRow> conflicts) {
-  for (ConflictRow &conflict : conflicts) {
-    conflict.merge_id = session.merge->id;
-    conflict.session_id = session.row.id;
-    desk_->journal().Add(std::move(conflict));
+Flow<> MergeFlow::AwaitTurn(Session &session) {
+  Project &project = context_->ProjectOf(session);
+  while (project.merging_session != session.row.id) {
+    if (project.merging_session == 0) {
+      const int64_t next = NextInQueue(project);
+      if (next == session.row.id) break;
+      Session *other = context_->world().FindSession(next);
+      Require(other != nullptr, "a merge that waits for its turn is in the queue");
+      other->Wake();
+    }
+    co_await ConditionWait(&session, &project.merge_turn, "the merge of another session");
   }
-  End(session, "conflict", why.message());
-  desk_->MoveTo(session, SessionState::kConflict);
-  desk_->SetReason(session, why);
-}
-
-void MergeFlow::Broken(Session &session, const Status &why) {
-  End(session, "failed", why.message());
-  desk_->Fail(session, why);
+  project.merging_session = session.row.id;
+  if (session.merge->status == "running") co_return;
+  session.merge->status = "running";
+  context_->journal().Add(*session.merge);
 }
 
 }  // namespace agent_branch

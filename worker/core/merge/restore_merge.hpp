@@ -1,8 +1,9 @@
 // Merge by Neon's restore: the parent is replaced by the session's branch.
 //
 // Restore is an overwrite, not a merge, so it is done only while the parent is what it was when the
-// session began: not restored since (its last_reset_at), and with the same schema (fingerprint,
-// taken right before). Whatever differs is a conflict, and nothing is touched.
+// session began: not restored since (its last_reset_at), and with the same schema, looked at right
+// before. Whatever differs is a conflict, and nothing is touched. The request is not sent later
+// than two seconds after that look.
 //
 // The order of steps: check the parent, clear the branch's expiry (an expiring branch cannot get
 // children, and the restored parent becomes one), compare, restore with the old state preserved
@@ -13,54 +14,81 @@
 // more.
 #pragma once
 
-#include "worker/core/merge/merge_strategy.hpp"
-#include "worker/core/session/create_flow.hpp"
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "worker/core/merge/merge_end.hpp"
+#include "worker/core/session/admission.hpp"
+#include "worker/core/session/connection_uris.hpp"
 
 namespace agent_branch {
 
-class RestoreMerge : public MergeStrategy {
+// Why a merge is to be refused, once it is certain that its restore was not done.
+struct MergeRefusal {
+  Status why;
+  std::vector<ConflictRow> conflicts;
+};
+
+// What a merge by restore remembers; found again from the merge's row after a crash.
+struct RestoreWork : MergeWork {
+  std::string fence;      // why the parent is another one than the session began with, if it is
+  Instant late_until{0};  // a restore that was sent may come until then: late_step
+  int backup_lookups = 0;
+  std::string backup_created_at;
+  bool ended = false;  // the restore is known to have come to its end
+  std::optional<MergeRefusal> refusal;
+};
+
+class RestoreMerge {
  public:
   // In the place of the parent's last_reset_at: it was restored by the merge of another session.
   static constexpr char kFenced[] = "before merge ";
 
-  RestoreMerge(Desk *desk, CreateFlow *creator, Admission *admission, MergeDesk *merges)
-      : desk_(desk), creator_(creator), admission_(admission), merges_(merges) {}
+  RestoreMerge(SessionContext *context, ConnectionUris *uris, Admission *admission, MergeEnd *end)
+      : context_(context), uris_(uris), admission_(admission), end_(end) {}
 
-  std::string_view name() const override { return "restore"; }
-  void Drive(Session &session) override;
+  // The session holds its project's merge turn.
+  Flow<Next> Run(Session &session);
 
  private:
-  void Check(Session &session);
-  void OnParent(Session &session, const NeonBranch &parent);
-  void ClearExpiry(Session &session);
-  void Compare(Session &session);
-  void OnVersion(Session &session, const BranchEvent &event);
-  void OnCompared(Session &session, const BranchEvent &event);
-  void RefuseDrift(Session &session, const std::string &parent_objects);
-  void Restore(Session &session);
-  // Sessions that began before this merge have another parent from now on.
-  void FenceOthers(const Session &session);
-  void OnRestored(Session &session, const ApiAnswer &answer);
-  void OnOperations(Session &session, const std::vector<NeonOperation> &failed);
-  void Accept(Session &session);
-  void Complete(Session &session);
-  void FindBackup(Session &session);
-  void Confirm(Session &session);
-  void ReadParent(Session &session);
-  void OnParentRead(Session &session, const ApiAnswer &answer);
-  void Reconcile(Session &session);
-  // A restore that no step tells of: once, by the backup's name.
-  void LookForForgotten(Session &session);
-  // otherwise: when the backup is not there.
-  void AcceptIfDone(Session &session, Desk::OnSession otherwise);
-  // Of a merge that is refused or given up: makes sure that no restore of it was done, nor will be.
-  void RuleOut(Session &session);
+  static RestoreWork &WorkOf(Session &session);
+
+  // --- restore_merge.cpp: up to the restore.
+  Flow<Next> Check(Session &session);
+  Flow<Next> LookForForgotten(Session &session);
+  Flow<Next> ClearExpiry(Session &session);
+  Flow<Next> CompareAndRestore(Session &session);
+  Flow<Next> Restore(Session &session, Instant proven_at);
+  Next OnNotRestored(Session &session, const ApiAnswer &answer);
   void Refuse(Session &session, const Status &why, std::vector<ConflictRow> conflicts);
 
-  Desk *desk_;
-  CreateFlow *creator_;
+  // --- restore_proof.cpp: whether the parent is what the session began with.
+  // When the look that proved it began; nothing: the merge was refused, or is to be tried again.
+  Flow<Result<std::optional<Instant>>> Compare(Session &session);
+  Flow<BranchEvent> AskParent(Session &session, BranchTaskKind kind);
+  Status ParentTrouble(Session &session, const BranchEvent &event);
+  void RefuseDrift(Session &session, const std::string &parent_objects);
+
+  // --- restore_outcome.cpp: what became of a restore.
+  Flow<Next> Reconcile(Session &session);
+  // Whether the backup is there, so that a restore of this merge was done.
+  Flow<Result<bool>> IsDone(Session &session);
+  // Of a merge that is refused or given up: makes sure that no restore of it was done, nor will be.
+  Flow<Next> RuleOut(Session &session);
+  void Accept(Session &session);
+  void OnOperations(Session &session, const std::vector<NeonOperation> &failed);
+  Flow<Next> Complete(Session &session);
+  Flow<Next> FindBackup(Session &session);
+  Flow<Next> Confirm(Session &session);
+  void Merged(Session &session);
+  // Sessions that began before this merge have another parent from now on.
+  void FenceOthers(const Session &session);
+
+  SessionContext *context_;
+  ConnectionUris *uris_;
   Admission *admission_;
-  MergeDesk *merges_;
+  MergeEnd *end_;
 };
 
 }  // namespace agent_branch

@@ -25,16 +25,18 @@ bool IsRestored(const Session &session, const NeonBranch &parent) {
 
 // Whether a parent that does not look restored may be: an earlier merge came within the same second
 // as this one, so that last_reset_at cannot tell them apart.
-bool MayBeRestored(const Session &session, const Project &project, const NeonBranch &parent) {
+bool MayBeRestored(const Session &session, const RestoreWork &work, const Project &project,
+                   const NeonBranch &parent) {
   // Where it hung under the branch of that merge, it would hang under ours now.
   bool would_hang = session.row.pinned || project.kept.count(parent.parent_id) > 0;
   if (session.merge->backup_branch_id.empty() || would_hang) return false;
   int64_t before = ParseTimestamp(parent.last_reset_at);
-  return before != 0 && ParseTimestamp(session.backup_created_at) <= before;
+  return before != 0 && ParseTimestamp(work.backup_created_at) <= before;
 }
 
-Status NotRestored(const Session &session, const Project &project, const NeonBranch &parent) {
-  if (!MayBeRestored(session, project, parent)) {
+Status NotRestored(const Session &session, const RestoreWork &work, const Project &project,
+                   const NeonBranch &parent) {
+  if (!MayBeRestored(session, work, project, parent)) {
     return Status::Error("58000", "Neon could not restore the parent", session.merge->reason,
                          "The parent is as it was, and the branch is kept.");
   }
@@ -49,40 +51,46 @@ Status NotRestored(const Session &session, const Project &project, const NeonBra
 }  // namespace
 
 void RestoreMerge::Accept(Session &session) {
-  desk_->CloseStep(session, true, "the backup exists");
-  if (session.late_restore) {
-    desk_->journal().Record(*session.late_restore, true, "this one or a later one was done");
-    session.late_restore.reset();
+  RestoreWork &work = WorkOf(session);
+  context_->CloseStep(session, true, "the backup exists");
+  if (work.late_step) {
+    context_->journal().Record(*work.late_step, true, "this one or a later one was done");
+    work.late_step.reset();
   }
-  session.failures = 0;
-  session.backup_lookups = 0;
-  session.refusal.reset();
+  work.backup_lookups = 0;
+  work.refusal.reset();
   session.merge->accepted = true;
-  desk_->journal().Add(*session.merge);
-  desk_->Save(session);
-  FenceOthers(session);
+  context_->journal().Add(*session.merge);
+  context_->Progress(session);
+  context_->Save(session);
 }
 
 void RestoreMerge::FenceOthers(const Session &session) {
   // Neon's last_reset_at counts whole seconds: whoever began within the second of one merge could
   // not tell another one that came within it too, and would undo that.
-  for (const auto &[id, other] : desk_->world().sessions) {
-    bool same_project = other->row.project_id == session.row.project_id;
-    if (id == session.row.id || !same_project || other->row.parent_branch_id.empty()) continue;
+  for (const auto &[id, other] : context_->ProjectOf(session).sessions) {
+    if (id == session.row.id || other->row.parent_branch_id.empty()) continue;
     other->row.parent_reset_at = kFenced + std::to_string(session.merge->id);
-    desk_->Save(*other);
+    context_->Save(*other);
     // Saving looks again whether it is settled, and a clock that was set may have changed that.
-    if (other->activity == Activity::kNone) desk_->Resume(*other);
+    if (other->at_rest()) other->Wake();
     if (!other->row.branch_id.empty()) continue;
     // Its branch is made of the parent as it is now, so the parent is looked at once more.
     other->parent_checked = false;
-    desk_->Interrupt(*other);
+    if (other->row.state == SessionState::kCreating) other->Interrupt();
   }
+}
+
+void RestoreMerge::Merged(Session &session) {
+  FenceOthers(session);
+  // Connections, passwords and addresses are those of the state that was replaced.
+  uris_->DropParents(context_->ProjectOf(session));
+  end_->Merged(session);
 }
 
 void RestoreMerge::OnOperations(Session &session, const std::vector<NeonOperation> &failed) {
   if (failed.empty()) {
-    session.merge_phase = MergePhase::kEnded;
+    WorkOf(session).ended = true;
     return;
   }
   session.merge->reason = "Operation " + failed.front().action + " " + failed.front().status;
@@ -90,142 +98,147 @@ void RestoreMerge::OnOperations(Session &session, const std::vector<NeonOperatio
   session.merge->reason += ".";
 }
 
-void RestoreMerge::Complete(Session &session) {
-  bool ended = session.merge_phase == MergePhase::kEnded;
+Flow<Next> RestoreMerge::Complete(Session &session) {
+  RestoreWork &work = WorkOf(session);
   // A restore that failed may have left no backup.
-  bool failed = !ended && !session.merge->reason.empty();
-  int tries = failed ? kFewTries : kBackupTries;
+  const bool failed = !work.ended && !session.merge->reason.empty();
+  const int tries = failed ? kFewTries : kBackupTries;
   // After a restart the backup is known, but not of when it is.
-  bool known =
-      !session.merge->backup_branch_id.empty() && (ended || !session.backup_created_at.empty());
-  if (!known && session.backup_lookups < tries) {
-    FindBackup(session);
-  } else if (!ended) {
-    Confirm(session);
-  } else {
-    merges_->Merged(session);
+  const bool known =
+      !session.merge->backup_branch_id.empty() && (work.ended || !work.backup_created_at.empty());
+  if (!known && work.backup_lookups < tries) {
+    Next next = co_await FindBackup(session);
+    co_return next;
   }
+  if (!work.ended) {
+    Next next = co_await Confirm(session);
+    co_return next;
+  }
+  Merged(session);
+  co_return Next::Look();
 }
 
-void RestoreMerge::FindBackup(Session &session) {
-  auto on_found = [this](Session &asked, const Result<std::vector<NeonBranch>> &named) {
-    if (!named.ok()) {
-      desk_->TryAgain(asked, named.status());
-      return;
-    }
-    ++asked.backup_lookups;
-    if (named->empty()) {
-      desk_->ShowTrouble(asked,
-                         Status::Error("58000", "the parent's backup is not to be seen yet"));
-      desk_->Pause(asked, kLookInterval);
-      return;
-    }
-    Project &project = desk_->ProjectOf(asked);
-    KeptBranchRow backup;
-    backup.project_id = project.row.id;
-    backup.session_id = asked.row.id;
-    backup.branch_id = named->front().id;
-    backup.name = named->front().name;
-    backup.kind = "backup";
-    backup.keep_until = desk_->unix_time() + project.row.undo_window;
-    asked.backup_created_at = named->front().created_at;
-    if (asked.merge->backup_branch_id == backup.branch_id) return;
-    project.kept[backup.branch_id] = backup;
-    desk_->journal().Add(backup);
-    asked.merge->backup_branch_id = backup.branch_id;
-    desk_->journal().Add(*asked.merge);
-  };
-  desk_->FindBranch(session, Priority::kMerge, session.merge->backup_name, std::move(on_found));
+Flow<Next> RestoreMerge::FindBackup(Session &session) {
+  RestoreWork &work = WorkOf(session);
+  const std::string name = session.merge->backup_name;
+  Result<std::optional<NeonBranch>> named =
+      co_await context_->FindBranch(session, Priority::kMerge, name);
+  if (!named.ok()) co_return Next::Again(named.status());
+  ++work.backup_lookups;
+  if (!named->has_value()) {
+    context_->ShowTrouble(session,
+                          Status::Error("58000", "the parent's backup is not to be seen yet"));
+    co_await context_->Pause(session, kLookInterval, "the parent's backup to be seen");
+    co_return Next::Look();
+  }
+  Project &project = context_->ProjectOf(session);
+  KeptBranchRow backup;
+  backup.project_id = project.row.id;
+  backup.session_id = session.row.id;
+  backup.branch_id = (*named)->id;
+  backup.name = (*named)->name;
+  backup.kind = "backup";
+  backup.keep_until = context_->unix_time() + project.row.undo_window;
+  work.backup_created_at = (*named)->created_at;
+  if (session.merge->backup_branch_id == backup.branch_id) co_return Next::Look();
+  project.Keep(backup);
+  context_->journal().Add(backup);
+  session.merge->backup_branch_id = backup.branch_id;
+  context_->journal().Add(*session.merge);
+  co_return Next::Look();
 }
 
-void RestoreMerge::Confirm(Session &session) {
+Flow<Next> RestoreMerge::Confirm(Session &session) {
+  RestoreWork &work = WorkOf(session);
+  Project &project = context_->ProjectOf(session);
+  const std::string parent_id = session.row.parent_branch_id;
   // The answer was lost, or an operation failed. What an operation says of itself is not what
   // became of the parent: that is read there, once nothing runs on it any more.
-  desk_->AwaitBranch(session, session.row.parent_branch_id,
-                     [this](Session &waited, const auto &) { ReadParent(waited); });
-}
-
-void RestoreMerge::ReadParent(Session &session) {
-  desk_->Ask(session, Priority::kMerge,
-             GetBranchRequest(desk_->ProjectOf(session).row.neon_id, session.row.parent_branch_id),
-             [this](Session &asked, const ApiAnswer &answer) { OnParentRead(asked, answer); });
-}
-
-void RestoreMerge::OnParentRead(Session &session, const ApiAnswer &answer) {
-  Result<NeonBranch> parent = ParseBranch(answer.body);
-  if (answer.verdict.kind != VerdictKind::kDone || !parent.ok()) {
-    desk_->TryAgain(
-        session, answer.verdict.kind == VerdictKind::kDone ? parent.status() : answer.verdict.why);
-    return;
+  Operations::Request request;
+  request.project = &project;
+  request.branch_id = parent_id;
+  co_await context_->AwaitOperations(session, std::move(request));
+  ApiCall like = context_->MakeCall(session, Priority::kMerge);
+  Result<std::optional<NeonBranch>> read =
+      co_await context_->ReadBranch(session, std::move(like), parent_id);
+  if (!read.ok()) co_return Next::Again(read.status());
+  if (!read->has_value()) {
+    FenceOthers(session);
+    uris_->DropParents(project);
+    end_->Broken(session, Status::Error("08007", "it is not known whether Neon restored the parent",
+                                        "The parent branch is gone.",
+                                        "The parent's old state is preserved as \"" +
+                                            session.merge->backup_name + "\"."));
+    co_return Next::Look();
   }
-  if (!IsRestored(session, parent.value())) {
-    Status why = NotRestored(session, desk_->ProjectOf(session), parent.value());
+  const NeonBranch &parent = **read;
+  if (!IsRestored(session, parent)) {
+    Status why = NotRestored(session, work, project, parent);
     session.row.pinned = false;
-    merges_->Broken(session, why);
-    return;
+    // What may have been restored is no longer what the others began with.
+    if (why.sqlstate() == "08007") FenceOthers(session);
+    end_->Broken(session, why);
+    co_return Next::Look();
   }
-  if (parent->current_state != "ready") {
-    desk_->TryAgain(session, Status::Error("55006", "the parent is not ready after its restore",
-                                           session.merge->reason,
-                                           "Look at the parent branch at Neon; its old state is "
-                                           "preserved as \"" +
-                                               session.merge->backup_name + "\"."));
-    return;
+  if (parent.current_state != "ready") {
+    co_return Next::Again(Status::Error("55006", "the parent is not ready after its restore",
+                                        session.merge->reason,
+                                        "Look at the parent branch at Neon; its old state is "
+                                        "preserved as \"" +
+                                            session.merge->backup_name + "\"."));
   }
-  session.row.pinned = parent->parent_id == session.row.branch_id;
-  session.merge_phase = MergePhase::kEnded;
+  session.row.pinned = parent.parent_id == session.row.branch_id;
+  work.ended = true;
+  co_return Next::Look();
 }
 
-void RestoreMerge::Reconcile(Session &session) {
-  desk_->ProjectOf(session).reserved_by = 0;
-  if (session.step && session.step->kind != StepKind::kRestore) {
+Flow<Next> RestoreMerge::Reconcile(Session &session) {
+  RestoreWork &work = WorkOf(session);
+  if (!session.step || session.step->kind != StepKind::kRestore) {
     // Clearing the expiry: doing it again does no harm.
-    desk_->CloseStep(session, false, "outcome unknown; it is done again");
-    desk_->Save(session);
-    desk_->Resume(session);
-    return;
+    context_->CloseStep(session, false, "outcome unknown; it is done again");
+    context_->Save(session);
+    co_return Next::Look();
   }
-  AcceptIfDone(session, [this](Session &asked) {
-    // Should it still come, its name makes the next one fail with 409.
-    if (asked.late_restore) desk_->journal().Record(*asked.late_restore, false, "superseded");
-    asked.late_restore = std::exchange(asked.step, {});
-    asked.late_until = desk_->now() + kMayStillCome;
-    asked.uncertain = false;
-    asked.merge_phase = MergePhase::kCheck;
-  });
+  Result<bool> done = co_await IsDone(session);
+  if (!done.ok()) co_return Next::Again(done.status());
+  if (done.value()) co_return Next::Look();
+  // Should it still come, its name makes the next one fail with 409.
+  if (work.late_step) context_->journal().Record(*work.late_step, false, "superseded");
+  work.late_step = std::exchange(session.step, {});
+  work.late_until = context_->now() + kMayStillCome;
+  session.uncertain = false;
+  co_return Next::Look();
 }
 
-void RestoreMerge::AcceptIfDone(Session &session, Desk::OnSession otherwise) {
-  auto on_found = [this, otherwise = std::move(otherwise)](
-                      Session &asked, const Result<std::vector<NeonBranch>> &named) {
-    if (!named.ok()) {
-      asked.merge_phase = MergePhase::kCheck;
-      desk_->TryAgain(asked, named.status());
-    } else if (!named->empty()) {
-      Accept(asked);
-    } else {
-      otherwise(asked);
-    }
-  };
-  desk_->FindBranch(session, Priority::kMerge, session.merge->backup_name, std::move(on_found));
+Flow<Result<bool>> RestoreMerge::IsDone(Session &session) {
+  const std::string name = session.merge->backup_name;
+  Result<std::optional<NeonBranch>> named =
+      co_await context_->FindBranch(session, Priority::kMerge, name);
+  if (!named.ok()) co_return named.status();
+  if (named->has_value()) Accept(session);
+  co_return named->has_value();
 }
 
-void RestoreMerge::RuleOut(Session &session) {
-  AcceptIfDone(session, [this](Session &asked) {
-    asked.merge_phase = MergePhase::kCheck;
-    bool may_come = asked.late_restore && desk_->now() < asked.late_until;
-    if (++asked.backup_lookups < kFewTries || may_come) {
-      desk_->Pause(asked, kLookInterval);
-      return;
-    }
-    if (asked.late_restore) {
-      desk_->journal().Record(*asked.late_restore, false, "no backup of that name appeared");
-      asked.late_restore.reset();
-    }
-    asked.merge->backup_name.clear();
-    desk_->journal().Add(*asked.merge);
-    desk_->Save(asked);
-  });
+Flow<Next> RestoreMerge::RuleOut(Session &session) {
+  RestoreWork &work = WorkOf(session);
+  Result<bool> done = co_await IsDone(session);
+  if (!done.ok()) co_return Next::Again(done.status());
+  if (done.value()) co_return Next::Look();
+  const bool may_come = work.late_step && context_->now() < work.late_until;
+  if (++work.backup_lookups < kFewTries || may_come) {
+    co_await context_->Pause(session, kLookInterval,
+                             "certainty that the restore does not come any more");
+    co_return Next::Look();
+  }
+  if (work.late_step) {
+    context_->journal().Record(*work.late_step, false, "no backup of that name appeared");
+    work.late_step.reset();
+  }
+  session.merge->backup_name.clear();
+  context_->journal().Add(*session.merge);
+  context_->Save(session);
+  co_return Next::Look();
 }
 
 }  // namespace agent_branch

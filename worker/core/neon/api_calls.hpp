@@ -1,21 +1,27 @@
 // Admission: every call to the API goes through here, and waits here until it may go.
 //
-// A call goes when its key works, the budget has a request left, its project has no other change
-// under way (if it is a change itself) and a connection is free; cleanup first, then merges, then
-// migrations, then new branches, and first come, first served among equals. Answers that mean
-// "nothing happened, come back" are dealt with here too: the caller sees only what is final, or
-// that the outcome of a change is unknown.
+// A call goes when its key works, the budget has a request left, its project takes another change
+// (if it is one) and a connection is free, in the order of CallQueue. Answers that mean "nothing
+// happened, come back" are dealt with here too: the caller sees only what is final, or that the
+// outcome of a change is unknown.
+//
+// How many changes a project takes at once is learned, since Neon has not published which of them
+// exclude each other: it begins with one, grows with each that is accepted, and halves when Neon
+// answers 423, which means that nothing happened.
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
-#include <list>
 #include <map>
+#include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "worker/core/base/backoff.hpp"
 #include "worker/core/neon/budget.hpp"
+#include "worker/core/neon/call_queue.hpp"
 #include "worker/core/neon/http_message.hpp"
 #include "worker/core/neon/verdict.hpp"
 #include "worker/core/state/journal.hpp"
@@ -24,17 +30,18 @@
 
 namespace agent_branch {
 
-enum class Priority { kPoll, kCleanup, kMerge, kMigrate, kCreate };
-
 struct ApiAnswer {
   Verdict verdict;
-  std::string body;  // when kDone
+  std::string body;        // when kDone
+  std::string request_id;  // Neon's own, else ours
 };
 
 struct ApiCall {
   Priority priority = Priority::kCreate;
   Project *project = nullptr;  // outlives the call
   int64_t session_id = 0;      // 0: on the project's own behalf
+  // Whoever may have the project reserved for itself.
+  const void *on_behalf_of = nullptr;
   NeonRequest request;
   // For a change: which step it is. The step is intended when the call's turn comes, and recorded
   // here unless its outcome is unknown.
@@ -43,8 +50,10 @@ struct ApiCall {
   // The call is not to wait out a busy project, a failing key and the like: `done` is told at once,
   // of any kind, and looks again at what the call rests on before it is made anew.
   bool give_back = false;
+  // Not to be sent after this: what it rests on was true until then. It is given back, unsent.
+  std::optional<Instant> valid_until;
   // kind is one of kDone, kNotFound, kExists, kPlan, kLimit, kRefused and, for a change, kUnknown;
-  // the step is the one to reconcile in that last case.
+  // the step is the one to reconcile in that last case. Of a call that is given back, any.
   std::function<void(const ApiAnswer &, const StepRow &)> done;
   // Called with the reason each time the call has to be tried again for something that a person
   // should know, and with an ok() status when it is over.
@@ -68,8 +77,12 @@ class ApiCalls {
   ApiCalls &operator=(const ApiCalls &) = delete;
 
   uint64_t Enqueue(ApiCall call);
-  // Takes a call back, if it has not been sent or changes nothing. False: it has to be waited for.
+  // Whether Cancel() would take the call back: it has not been sent, or changes nothing.
+  bool MayCancel(uint64_t id) const;
+  // False: it has to be waited for.
   bool Cancel(uint64_t id);
+  // Nobody waits for the call any more: it is taken back, or its end is recorded and told nobody.
+  void Abandon(uint64_t id);
   void OnCompletion(const HttpCompletion &completion);
   // Lets every call go that may go now; changes go with the journal's next commit.
   void Dispatch();
@@ -77,6 +90,9 @@ class ApiCalls {
   std::optional<Instant> NextDeadline() const;
   // The settings or the keys' files may have changed: what waits for a key is tried at once.
   void Reconfigure();
+
+  // The project has another key file: its waiting calls wait for that key.
+  void OnKeyFile(const Project &project);
 
   // What the call waits for, in words; empty when it is not there or may go.
   std::string WhyWaits(uint64_t id);
@@ -94,39 +110,60 @@ class ApiCalls {
   // probes, so that hundreds of sessions don't all run into a revoked key.
   struct KeyState {
     RequestBudget budget;
+    RequestBudget polls;  // what calls that only wait may spend of it
+    CallQueue queue;
     int failures = 0;
     Instant closed_until{0};
     int under_way = 0;
     Status why;
   };
-  using CallList = std::list<std::unique_ptr<Call>>;
-
-  KeyState &KeyOf(const std::string &file);
+  // A project that the key may not see: its trouble alone.
+  struct Closure {
+    int failures = 0;
+    Instant until{0};
+  };
   // What keeps a waiting call back, and when that is over: now or later; nothing, if only an event
   // can tell.
   struct Gate {
-    const char *waits_for;
+    std::string waits_for;
     std::optional<Instant> when;
   };
-  Gate GateOf(Call &call, Instant now);
+
+  KeyState &KeyOf(const std::string &file);
+  void ConfigureBudgets(KeyState &key);
+  Gate GateOf(const Call &call, Instant now);
+  Gate GateOfChange(const Call &call, Instant now) const;
+  Gate GateOfBudget(const Call &call, KeyState &key, Instant now) const;
+  void DispatchKey(KeyState &key, Instant now);
+  void ConsiderDeadline(std::optional<Instant> when);
+  // Puts calls back into the queue whose time to be tried again has come.
+  void Requeue(Instant now);
+  void GiveBackStale(Instant now);
   // Tells of calls that were sent and are not answered for long.
   void NoticeSilence(Instant now);
   // False: another process has spent what was left of the budget.
   bool Admit(Call &call);
   void Send(uint64_t id);
-  void Finish(CallList::iterator at, const Verdict &verdict, std::string body);
-  void Retry(CallList::iterator at, const Verdict &verdict);
+  HttpRequest MakeRequest(const Call &call, const Secret &key);
+  void Finish(Call &call, const Verdict &verdict, std::string body);
+  void Retry(Call &call, const Verdict &verdict);
   void PutOff(Call &call, const Verdict &verdict);
+  void GiveBack(Call &call, const Verdict &verdict);
   void FailKey(KeyState &key, const std::string &file, const Verdict &verdict);
   void OpenKey(KeyState &key);
   void Trouble(Call &call, const Status &why);
   void Release(Call &call);
-  CallList::iterator Find(uint64_t id);
+  void TakeOut(Call &call);
+  Call *Find(uint64_t id) const;
 
   Parts parts_;
   std::string api_url_;
-  CallList calls_;  // in the order they came
+  std::map<uint64_t, std::unique_ptr<Call>> calls_;  // in the order they came
   std::map<std::string, KeyState> keys_;
+  std::map<int64_t, Closure> closures_;            // by project
+  std::set<std::pair<Instant, uint64_t>> later_;   // to be tried again then
+  std::set<std::pair<Instant, uint64_t>> stale_;   // not to be sent after
+  std::deque<std::pair<Instant, uint64_t>> sent_;  // in the order they were sent
   std::optional<Instant> next_deadline_;
   uint64_t next_id_ = 1;
   size_t waiting_ = 0;

@@ -8,6 +8,7 @@ namespace agent_branch {
 namespace {
 
 constexpr size_t kMaxErrorText = 500;
+constexpr int64_t kLongestOperation = 86'400'000;  // milliseconds; what is longer is no duration
 
 Status Malformed(const char *what) {
   return Status::Error("08P01", std::string("the Neon API's answer has no ") + what,
@@ -58,8 +59,16 @@ void ReadAnnotation(const JsonValue *annotation, NeonBranch *branch) {
 }
 
 NeonOperation ReadOperation(const JsonValue *value) {
-  return {ReadWord(value, "id"), ReadWord(value, "branch_id"), ReadWord(value, "action"),
-          ReadWord(value, "status"), CleanText(JsonString(value, "error"), kMaxErrorText)};
+  NeonOperation operation;
+  operation.id = ReadWord(value, "id");
+  operation.branch_id = ReadWord(value, "branch_id");
+  operation.action = ReadWord(value, "action");
+  operation.status = ReadWord(value, "status");
+  operation.error = CleanText(JsonString(value, "error"), kMaxErrorText);
+  const std::optional<int64_t> took = JsonInteger(value, "total_duration_ms");
+  if (took && *took >= 0 && *took <= kLongestOperation)
+    operation.took = std::chrono::milliseconds(*took);
+  return operation;
 }
 
 std::vector<NeonOperation> ReadOperations(const JsonValue *object) {
@@ -99,7 +108,7 @@ std::vector<NeonConnectionUri> ReadUris(const JsonValue *object) {
 }  // namespace
 
 bool NeonOperation::ended() const {
-  return status != "scheduling" && status != "running" && status != "cancelling";
+  return succeeded() || status == "failed" || status == "error" || status == "cancelled";
 }
 
 bool NeonOperation::succeeded() const {

@@ -5,6 +5,7 @@
 // and what is not known is not an error. Parsers never trust the shape of an answer.
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <optional>
 #include <string>
@@ -32,8 +33,9 @@ struct NeonOperation {
   std::string action;
   std::string status;
   std::string error;
+  std::optional<std::chrono::milliseconds> took;  // as Neon says; nothing: it does not
 
-  // scheduling, running and cancelling are under way; every other status is final.
+  // finished, skipped, failed, error and cancelled are final; a status that is not known is not.
   bool ended() const;
   // finished and skipped. Sources disagree on cancelled: it counts as failure, and the branch
   // itself is read before anything is concluded from it.

@@ -75,6 +75,9 @@ NeonRequest GetBranchRequest(std::string_view project, std::string_view branch_i
 NeonRequest ListBranchesRequest(std::string_view project, std::string_view search,
                                 std::string_view cursor, int limit) {
   std::string path = ProjectPath(project) + "/branches?limit=" + std::to_string(limit);
+  // By the time of creation, which never changes: by the default, that of the last update, a branch
+  // that changes between two pages is on neither.
+  path += "&sort_by=created_at&sort_order=asc";
   if (!search.empty()) path += "&search=" + Escape(search);
   if (!cursor.empty()) path += "&cursor=" + Escape(cursor);
   return Get(std::move(path), "GET branches");

@@ -7,89 +7,131 @@ namespace agent_branch {
 namespace {
 
 constexpr int kListLimit = 100;
-// Neon's operations take from some 100 ms to several seconds.
-constexpr milliseconds kFirstGuess{200};
-constexpr milliseconds kShortest{20};
-constexpr milliseconds kLongest{2'000};
+constexpr milliseconds kShortest{1};
+constexpr milliseconds kLongest{30'000};
+// Neon's own operations end within a minute, a large restore within some.
+constexpr milliseconds kGivenUpAfter{900'000};
+
+NeonOperation GivenUp(const std::string &id, const std::string &action) {
+  NeonOperation operation;
+  operation.id = id;
+  operation.action = action.empty() ? "operation" : action;
+  operation.status = "not ended";
+  operation.error =
+      "it did not end within " + std::to_string(kGivenUpAfter.count() / 60'000) + " minutes";
+  return operation;
+}
 
 }  // namespace
 
-void Operations::Watch(Project *project, const std::vector<NeonOperation> &operations, Done done) {
+uint64_t Operations::Watch(Request request) {
   Waiting waiting;
-  waiting.done = std::move(done);
-  if (!operations.empty()) waiting.kind = operations.back().action;
-  for (const NeonOperation &operation : operations) {
+  waiting.ticket = next_ticket_++;
+  waiting.done = std::move(request.done);
+  waiting.branch_id = std::move(request.branch_id);
+  waiting.ids.insert(request.ids.begin(), request.ids.end());
+  if (!request.operations.empty()) waiting.action = request.operations.back().action;
+  Poller &poller = pollers_[request.project];
+  for (const NeonOperation &operation : request.operations) {
     if (!operation.ended()) {
       waiting.ids.insert(operation.id);
-    } else if (!operation.succeeded()) {
-      waiting.failed.push_back(operation);
+      continue;
     }
+    Learn(poller, operation);
+    if (!operation.succeeded()) waiting.failed.push_back(operation);
   }
-  Add(project, std::move(waiting));
-}
-
-void Operations::WatchIds(Project *project, const std::vector<std::string> &ids, Done done) {
-  Waiting waiting;
-  waiting.ids.insert(ids.begin(), ids.end());
-  waiting.done = std::move(done);
-  Add(project, std::move(waiting));
-}
-
-void Operations::WatchBranch(Project *project, const std::string &branch_id, Done done) {
-  Waiting waiting;
-  waiting.branch_id = branch_id;
-  waiting.done = std::move(done);
-  Add(project, std::move(waiting));
-  // What is under way already is not worth a guess: look now.
-  pollers_[project].waiting.back().next = clock_->Now();
+  if (waiting.ids.empty() && waiting.branch_id.empty()) {
+    waiting.done(waiting.failed);
+    return 0;
+  }
+  const uint64_t ticket = waiting.ticket;
+  Add(request.project, std::move(waiting));
+  return ticket;
 }
 
 void Operations::Add(Project *project, Waiting waiting) {
-  if (waiting.ids.empty() && waiting.branch_id.empty()) {
-    waiting.done(waiting.failed);
-    return;
-  }
   Poller &poller = pollers_[project];
   waiting.since = clock_->Now();
-  milliseconds guess = Expected(poller, waiting);
-  waiting.next = waiting.since + (guess.count() > 0 ? guess : kFirstGuess);
+  // What is under way already, and was begun one does not know when, is looked at now.
+  const bool begun_before = !waiting.branch_id.empty();
+  const milliseconds first = Expected(poller, waiting.action).value_or(kShortest);
+  waiting.next = begun_before ? waiting.since : waiting.since + std::max(first, kShortest);
+  projects_[waiting.ticket] = project;
+  by_id_[project->row.id] = project;
   poller.waiting.push_back(std::move(waiting));
   ++project->operations_under_way;
+  SetDue(project, poller);
 }
 
-milliseconds Operations::Expected(const Poller &poller, const Waiting &waiting) const {
-  auto known = poller.expected.find(waiting.kind);
-  return known == poller.expected.end() ? milliseconds(0) : known->second;
+void Operations::Forget(uint64_t ticket) {
+  auto found = projects_.find(ticket);
+  if (found == projects_.end()) return;
+  Project *project = found->second;
+  projects_.erase(found);
+  Poller &poller = pollers_[project];
+  auto waiting = std::find_if(poller.waiting.begin(), poller.waiting.end(),
+                              [ticket](const Waiting &one) { return one.ticket == ticket; });
+  if (waiting == poller.waiting.end()) return;
+  poller.waiting.erase(waiting);
+  --project->operations_under_way;
+  project->changes_possible.NotifyAll();
+  SetDue(project, poller);
 }
 
-std::optional<Instant> Operations::Poller::Next() const {
-  std::optional<Instant> next;
-  if (asking) return next;
-  for (const Waiting &one : waiting) {
-    if (!next || one.next < *next) next = one.next;
+std::string Operations::Describe(uint64_t ticket) const {
+  auto found = projects_.find(ticket);
+  if (found == projects_.end()) return "operations at Neon";
+  for (const Waiting &waiting : pollers_.at(found->second).waiting) {
+    if (waiting.ticket != ticket) continue;
+    if (!waiting.action.empty()) return "operation " + waiting.action + " at Neon";
+    if (!waiting.branch_id.empty()) return "operations of branch " + waiting.branch_id + " at Neon";
   }
-  return next;
+  return "operations at Neon";
+}
+
+std::optional<milliseconds> Operations::Expected(const Poller &poller,
+                                                 const std::string &action) const {
+  auto known = poller.took.find(action);
+  if (known != poller.took.end()) return known->second;
+  auto elsewhere = took_anywhere_.find(action);
+  if (elsewhere != took_anywhere_.end()) return elsewhere->second;
+  return std::nullopt;
+}
+
+void Operations::Learn(Poller &poller, const NeonOperation &operation) {
+  if (!operation.took || !operation.succeeded()) return;
+  for (std::map<std::string, milliseconds> *known : {&poller.took, &took_anywhere_}) {
+    auto [found, added] = known->try_emplace(operation.action, *operation.took);
+    if (!added) found->second = (found->second * 3 + *operation.took) / 4;
+  }
+}
+
+void Operations::SetDue(Project *project, Poller &poller) {
+  if (poller.due) due_.erase({*poller.due, project->row.id});
+  poller.due.reset();
+  if (poller.asking) return;
+  for (const Waiting &one : poller.waiting) {
+    if (!poller.due || one.next < *poller.due) poller.due = one.next;
+  }
+  if (poller.due) due_.emplace(*poller.due, project->row.id);
 }
 
 void Operations::Advance() {
-  Instant now = clock_->Now();
-  for (auto &[project, poller] : pollers_) {
-    std::optional<Instant> next = poller.Next();
-    if (next && *next <= now) Ask(project, poller);
+  const Instant now = clock_->Now();
+  while (!due_.empty() && due_.begin()->first <= now) {
+    Project *project = by_id_.at(due_.begin()->second);
+    Ask(project, pollers_[project]);
   }
 }
 
 std::optional<Instant> Operations::NextDeadline() const {
-  std::optional<Instant> earliest;
-  for (const auto &[project, poller] : pollers_) {
-    std::optional<Instant> next = poller.Next();
-    if (next && (!earliest || *next < *earliest)) earliest = next;
-  }
-  return earliest;
+  if (due_.empty()) return std::nullopt;
+  return due_.begin()->first;
 }
 
 void Operations::Ask(Project *project, Poller &poller) {
   poller.asking = true;
+  SetDue(project, poller);
   for (Waiting &waiting : poller.waiting)
     waiting.asked = true;
   ApiCall call;
@@ -105,26 +147,36 @@ void Operations::Ask(Project *project, Poller &poller) {
 void Operations::OnList(Project *project, const ApiAnswer &answer) {
   Poller &poller = pollers_[project];
   poller.asking = false;
-  Schedule(poller);
-  if (answer.verdict.kind != VerdictKind::kDone) return;
-  Result<NeonOperationPage> page = ParseOperationPage(answer.body);
-  if (!page.ok()) return;
-  std::set<std::string> seen;
-  std::set<std::string> busy_branches;
-  for (const NeonOperation &operation : page->operations) {
-    seen.insert(operation.id);
-    if (operation.ended()) {
-      Ended(project, operation);
-    } else {
-      busy_branches.insert(operation.branch_id);
+  Result<NeonOperationPage> page = Status::Error("08006", "there is no list of operations");
+  if (answer.verdict.kind == VerdictKind::kDone) page = ParseOperationPage(answer.body);
+  if (page.ok()) {
+    std::set<std::string> busy_branches;
+    for (const NeonOperation &operation : page->operations) {
+      if (operation.ended()) {
+        Ended(project, operation);
+      } else {
+        busy_branches.insert(operation.branch_id);
+      }
     }
+    for (Waiting &waiting : poller.waiting) {
+      // A list that was asked for before may be older than what is waited for.
+      if (waiting.asked && busy_branches.count(waiting.branch_id) == 0) waiting.branch_id.clear();
+    }
+    AskForMissing(project, page.value());
   }
+  ScheduleNext(poller);
+  GiveUpLate(poller);
+  Settle(project, poller);
+}
+
+void Operations::AskForMissing(Project *project, const NeonOperationPage &page) {
+  Poller &poller = pollers_[project];
+  std::set<std::string> seen;
+  for (const NeonOperation &operation : page.operations)
+    seen.insert(operation.id);
   std::set<std::string> missing;
-  for (Waiting &waiting : poller.waiting) {
-    if (!waiting.asked) continue;  // the list may be older than what it waits for
-    if (!waiting.branch_id.empty() && busy_branches.count(waiting.branch_id) == 0) {
-      waiting.branch_id.clear();
-    }
+  for (const Waiting &waiting : poller.waiting) {
+    if (!waiting.asked) continue;
     for (const std::string &id : waiting.ids) {
       if (seen.count(id) == 0 && poller.asked_alone.count(id) == 0) missing.insert(id);
     }
@@ -132,7 +184,6 @@ void Operations::OnList(Project *project, const ApiAnswer &answer) {
   // Newer operations pushed them off the page, or the list lags behind the answer that named them.
   for (const std::string &id : missing)
     AskOne(project, id);
-  Settle(project, poller);
 }
 
 void Operations::AskOne(Project *project, const std::string &id) {
@@ -161,23 +212,37 @@ void Operations::AskOne(Project *project, const std::string &id) {
 }
 
 void Operations::Ended(Project *project, const NeonOperation &operation) {
-  for (Waiting &waiting : pollers_[project].waiting) {
-    if (waiting.ids.erase(operation.id) > 0 && !operation.succeeded()) {
-      waiting.failed.push_back(operation);
-    }
+  Poller &poller = pollers_[project];
+  for (Waiting &waiting : poller.waiting) {
+    if (waiting.ids.erase(operation.id) == 0) continue;
+    Learn(poller, operation);
+    if (!operation.succeeded()) waiting.failed.push_back(operation);
   }
 }
 
-void Operations::Schedule(Poller &poller) {
-  Instant now = clock_->Now();
+void Operations::ScheduleNext(Poller &poller) {
+  const Instant now = clock_->Now();
   for (Waiting &waiting : poller.waiting) {
     if (waiting.next > now) continue;
-    // A little more at a time while it is about due; when it takes longer than ever, a third more.
-    milliseconds expected = Expected(poller, waiting);
-    milliseconds elapsed = now - waiting.since;
-    bool about_due = elapsed < expected * 3 / 2;
-    milliseconds interval = about_due ? expected / 10 : elapsed / 3;
+    // An eighth of what it should take while it is about due; later, or when nothing is known, half
+    // of the time that has passed.
+    const milliseconds elapsed = now - waiting.since;
+    const std::optional<milliseconds> expected = Expected(poller, waiting.action);
+    const bool about_due = expected && elapsed < *expected * 5 / 4;
+    const milliseconds interval = about_due ? *expected / 8 : elapsed / 2;
     waiting.next = now + std::clamp(interval, kShortest, kLongest);
+  }
+}
+
+void Operations::GiveUpLate(Poller &poller) {
+  const Instant now = clock_->Now();
+  for (Waiting &waiting : poller.waiting) {
+    if (now < waiting.since + kGivenUpAfter) continue;
+    if (waiting.ids.empty()) waiting.failed.push_back(GivenUp({}, waiting.action));
+    for (const std::string &id : waiting.ids)
+      waiting.failed.push_back(GivenUp(id, waiting.action));
+    waiting.ids.clear();
+    waiting.branch_id.clear();
   }
 }
 
@@ -191,16 +256,13 @@ void Operations::Settle(Project *project, Poller &poller) {
     ended.push_back(std::move(*waiting));
     waiting = poller.waiting.erase(waiting);
   }
-  if (ended.empty()) return;
-  for (const Waiting &waiting : ended) {
-    milliseconds took = std::clamp(clock_->Now() - waiting.since, kShortest, kLongest);
-    auto [known, added] = poller.expected.try_emplace(waiting.kind, took);
-    if (!added) known->second = (known->second * 3 + took) / 4;
-  }
   for (Waiting &waiting : ended) {
+    projects_.erase(waiting.ticket);
     --project->operations_under_way;
     waiting.done(waiting.failed);
   }
+  SetDue(project, poller);
+  if (!ended.empty()) project->changes_possible.NotifyAll();
 }
 
 }  // namespace agent_branch

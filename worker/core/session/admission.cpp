@@ -8,99 +8,82 @@ namespace {
 constexpr BackoffPolicy kNoRoom{milliseconds(5'000), milliseconds(120'000)};
 constexpr milliseconds kBetweenSweeps{60'000};
 
-bool IsGivenUp(const Session &session) {
-  return session.row.goal == Goal::kDiscard || session.row.goal == Goal::kExpire;
-}
+// What the queue waits for may change while a session waits.
+class PlaceWait : public ConditionWait {
+ public:
+  PlaceWait(Session *session, const Admission *admission, const Project *project,
+            std::optional<Instant> until)
+      : ConditionWait(session, &session->place_offered, {}, until),
+        admission_(admission),
+        project_(project) {}
+  std::string What() const override { return admission_->WhyWaits(*project_); }
+
+ private:
+  const Admission *admission_;
+  const Project *project_;
+};
 
 }  // namespace
 
-Admission::Uses Admission::CountUses() const {
-  Uses uses;
-  for (const auto &[id, session] : desk_->world().sessions) {
-    const SessionRow &row = session->row;
-    bool branchless = row.branch_id.empty() && row.state == SessionState::kFailed;
-    if (row.state == SessionState::kQueued || branchless || row.finished) continue;
-    Use &use = uses[row.project_id];
-    ++use.places;
-    if (row.state == SessionState::kCreating && row.branch_id.empty()) ++use.creating;
-  }
-  for (const auto &[id, project] : desk_->world().projects) {
-    for (const auto &[branch_id, kept] : project->kept)
-      uses[id].awake += kept.endpoint_id.empty() ? 0 : 1;
-  }
-  return uses;
-}
-
-bool Admission::MayBegin(Project &project, const Use &use) const {
-  if (use.places >= project.row.max_parallel) return false;
-  bool probing = project.refusals > 0 && (use.creating > 0 || desk_->now() < project.room_at);
+bool Admission::MayBegin(Project &project) const {
+  if (project.places >= project.row.max_parallel) return false;
+  const bool probing =
+      project.refusals > 0 && (project.creating > 0 || context_->now() < project.room_at);
   if (probing) return false;
-  int limit = desk_->settings().active_computes;
-  int of_parent = limit > 1 ? 1 : 0;  // with less nobody could ever begin
-  if (use.places + use.awake + of_parent < limit) return true;
+  const int limit = context_->settings().active_computes;
+  const int of_parent = limit > 1 ? 1 : 0;  // with less nobody could ever begin
+  if (project.places + project.awake + of_parent < limit) return true;
   // A kept branch's compute sleeps by itself after some minutes; there is no need to wait for that.
-  if (use.awake > 0) project.suspend_wanted = true;
+  if (project.awake > 0 && !project.suspend_wanted) {
+    project.suspend_wanted = true;
+    if (project.suspender) project.suspender->Wake();
+  }
   return false;
 }
 
-void Admission::Advance() {
-  Uses uses = CountUses();
-  for (const auto &[id, session] : desk_->world().sessions) {
-    bool waits =
-        session->row.state == SessionState::kQueued && session->activity == Activity::kNone;
-    if (!waits) continue;
-    if (IsGivenUp(*session)) {
-      finish_(*session);
-      continue;
-    }
-    Use &use = uses[session->row.project_id];
-    if (!MayBegin(desk_->ProjectOf(*session), use)) continue;
-    ++use.places;
-    ++use.creating;
-    desk_->MoveTo(*session, SessionState::kCreating);
-  }
-}
-
-std::optional<Instant> Admission::NextDeadline() const {
-  std::optional<Instant> next;
-  for (const auto &[id, session] : desk_->world().sessions) {
-    const Project &project = desk_->ProjectOf(*session);
-    bool waits = session->row.state == SessionState::kQueued && project.refusals > 0 &&
-                 project.room_at > desk_->now();
-    if (waits && (!next || project.room_at < *next)) next = project.room_at;
-  }
-  return next;
-}
-
-std::string Admission::WhyWaits(const Session &session, const Use &use) const {
-  const Project &project = desk_->ProjectOf(session);
-  if (use.places >= project.row.max_parallel) {
+std::string Admission::WhyWaits(const Project &project) const {
+  if (project.places >= project.row.max_parallel) {
     return "one of the project's " + std::to_string(project.row.max_parallel) + " places";
   }
   if (project.refusals > 0) return "room for another branch at Neon";
-  return "one of the project's " + std::to_string(desk_->settings().active_computes) +
+  return "one of the project's " + std::to_string(context_->settings().active_computes) +
          " active computes";
 }
 
+Flow<> Admission::AwaitPlace(Session &session) {
+  Project &project = context_->ProjectOf(session);
+  for (;;) {
+    // The queue is in the order of creation; its first one tries, the others wait for it.
+    const bool first = !project.queue.empty() && *project.queue.begin() == session.row.id;
+    if (first && MayBegin(project)) break;
+    std::optional<Instant> until;
+    if (first && project.refusals > 0 && project.room_at > context_->now()) until = project.room_at;
+    co_await PlaceWait(&session, this, &project, until);
+  }
+  context_->MoveTo(session, SessionState::kCreating);
+}
+
 void Admission::QueueAgain(Session &session, const Status &why) {
-  Project &project = desk_->ProjectOf(session);
-  if (desk_->now() >= project.room_at) {
+  Project &project = context_->ProjectOf(session);
+  if (context_->now() >= project.room_at) {
     ++project.refusals;
-    project.room_at = desk_->now() + desk_->Backoff(kNoRoom, project.refusals);
+    project.room_at = context_->now() + context_->Backoff(kNoRoom, project.refusals);
   }
   MakeRoom(project);
   session.parent_checked = false;
-  desk_->MoveTo(session, SessionState::kQueued);
-  desk_->ShowTrouble(session, why);
+  context_->MoveTo(session, SessionState::kQueued);
+  context_->ShowTrouble(session, why);
 }
 
 void Admission::MakeRoom(Project &project) {
-  project.retire_wanted = true;
-  bool due =
-      !project.swept_for_room_at || desk_->now() >= *project.swept_for_room_at + kBetweenSweeps;
+  project.delete_kept_wanted = true;
+  if (project.deleter) project.deleter->Wake();
+  const bool due =
+      !project.swept_for_room_at || context_->now() >= *project.swept_for_room_at + kBetweenSweeps;
   if (!due) return;
-  project.swept_for_room_at = desk_->now();
-  project.sweep_wanted = true;
+  project.swept_for_room_at = context_->now();
+  project.sweep_for_room = true;
+  if (project.sweeper) project.sweeper->Wake();
 }
 
 }  // namespace agent_branch

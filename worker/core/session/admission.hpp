@@ -9,43 +9,32 @@
 // of the project went, or after a while.
 #pragma once
 
-#include <functional>
-#include <map>
+#include <string>
 
-#include "worker/core/session/desk.hpp"
+#include "worker/core/session/session_context.hpp"
 
 namespace agent_branch {
 
 class Admission {
  public:
-  // finish: ends a session that is given up before it has a branch.
-  Admission(Desk *desk, std::function<void(Session &)> finish)
-      : desk_(desk), finish_(std::move(finish)) {}
+  explicit Admission(SessionContext *context) : context_(context) {}
 
-  void Advance();
-  // When a project without room is tried again.
-  std::optional<Instant> NextDeadline() const;
-
-  struct Use {
-    int places = 0;    // sessions that hold a branch or are making one
-    int creating = 0;  // of these, those that have no branch yet
-    int awake = 0;     // computes of kept branches
-  };
-  using Uses = std::map<int64_t, Use>;  // by project
-  Uses CountUses() const;
-  // What a queued session waits for, in words.
-  std::string WhyWaits(const Session &session, const Use &use) const;
+  // The session is queued: waits until it is its turn and there is a place, and moves it on to
+  // kCreating.
+  Flow<> AwaitPlace(Session &session);
 
   // Neon had no room for the session's branch.
   void QueueAgain(Session &session, const Status &why);
   // Lets the reaper look for what can go: now, but not more often than once a minute.
   void MakeRoom(Project &project);
 
- private:
-  bool MayBegin(Project &project, const Use &use) const;
+  // What the project's queue waits for, in words.
+  std::string WhyWaits(const Project &project) const;
 
-  Desk *desk_;
-  std::function<void(Session &)> finish_;
+ private:
+  bool MayBegin(Project &project) const;
+
+  SessionContext *context_;
 };
 
 }  // namespace agent_branch

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "worker/core/base/timestamp.hpp"
+#include "worker/core/flow/require.hpp"
 #include "worker/core/neon/annotation.hpp"
 #include "worker/core/neon/parent.hpp"
 
@@ -12,6 +13,7 @@ namespace {
 
 // An expiry at Neon has to be in the future when the request arrives.
 constexpr int64_t kShortestLife = 60;
+constexpr size_t kLongestName = 256;  // that Neon takes
 
 constexpr char kUnknownVersion[] = "unknown";
 constexpr size_t kMaxKnownVersions = 16;
@@ -53,275 +55,298 @@ bool IsOlderThanParent(const Session &session, const NeonBranch &branch) {
   return restored_at != 0 && ParseTimestamp(branch.created_at) <= restored_at;
 }
 
+// The answer to a create says what was made; one that says something else is not believed.
+bool IsWhatWasAskedFor(const Session &session, const NeonChange &created) {
+  return !created.branch.id.empty() && created.branch.name == session.row.branch_name &&
+         created.branch.parent_id == session.row.parent_branch_id &&
+         created.branch.id != session.row.parent_branch_id;
+}
+
+std::string NameOfKept(const KeptBranchRow &kept) {
+  const std::string suffix = "-kept-" + std::to_string(kept.session_id);
+  return kept.name.substr(0, kLongestName - suffix.size()) + suffix;
+}
+
 }  // namespace
 
-void CreateFlow::Drive(Session &session) {
+Flow<Next> CreateFlow::Run(Session &session) {
   if (session.uncertain) {
-    Reconcile(session);
-  } else if (session.row.goal == Goal::kDiscard || session.row.goal == Goal::kExpire) {
-    desk_->MoveTo(session, SessionState::kDiscarding);
-  } else if (session.row.branch_id.empty()) {
-    if (session.parent_checked) {
-      Create(session);
-    } else {
-      CheckParentBranch(session);
-    }
-  } else if (!session.row.operations.empty()) {
-    desk_->ResumeOperations(
-        session, [this](Session &waited, const auto &failed) { OnOperations(waited, failed); });
-  } else if (session.row.endpoint_id.empty()) {
-    // Adopted, so the answer that named its compute was lost.
-    desk_->Ask(session, Priority::kCreate,
-               ListEndpointsRequest(desk_->ProjectOf(session).row.neon_id, session.row.branch_id),
-               [this](Session &asked, const ApiAnswer &answer) {
-                 Result<std::string> endpoint = ParseReadWriteEndpoint(answer.body);
-                 if (!endpoint.ok() || endpoint.value().empty()) {
-                   desk_->TryAgainIfBranchExists(
-                       asked, Status::Error("55000", "the branch has no compute"));
-                   return;
-                 }
-                 asked.row.endpoint_id = endpoint.value();
-                 desk_->Save(asked);
-               });
-  } else if (!HaveUris(session)) {
-    return;
-  } else if (session.row.base_fingerprint.empty()) {
-    if (session.base_version.empty()) {
-      TakeVersion(session);
-    } else {
-      TakeBase(session);
-    }
-  } else {
-    desk_->MoveTo(session, SessionState::kReady);
+    Next next = co_await Reconcile(session);
+    if (next.fails() || session.uncertain) co_return next;
   }
-}
-
-void CreateFlow::CheckParentBranch(Session &session) {
-  const std::string &parent = desk_->ProjectOf(session).row.parent;
-  desk_->FindBranch(session, Priority::kCreate, parent, [this](Session &asked, const auto &named) {
-    if (!named.ok()) {
-      desk_->TryAgain(asked, named.status());
-      return;
-    }
-    Result<NeonBranch> found = CheckParent(desk_->ProjectOf(asked).row, named.value());
-    if (!found.ok()) {
-      desk_->TryAgain(asked, found.status());
-      return;
-    }
-    asked.row.parent_branch_id = found->id;
-    asked.row.parent_reset_at = found->last_reset_at;
-    asked.parent_checked = true;
-    desk_->ShowTrouble(asked, Status());
-    desk_->Save(asked);
-  });
-}
-
-void CreateFlow::Create(Session &session) {
-  Project &project = desk_->ProjectOf(session);
-  BranchSpecification branch = Specify(desk_->world(), project, session, desk_->unix_time());
-  desk_->Change(session, Priority::kCreate, CreateBranchRequest(project.row.neon_id, branch),
-                StepKind::kCreateBranch, branch.name,
-                [this](Session &asked, const ApiAnswer &answer) { OnCreated(asked, answer); });
-}
-
-void CreateFlow::OnCreated(Session &session, const ApiAnswer &answer) {
-  if (answer.verdict.kind != VerdictKind::kDone) {
-    OnRefused(session, answer);
-    return;
+  if (session.given_up()) {
+    context_->MoveTo(session, SessionState::kDiscarding);
+    co_return Next::Look();
   }
+  if (session.row.branch_id.empty()) {
+    if (!session.parent_checked) {
+      Next next = co_await FindParent(session);
+      if (next.fails()) co_return next;
+    }
+    Next next = co_await MakeBranch(session);
+    co_return next;
+  }
+  if (!session.row.operations.empty()) {
+    std::vector<NeonOperation> failed = co_await context_->AwaitNotedBefore(session);
+    Next next = co_await OnOperations(session, std::move(failed));
+    co_return next;
+  }
+  if (session.row.endpoint_id.empty()) {
+    Next next = co_await FindEndpoint(session);
+    if (next.fails() || session.row.state != SessionState::kCreating) co_return next;
+  }
+  Next next = co_await uris_->Fetch(session);
+  if (next.fails() || session.row.state != SessionState::kCreating) co_return next;
+  if (session.row.base_fingerprint.empty()) {
+    next = co_await DescribeBase(session);
+    if (next.fails() || session.row.base_fingerprint.empty()) co_return next;
+  }
+  context_->MoveTo(session, SessionState::kReady);
+  co_return Next::Look();
+}
+
+Flow<Next> CreateFlow::FindParent(Session &session) {
+  Project &project = context_->ProjectOf(session);
+  const std::string name = project.row.parent;
+  Result<std::optional<NeonBranch>> named =
+      co_await context_->FindBranch(session, Priority::kCreate, name);
+  if (!named.ok()) co_return Next::Again(named.status());
+  Result<NeonBranch> parent = CheckParent(project.row, named.value());
+  if (!parent.ok()) co_return Next::Again(parent.status());
+  session.row.parent_branch_id = parent->id;
+  session.row.parent_reset_at = parent->last_reset_at;
+  session.parent_checked = true;
+  context_->ShowTrouble(session, Status());
+  context_->Save(session);
+  co_return Next::Look();
+}
+
+Flow<Next> CreateFlow::MakeBranch(Session &session) {
+  Project &project = context_->ProjectOf(session);
+  BranchSpecification branch = Specify(context_->world(), project, session, context_->unix_time());
+  NeonRequest request = CreateBranchRequest(project.row.neon_id, branch);
+  ApiAnswer answer = co_await context_->Change(session, Priority::kCreate, std::move(request),
+                                               StepKind::kCreateBranch, branch.name);
+  if (answer.verdict.kind == VerdictKind::kUnknown) co_return Next::Again(answer.verdict.why);
+  Next next = co_await OnCreated(session, std::move(answer));
+  co_return next;
+}
+
+Flow<Next> CreateFlow::OnCreated(Session &session, ApiAnswer answer) {
+  if (answer.verdict.kind != VerdictKind::kDone) co_return OnRefused(session, answer);
   Result<NeonChange> created = ParseChange(answer.body);
-  if (!created.ok() || created->branch.id.empty()) {
-    // It was done, but what was done has to be looked up.
+  if (!created.ok() || !IsWhatWasAskedFor(session, created.value())) {
+    // Something was done, and what it was has to be looked up.
     session.uncertain = true;
-    return;
+    co_return Next::Look();
   }
-  desk_->ProjectOf(session).refusals = 0;
+  context_->ProjectOf(session).refusals = 0;
   session.row.branch_id = created->branch.id;
   session.row.endpoint_id = created->endpoint_id;
   session.row.branch_expires_at = ParseTimestamp(created->branch.expires_at);
-  session.failures = 0;
+  context_->Progress(session);
   TakeUris(session, created.value());
-  desk_->AwaitOperations(session, created->operations, [this](Session &waited, const auto &failed) {
-    OnOperations(waited, failed);
-  });
+  std::vector<NeonOperation> failed =
+      co_await context_->AwaitNoted(session, std::move(created->operations));
+  Next next = co_await OnOperations(session, std::move(failed));
+  co_return next;
 }
 
-void CreateFlow::OnRefused(Session &session, const ApiAnswer &answer) {
+Next CreateFlow::OnRefused(Session &session, const ApiAnswer &answer) {
   switch (answer.verdict.kind) {
     case VerdictKind::kExists:
       session.uncertain = true;
-      return;
+      return Next::Look();
     case VerdictKind::kPlan:
       if (session.row.bare_compute) break;
       session.row.bare_compute = true;
-      desk_->Save(session);
-      return;
+      context_->Save(session);
+      return Next::Look();
     case VerdictKind::kLimit:
       admission_->QueueAgain(session, answer.verdict.why);
-      return;
+      return Next::Look();
     case VerdictKind::kNotFound:
       session.parent_checked = false;
-      desk_->TryAgain(session, answer.verdict.why);
-      return;
+      return Next::Again(answer.verdict.why);
     default:
       break;
   }
-  desk_->Fail(session, answer.verdict.why);
+  context_->Fail(session, answer.verdict.why);
+  return Next::Look();
 }
 
 void CreateFlow::TakeUris(Session &session, const NeonChange &created) {
-  const ProjectRow &project = desk_->ProjectOf(session).row;
+  const ProjectRow &project = context_->ProjectOf(session).row;
   for (const NeonConnectionUri &uri : created.uris) {
     if (uri.database != project.database || uri.role != project.role) continue;
-    SaveUri(session, false, uri.uri);
     Secret pooled = WithHost(uri.uri, uri.host, uri.pooler_host);
-    if (!pooled.empty()) SaveUri(session, true, std::move(pooled));
+    uris_->Take(session, false, uri.uri);
+    if (!pooled.empty()) uris_->Take(session, true, std::move(pooled));
     return;
   }
 }
 
-void CreateFlow::Reconcile(Session &session) {
-  auto on_found = [this](Session &asked, const Result<std::vector<NeonBranch>> &named) {
-    if (!named.ok()) {
-      desk_->TryAgain(asked, named.status());
-      return;
-    }
-    if (named->empty()) {
-      // Should the lost request still arrive, the name makes the next one fail with 409, which
-      // leads back here.
-      desk_->CloseStep(asked, false, "no branch of that name exists");
-      desk_->Save(asked);
-      return;
-    }
-    const NeonBranch &branch = named->front();
-    const Project &project = desk_->ProjectOf(asked);
-    auto kept = project.kept.find(branch.id);
-    if (kept != project.kept.end()) {
-      desk_->CloseStep(asked, false, "the name is held by a branch of a finished session");
-      FreeName(asked, kept->second);
-      return;
-    }
-    // The list may leave annotations out; the branch itself has its own.
-    desk_->Ask(asked, Priority::kCreate, GetBranchRequest(project.row.neon_id, branch.id),
-               [this](Session &reader, const ApiAnswer &answer) {
-                 Result<NeonBranch> read = ParseBranch(answer.body);
-                 if (answer.verdict.kind != VerdictKind::kDone || !read.ok()) {
-                   desk_->TryAgain(reader, answer.verdict.why);
-                   return;
-                 }
-                 Adopt(reader, read.value());
-               });
-  };
-  desk_->FindBranch(session, Priority::kCreate, session.row.branch_name, std::move(on_found));
+Flow<Next> CreateFlow::Reconcile(Session &session) {
+  const std::string name = session.row.branch_name;
+  Result<std::optional<NeonBranch>> named =
+      co_await context_->FindBranch(session, Priority::kCreate, name);
+  if (!named.ok()) co_return Next::Again(named.status());
+  if (!named->has_value()) {
+    // Should the lost request still arrive, the name makes the next one fail with 409, which leads
+    // back here.
+    context_->CloseStep(session, false, "no branch of that name exists");
+    context_->Save(session);
+    co_return Next::Look();
+  }
+  const std::string id = (*named)->id;
+  Project &project = context_->ProjectOf(session);
+  auto kept = project.kept.find(id);
+  if (kept != project.kept.end()) {
+    context_->CloseStep(session, false, "the name is held by a branch of a finished session");
+    if (session.given_up()) co_return Next::Look();
+    Next next = co_await FreeName(session, kept->second);
+    co_return next;
+  }
+  // The list may leave annotations out; the branch itself has its own.
+  ApiCall like = context_->MakeCall(session, Priority::kCreate);
+  Result<std::optional<NeonBranch>> read =
+      co_await context_->ReadBranch(session, std::move(like), id);
+  if (!read.ok()) co_return Next::Again(read.status());
+  if (!read->has_value()) co_return Next::Look();
+  Next next = co_await Adopt(session, std::move(**read));
+  co_return next;
 }
 
-void CreateFlow::Adopt(Session &session, const NeonBranch &branch) {
-  bool ours = desk_->world().installations.count(AnnotatedWith(branch, kInstallationKey)) > 0 &&
-              AnnotatedWith(branch, kSessionKey) == session.row.uuid;
+Flow<Next> CreateFlow::Adopt(Session &session, NeonBranch branch) {
+  const bool ours =
+      context_->world().installations.count(AnnotatedWith(branch, kInstallationKey)) > 0 &&
+      AnnotatedWith(branch, kSessionKey) == session.row.uuid &&
+      branch.name == session.row.branch_name && !branch.untouchable();
   if (!ours) {
-    desk_->CloseStep(session, false, "a branch of that name exists that is not this session's");
-    desk_->Fail(session, NameTaken(session));
-    return;
+    context_->CloseStep(session, false, "the name belongs to another branch");
+    if (session.given_up()) co_return Next::Look();
+    context_->Fail(session, NameTaken(session));
+    co_return Next::Look();
   }
-  desk_->CloseStep(session, true, "found by name and annotation");
-  desk_->ProjectOf(session).refusals = 0;
+  context_->CloseStep(session, true, "found by name and annotation");
+  context_->ProjectOf(session).refusals = 0;
   session.row.branch_id = branch.id;
   // The parent may have been looked at again since the request was sent. Without a time the fence
   // refuses a parent that was ever restored.
   if (IsOlderThanParent(session, branch)) session.row.parent_reset_at.clear();
   session.row.branch_expires_at = ParseTimestamp(branch.expires_at);
-  session.failures = 0;
-  desk_->ShowTrouble(session, Status());
-  desk_->Save(session);
-  desk_->AwaitBranch(session, branch.id,
-                     [this](Session &waited, const auto &failed) { OnOperations(waited, failed); });
+  context_->Progress(session);
+  context_->Save(session);
+  Operations::Request request;
+  request.project = &context_->ProjectOf(session);
+  request.branch_id = branch.id;
+  std::vector<NeonOperation> failed =
+      co_await context_->AwaitOperations(session, std::move(request));
+  Next next = co_await OnOperations(session, std::move(failed));
+  co_return next;
 }
 
-void CreateFlow::FreeName(Session &session, const KeptBranchRow &kept) {
-  const Project &project = desk_->ProjectOf(session);
-  std::string name = kept.name + "-merged-" + std::to_string(kept.session_id);
-  desk_->Change(session, Priority::kCreate,
-                RenameBranchRequest(project.row.neon_id, kept.branch_id, name),
-                StepKind::kRenameBranch, kept.branch_id,
-                [this, id = kept.branch_id, name](Session &asked, const ApiAnswer &answer) {
-                  if (answer.verdict.kind != VerdictKind::kDone) {
-                    desk_->TryAgain(asked, answer.verdict.why);
-                    return;
-                  }
-                  auto &all = desk_->ProjectOf(asked).kept;
-                  auto renamed = all.find(id);
-                  if (renamed == all.end()) return;
-                  renamed->second.name = name;
-                  desk_->journal().Add(renamed->second);
-                });
+Flow<Next> CreateFlow::FreeName(Session &session, KeptBranchRow kept) {
+  Project &project = context_->ProjectOf(session);
+  const std::string name = NameOfKept(kept);
+  NeonRequest request = RenameBranchRequest(project.row.neon_id, kept.branch_id, name);
+  ApiAnswer answer = co_await context_->Change(session, Priority::kCreate, std::move(request),
+                                               StepKind::kRenameBranch, kept.branch_id);
+  if (answer.verdict.kind == VerdictKind::kRefused || answer.verdict.kind == VerdictKind::kExists) {
+    context_->Fail(session, Status::Error("42710",
+                                          "the name \"" + session.row.branch_name +
+                                              "\" is held by a branch of an earlier session",
+                                          answer.verdict.why.message() + ".",
+                                          "Use another name, or rename the branch at Neon."));
+    co_return Next::Look();
+  }
+  if (answer.verdict.kind != VerdictKind::kDone) co_return Next::Again(answer.verdict.why);
+  auto renamed = project.kept.find(kept.branch_id);
+  if (renamed != project.kept.end()) {
+    renamed->second.name = name;
+    context_->journal().Add(renamed->second);
+  }
+  co_return Next::Look();
 }
 
-void CreateFlow::OnOperations(Session &session, const std::vector<NeonOperation> &failed) {
-  if (failed.empty()) return;
+Flow<Next> CreateFlow::OnOperations(Session &session, std::vector<NeonOperation> failed) {
+  if (failed.empty()) co_return Next::Look();
   std::string why = failed.front().action + " " + failed.front().status;
   if (!failed.front().error.empty()) why += ": " + failed.front().error;
-  const Project &project = desk_->ProjectOf(session);
+  const std::string id = session.row.branch_id;
   // An operation that did not succeed may still have left a branch that works.
-  auto fail = [this, why](Session &failed_session) {
-    desk_->Fail(failed_session,
-                Status::Error("58000", "Neon could not make the branch", "Operation " + why + ".",
-                              "Discard the session and create it again."));
-  };
-  desk_->Ask(session, Priority::kCreate,
-             GetBranchRequest(project.row.neon_id, session.row.branch_id),
-             [this, fail](Session &asked, const ApiAnswer &answer) {
-               Result<NeonBranch> branch = ParseBranch(answer.body);
-               if (branch.ok() && branch->current_state == "ready") return;
-               if (answer.verdict.kind == VerdictKind::kNotFound) {
-                 desk_->ConfirmGone(asked, fail);
-               } else {
-                 fail(asked);
-               }
-             });
+  ApiCall like = context_->MakeCall(session, Priority::kCreate);
+  Result<std::optional<NeonBranch>> read =
+      co_await context_->ReadBranch(session, std::move(like), id);
+  const bool works = read.ok() && read->has_value() && (*read)->current_state == "ready";
+  if (works) co_return Next::Look();
+  context_->Fail(session,
+                 Status::Error("58000", "Neon could not make the branch", "Operation " + why + ".",
+                               "Discard the session and create it again."));
+  co_return Next::Look();
+}
+
+Flow<Next> CreateFlow::FindEndpoint(Session &session) {
+  // Adopted, so the answer that named its compute was lost.
+  const Project &project = context_->ProjectOf(session);
+  NeonRequest request = ListEndpointsRequest(project.row.neon_id, session.row.branch_id);
+  ApiAnswer answer = co_await context_->Ask(session, Priority::kCreate, std::move(request));
+  Result<std::string> endpoint = ParseReadWriteEndpoint(answer.body);
+  if (!endpoint.ok() || endpoint.value().empty()) {
+    Next next = co_await context_->AfterBranchFailure(
+        session, Status::Error("55000", "the branch has no compute"));
+    co_return next;
+  }
+  session.row.endpoint_id = endpoint.value();
+  context_->Save(session);
+  co_return Next::Look();
 }
 
 // Sessions of one parent mostly begin with the same schema. The version of the catalogs tells which
 // of them have been described already, for a third of the time that it takes to describe one.
-void CreateFlow::TakeVersion(Session &session) {
-  BranchTask task;
-  task.kind = BranchTaskKind::kCatalogVersion;
-  task.connection_key = session.connection_key();
-  task.uri = session.uri;
-  desk_->Run(session, std::move(task), [this](Session &asked, const BranchEvent &event) {
+Flow<Next> CreateFlow::DescribeBase(Session &session) {
+  if (session.base_version.empty()) {
+    BranchTask task;
+    task.kind = BranchTaskKind::kCatalogVersion;
+    BranchEvent event = co_await context_->RunOnBranch(session, std::move(task),
+                                                       "the version of the branch's catalogs");
     if (event.outcome == BranchOutcome::kNotRun) {
-      desk_->TryAgainIfBranchExists(asked, event.error);
-      return;
+      Next next = co_await uris_->AfterConnectionFailure(session, event);
+      co_return next;
     }
-    bool told = event.outcome == BranchOutcome::kDone && !event.fingerprint.empty();
-    asked.base_version = told ? event.fingerprint : kUnknownVersion;
-    EnterHistory(desk_->ProjectOf(asked), asked);
-    const auto &known = desk_->ProjectOf(asked).known_versions;
-    auto same = known.find(asked.base_version);
-    if (same == known.end()) return;
-    asked.row.base_fingerprint = same->second;
-    desk_->Save(asked);
-  });
+    const bool told = event.outcome == BranchOutcome::kDone && !event.fingerprint.empty();
+    session.base_version = told ? event.fingerprint : kUnknownVersion;
+  }
+  Project &project = context_->ProjectOf(session);
+  EnterHistory(project, session);
+  auto same = project.known_versions.find(session.base_version);
+  if (same != project.known_versions.end()) {
+    session.row.base_fingerprint = same->second;
+    context_->Save(session);
+    co_return Next::Look();
+  }
+  Next next = co_await DescribeFully(session);
+  co_return next;
 }
 
-void CreateFlow::TakeBase(Session &session) {
+Flow<Next> CreateFlow::DescribeFully(Session &session) {
   BranchTask task;
   task.kind = BranchTaskKind::kFingerprint;
-  task.connection_key = session.connection_key();
-  task.uri = session.uri;
-  desk_->Run(session, std::move(task), [this](Session &asked, const BranchEvent &event) {
-    if (event.outcome != BranchOutcome::kDone) {
-      desk_->TryAgainIfBranchExists(asked, event.error);
-      return;
-    }
-    asked.row.base_fingerprint = event.fingerprint;
-    desk_->journal().Add(SnapshotRow{event.fingerprint, event.objects});
-    desk_->Save(asked);
-    if (asked.base_version == kUnknownVersion) return;
-    EnterHistory(desk_->ProjectOf(asked), asked);
-    auto &known = desk_->ProjectOf(asked).known_versions;
-    if (known.size() >= kMaxKnownVersions) known.clear();
-    known[asked.base_version] = event.fingerprint;
-  });
+  BranchEvent event =
+      co_await context_->RunOnBranch(session, std::move(task), "a description of the branch");
+  if (event.outcome != BranchOutcome::kDone) {
+    Next next = co_await uris_->AfterConnectionFailure(session, event);
+    co_return next;
+  }
+  session.row.base_fingerprint = event.fingerprint;
+  context_->journal().Add(SnapshotRow{event.fingerprint, event.objects});
+  context_->Save(session);
+  if (session.base_version == kUnknownVersion) co_return Next::Look();
+  Project &project = context_->ProjectOf(session);
+  EnterHistory(project, session);
+  if (project.known_versions.size() >= kMaxKnownVersions) project.known_versions.clear();
+  project.known_versions[session.base_version] = event.fingerprint;
+  co_return Next::Look();
 }
 
 }  // namespace agent_branch

@@ -1,43 +1,43 @@
-// From queued to ready: the branch is made, its operations end, its URIs and base are known.
+// From kCreating to kReady: the branch is made, its operations end, its URIs and base are known.
 //
 // The name and the annotation are what makes this exactly-once, since the API has no idempotency
-// key: a create whose answer was lost, or that is told "already exists", is looked up by exact
-// name, and adopted only when the annotation says that it is this session's.
+// key: a create whose answer was lost, or names another branch than the one asked for, or that is
+// told "already exists", is looked up by exact name, and adopted only when the annotation says that
+// it is this session's.
 #pragma once
 
 #include "worker/core/session/admission.hpp"
+#include "worker/core/session/connection_uris.hpp"
 
 namespace agent_branch {
 
 class CreateFlow {
  public:
-  CreateFlow(Desk *desk, Admission *admission) : desk_(desk), admission_(admission) {}
+  CreateFlow(SessionContext *context, Admission *admission, ConnectionUris *uris)
+      : context_(context), admission_(admission), uris_(uris) {}
 
-  // state kCreating, nothing under way.
-  void Drive(Session &session);
-  // Fetches what is missing of the branch's and the parent's URIs; true when nothing is. Also for
-  // sessions of later states, whose credentials a crash of the server took away.
-  bool HaveUris(Session &session);
+  // state kCreating.
+  Flow<Next> Run(Session &session);
 
  private:
-  void CheckParentBranch(Session &session);
-  void Create(Session &session);
-  void OnCreated(Session &session, const ApiAnswer &answer);
-  void OnRefused(Session &session, const ApiAnswer &answer);
+  Flow<Next> FindParent(Session &session);
+  Flow<Next> MakeBranch(Session &session);
+  Flow<Next> OnCreated(Session &session, ApiAnswer answer);
+  Next OnRefused(Session &session, const ApiAnswer &answer);
+  // Finds out what became of a create whose outcome is not known.
+  Flow<Next> Reconcile(Session &session);
+  Flow<Next> Adopt(Session &session, NeonBranch branch);
+  // Renames a branch of a finished session that still holds the session's name.
+  Flow<Next> FreeName(Session &session, KeptBranchRow kept);
+  Flow<Next> OnOperations(Session &session, std::vector<NeonOperation> failed);
+  Flow<Next> FindEndpoint(Session &session);
+  Flow<Next> DescribeBase(Session &session);
+  Flow<Next> DescribeFully(Session &session);
   void TakeUris(Session &session, const NeonChange &created);
-  void Reconcile(Session &session);
-  void Adopt(Session &session, const NeonBranch &branch);
-  void FreeName(Session &session, const KeptBranchRow &kept);
-  void OnOperations(Session &session, const std::vector<NeonOperation> &failed);
-  bool FetchedByAnother(const Session &session);
-  void FetchUri(Session &session, bool pooled);
-  void FetchParentUri(Session &session, bool pooled);
-  void SaveUri(Session &session, bool pooled, Secret uri);
-  void TakeVersion(Session &session);
-  void TakeBase(Session &session);
 
-  Desk *desk_;
+  SessionContext *context_;
   Admission *admission_;
+  ConnectionUris *uris_;
 };
 
 }  // namespace agent_branch

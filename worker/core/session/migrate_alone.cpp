@@ -15,6 +15,7 @@ constexpr milliseconds kRunningInterval{1'000};
 constexpr int kMostFailures = 8;
 constexpr char kLeftBehind[] = "What it left unfinished is still there.";
 constexpr char kRepeatable[] = "repeatable";
+constexpr char kWhatLooks[] = "the branch to say what there is";
 
 // "there schema.name" is a state and the object's own name.
 std::pair<std::string, std::string> Split(const std::string &answer) {
@@ -38,94 +39,129 @@ bool LeavesIndex(Alone kind, const std::string &before) {
 
 }  // namespace
 
-BranchTask MigrateFlow::LookTask(const Session &session) const {
-  BranchTask task = TaskFor(session, *CurrentSegment(session));
+BranchTask MigrateFlow::LookTask(const Session &session, const Segment &segment) const {
+  BranchTask task = TaskFor(session, segment);
   task.kind = BranchTaskKind::kLookAlone;
   return task;
 }
 
-void MigrateFlow::LookBefore(Session &session, const Segment &segment) {
-  if (segment.alone == Alone::kRepeatable) {
-    session.migrations.front().seen_before = kRepeatable;
-    Intend(session, segment);
-    return;
-  }
-  desk_->Run(session, LookTask(session), [this](Session &looked, const BranchEvent &event) {
-    const std::string state = Split(event.answer).first;
-    if (event.outcome == BranchOutcome::kDone && state != kAloneRunning) {
-      looked.migrations.front().seen_before = state;
-      Intend(looked, *CurrentSegment(looked));
-    } else if (event.outcome == BranchOutcome::kDone) {
-      desk_->Pause(looked, kRunningInterval);
-    } else if (event.outcome == BranchOutcome::kRejected) {
-      Rejected(looked, event.server_error, static_cast<int>(CurrentSegment(looked)->first) + 1,
-               true);
-    } else {
-      desk_->TryAgainIfBranchExists(looked, event.error);
+Flow<Next> MigrateFlow::RunAlone(Session &session, Segment segment) {
+  std::string before = kRepeatable;
+  if (segment.alone != Alone::kRepeatable) {
+    BranchTask look = LookTask(session, segment);
+    BranchEvent event = co_await context_->RunOnBranch(session, std::move(look), kWhatLooks);
+    if (event.outcome == BranchOutcome::kRejected) {
+      co_await Rejected(session, event.server_error, static_cast<int>(segment.first) + 1, true);
+      co_return Next::Look();
     }
-  });
+    if (event.outcome != BranchOutcome::kDone) {
+      Next next = co_await uris_->AfterConnectionFailure(session, event);
+      co_return next;
+    }
+    before = Split(event.answer).first;
+    if (before == kAloneRunning) {
+      co_await context_->Pause(session, kRunningInterval, "a statement on the branch to end");
+      co_return Next::Look();
+    }
+  }
+  Result<std::string> sql = SegmentText(session, segment);
+  if (!sql.ok()) co_return Next::Again(sql.status());
+  session.migrations.front().seen_before = before;
+  NoteIntent(session);
+  const int ordinal = session.migrations.front().ordinal;
+  const std::string what = "migration " + std::to_string(ordinal);
+  co_await context_->IntendAndCommit(
+      session, StepKind::kMigrate,
+      what + ", statement " + std::to_string(segment.first + 1) + " alone");
+  if (session.given_up()) co_return Next::Look();  // and nothing is sent
+  BranchTask task = TaskFor(session, segment);
+  task.sql = std::move(sql.value());
+  BranchEvent event =
+      co_await context_->RunOnBranch(session, std::move(task), what + " on its branch");
+  switch (event.outcome) {
+    case BranchOutcome::kDone:
+      session.migrations.front().segment_rows = event.rows;
+      SegmentDone(session, segment, "done");
+      co_return Next::Look();
+    case BranchOutcome::kRejected:
+      session.run->rejection = event.server_error;
+      co_return Next::Look();
+    case BranchOutcome::kNotRun: {
+      Next next = co_await OnLost(session, event);
+      co_return next;
+    }
+    case BranchOutcome::kCommitUnknown:
+      break;
+  }
+  session.uncertain = true;
+  co_return Next::Again(event.error);
 }
 
-void MigrateFlow::LookAfter(Session &session) {
-  const Segment *segment = CurrentSegment(session);
-  if (segment == nullptr || segment->alone == Alone::kNo) {
+Flow<Next> MigrateFlow::LookAfter(Session &session) {
+  const Segment *current = CurrentSegment(session);
+  if (current == nullptr || current->alone == Alone::kNo) {
     Unknown(session, "The migration is not read as it was when it began.", "cannot be looked up");
-    return;
+    co_return Next::Look();
   }
-  desk_->Run(session, LookTask(session),
-             [this](Session &looked, const BranchEvent &event) { OnLooked(looked, event); });
-}
-
-void MigrateFlow::OnLooked(Session &session, const BranchEvent &event) {
+  const Segment segment = *current;
+  BranchTask look = LookTask(session, segment);
+  BranchEvent event = co_await context_->RunOnBranch(session, std::move(look), kWhatLooks);
   if (event.outcome == BranchOutcome::kDone) {
-    const auto [state, name] = Split(event.answer);
-    Decide(session, state, name);
-  } else if (event.outcome == BranchOutcome::kRejected && session.failures >= kMostFailures) {
-    Unknown(session, "The branch was asked: " + event.error.message() + ".", "cannot be looked up");
-  } else if (event.outcome == BranchOutcome::kRejected) {
-    desk_->TryAgain(session, event.error);
-  } else {
-    desk_->TryAgainIfBranchExists(session, event.error);
+    Next next = co_await Decide(session, segment, event.answer);
+    co_return next;
   }
+  if (event.outcome == BranchOutcome::kRejected && session.failures >= kMostFailures) {
+    Unknown(session, "The branch was asked: " + event.error.message() + ".", "cannot be looked up");
+    co_return Next::Look();
+  }
+  if (event.outcome == BranchOutcome::kRejected) co_return Next::Again(event.error);
+  Next next = co_await uris_->AfterConnectionFailure(session, event);
+  co_return next;
 }
 
-void MigrateFlow::Decide(Session &session, const std::string &state, const std::string &name) {
-  const Segment &segment = *CurrentSegment(session);
+Flow<Next> MigrateFlow::Decide(Session &session, Segment segment, std::string answer) {
+  const auto [state, name] = Split(answer);
   const std::string before = session.migrations.front().seen_before;
   const bool half = state == kAloneHalf && session.failures < kMostFailures;
   if (state == kAloneRunning) {
-    desk_->Pause(session, kRunningInterval);
-  } else if (HadEffect(segment.alone, before, state)) {
-    SegmentDone(session, "found in effect");
-  } else if (half && LeavesIndex(segment.alone, before)) {
-    CleanUp(session, "DROP INDEX CONCURRENTLY IF EXISTS " + name);
-  } else if (half && segment.alone == Alone::kDetachPartition && before == kAloneThere) {
-    CleanUp(session, "ALTER TABLE " + segment.relation + " DETACH PARTITION " + segment.object +
-                         " FINALIZE");
-  } else if (session.run->rejection) {
+    co_await context_->Pause(session, kRunningInterval, "a statement on the branch to end");
+    co_return Next::Look();
+  }
+  if (HadEffect(segment.alone, before, state)) {
+    SegmentDone(session, segment, "found in effect");
+    co_return Next::Look();
+  }
+  if (half && LeavesIndex(segment.alone, before)) {
+    Next next = co_await CleanUp(session, segment, "DROP INDEX CONCURRENTLY IF EXISTS " + name);
+    co_return next;
+  }
+  if (half && segment.alone == Alone::kDetachPartition && before == kAloneThere) {
+    Next next = co_await CleanUp(
+        session, segment,
+        "ALTER TABLE " + segment.relation + " DETACH PARTITION " + segment.object + " FINALIZE");
+    co_return next;
+  }
+  if (session.run->rejection) {
     ServerError error = *session.run->rejection;
     if (state == kAloneHalf && before != kAloneHalf)
       error.detail += (error.detail.empty() ? "" : "\n") + std::string(kLeftBehind);
-    const int statement = Locate(session, 0, &error);
-    Rejected(session, error, statement, true);
-  } else {
-    RunAgain(session, "found without effect");
-    desk_->Resume(session);
+    const int statement = Locate(session, segment, 0, &error);
+    co_await Rejected(session, error, statement, true);
+    co_return Next::Look();
   }
+  RunAgain(session, "found without effect");
+  co_return Next::Look();
 }
 
-void MigrateFlow::CleanUp(Session &session, const std::string &sql) {
-  BranchTask task = LookTask(session);
+Flow<Next> MigrateFlow::CleanUp(Session &session, Segment segment, std::string sql) {
+  BranchTask task = LookTask(session, segment);
   task.kind = BranchTaskKind::kRunAlone;
-  task.sql = sql;
+  task.sql = std::move(sql);
   // Whatever comes of it, the branch is asked again.
-  desk_->Run(session, std::move(task), [this](Session &cleaned, const BranchEvent &event) {
-    if (event.outcome == BranchOutcome::kDone) {
-      desk_->Resume(cleaned);
-    } else {
-      desk_->TryAgain(cleaned, event.error);
-    }
-  });
+  BranchEvent event =
+      co_await context_->RunOnBranch(session, std::move(task), "the branch to be cleaned up");
+  if (event.outcome != BranchOutcome::kDone) co_return Next::Again(event.error);
+  co_return Next::Look();
 }
 
 }  // namespace agent_branch

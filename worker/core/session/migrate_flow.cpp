@@ -3,10 +3,18 @@
 #include <algorithm>
 #include <utility>
 
+#include "worker/core/flow/transaction_run.hpp"
 #include "worker/core/script/risks.hpp"
 
 namespace agent_branch {
 namespace {
+
+constexpr milliseconds kFateInterval{200};
+// A text that ends its own connection would be run for ever.
+constexpr int kMostLostConnections = 3;
+constexpr int kMostLockTimeouts = 5;
+constexpr BackoffPolicy kLockBackoff{milliseconds(500), milliseconds(5'000)};
+constexpr char kLockNotAvailable[] = "55P03";
 
 ServerError AsServerError(const Status &status) {
   ServerError error;
@@ -49,96 +57,110 @@ std::string TargetOf(const MigrationRow &migration, const Segment &segment) {
   return target + ", statements " + first + " to " + std::to_string(segment.first + segment.count);
 }
 
-}  // namespace
-
-void MigrateFlow::Drive(Session &session) {
-  if (session.row.goal == Goal::kDiscard || session.row.goal == Goal::kExpire) {
-    fixer_->Abandon(session);
-    desk_->MoveTo(session, SessionState::kDiscarding);
-  } else if (!creator_->HaveUris(session)) {
-    return;  // a crash of the server took them
-  } else if (session.migrations.empty()) {
-    if (session.uncertain) desk_->CloseStep(session, false, "nothing to run");
-    desk_->MoveTo(session, SessionState::kReady);
-  } else if (session.migrations.front().status == MigrationStatus::kRepairing) {
-    fixer_->Drive(session);
-  } else if (!session.uncertain && FixFlow::IsFix(session.migrations.front()) &&
-             !fixer_->Prepare(session)) {
-    return;
-  } else if (!HasRun(session)) {
-    Prepare(session);
-  } else if (session.uncertain) {
-    Reconcile(session);
-  } else if (session.run->rejection) {
-    LookAfter(session);
-  } else {
-    NextSegment(session);
-  }
+std::string WhatRuns(const MigrationRow &migration) {
+  return "migration " + std::to_string(migration.ordinal) + " on its branch";
 }
 
-void MigrateFlow::Prepare(Session &session) {
-  MigrationRow &migration = session.migrations.front();
-  Result<std::string> sql = desk_->store().MigrationSql(migration.id, migration.attempt);
-  if (!sql.ok()) {
-    desk_->TryAgain(session, sql.status());
-    return;
+}  // namespace
+
+Flow<Next> MigrateFlow::Run(Session &session) {
+  if (session.given_up()) {
+    fixer_->Abandon(session);
+    context_->MoveTo(session, SessionState::kDiscarding);
+    co_return Next::Look();
   }
-  auto script = std::make_shared<const Script>(reader_->Read(sql.value()));
+  Next next = co_await uris_->FetchOwn(session);
+  if (next.fails() || session.row.state != SessionState::kMigrating) co_return next;
+  if (session.migrations.empty()) {
+    if (session.uncertain) context_->CloseStep(session, false, "nothing to run");
+    context_->MoveTo(session, SessionState::kReady);
+    co_return Next::Look();
+  }
+  if (session.migrations.front().status == MigrationStatus::kRepairing) {
+    RepairEnd end = co_await fixer_->Repair(session);
+    if (end.given_up) GiveUpRepair(session, *end.given_up);
+    co_return end.next;
+  }
+  if (!session.uncertain && FixFlow::IsFix(session.migrations.front())) {
+    next = co_await fixer_->Prepare(session);
+    if (next.fails() || session.row.state != SessionState::kMigrating) co_return next;
+  }
+  if (!HasRun(session)) {
+    next = co_await Prepare(session);
+    if (next.fails() || session.migrations.empty() || !HasRun(session)) co_return next;
+  }
+  if (session.uncertain) {
+    next = co_await Reconcile(session);
+  } else if (session.run->rejection) {
+    next = co_await LookAfter(session);
+  } else {
+    next = co_await NextSegment(session);
+  }
+  co_return next;
+}
+
+Result<Script> MigrateFlow::ReadScript(const MigrationRow &migration) {
+  Result<std::string> sql = context_->store().MigrationSql(migration.id, migration.attempt);
+  if (!sql.ok()) return sql.status();
+  return reader_->Read(sql.value());
+}
+
+Flow<Next> MigrateFlow::Prepare(Session &session) {
+  MigrationRow &migration = session.migrations.front();
+  Result<Script> read = ReadScript(migration);
+  if (!read.ok()) co_return Next::Again(read.status());
+  const Script &script = read.value();
   MigrationRun run;
   run.migration_id = migration.id;
   run.attempt = migration.attempt;
-  run.segments = SplitIntoSegments(*script);
+  run.segments = SplitIntoSegments(script);
   session.run = std::move(run);
-  NoteStatements(*script, &migration);
-  bool begun = session.uncertain || migration.statements_done > 0;
-  if (begun) {
-    desk_->Resume(session);
-  } else if (!script->refusal.ok()) {
-    ServerError error = AsServerError(script->refusal);
-    const int statement = static_cast<int>(script->refused);
+  NoteStatements(script, &migration);
+  const bool begun = session.uncertain || migration.statements_done > 0;
+  if (begun) co_return Next::Look();
+  if (!script.refusal.ok()) {
+    ServerError error = AsServerError(script.refusal);
+    const int statement = static_cast<int>(script.refused);
     if (statement > 0) {
-      error.line = script->statements[script->refused - 1].line;
-      error.column = script->statements[script->refused - 1].column;
+      error.line = script.statements[script.refused - 1].line;
+      error.column = script.statements[script.refused - 1].column;
     }
-    Rejected(session, error, statement, false);
-  } else if (MayBeRisky(*script)) {
-    LookAtRisks(session, script);
-  } else {
-    migration.risks = "[]";
-    desk_->Resume(session);
+    co_await Rejected(session, error, statement, false);
+    co_return Next::Look();
   }
+  if (!MayBeRisky(script)) {
+    migration.risks = "[]";
+    co_return Next::Look();
+  }
+  Next next = co_await WeighRisks(session, script);
+  co_return next;
 }
 
-void MigrateFlow::LookAtRisks(Session &session, std::shared_ptr<const Script> script) {
+Flow<Next> MigrateFlow::WeighRisks(Session &session, Script script) {
+  std::string answer;
   BranchTask task;
   task.kind = BranchTaskKind::kRisks;
-  task.connection_key = session.connection_key();
-  task.uri = session.uri;
-  task.sql = RiskQuestions(*script);
-  if (task.sql.empty()) {
-    Weigh(session, *script, "");
-    return;
-  }
-  desk_->Run(session, std::move(task), [this, script](Session &asked, const BranchEvent &event) {
-    if (event.outcome == BranchOutcome::kDone || event.outcome == BranchOutcome::kRejected) {
-      // One that cannot tell keeps nothing from being told of, and nothing from being refused.
-      Weigh(asked, *script, event.outcome == BranchOutcome::kDone ? event.answer : "");
-      return;
+  task.sql = RiskQuestions(script);
+  if (!task.sql.empty()) {
+    BranchEvent event =
+        co_await context_->RunOnBranch(session, std::move(task), "the sizes of its tables");
+    const bool told =
+        event.outcome == BranchOutcome::kDone || event.outcome == BranchOutcome::kRejected;
+    if (!told) {
+      session.run.reset();
+      Next next = co_await uris_->AfterConnectionFailure(session, event);
+      co_return next;
     }
-    asked.run.reset();
-    desk_->TryAgainIfBranchExists(asked, event.error);
-  });
-}
-
-void MigrateFlow::Weigh(Session &session, const Script &script, const std::string &answer) {
-  const std::vector<std::string> &refused = desk_->ProjectOf(session).row.refuse_risks;
-  Risks risks = WeighRisks(script, answer, refused);
-  session.migrations.front().risks = std::move(risks.json);
-  if (!risks.refusal.ok()) {
-    Rejected(session, AsServerError(risks.refusal), 0, false);
-    return;
+    // A branch that cannot tell keeps no risk from being told of, and none from being refused.
+    if (event.outcome == BranchOutcome::kDone) answer = event.answer;
   }
-  desk_->Resume(session);
+  const std::vector<std::string> &refused = context_->ProjectOf(session).row.refuse_risks;
+  Risks risks = agent_branch::WeighRisks(script, answer, refused);
+  session.migrations.front().risks = std::move(risks.json);
+  if (risks.refusal.ok()) co_return Next::Look();
+  ServerError refusal = AsServerError(risks.refusal);
+  co_await Rejected(session, std::move(refusal), 0, false);
+  co_return Next::Look();
 }
 
 const Segment *MigrateFlow::CurrentSegment(const Session &session) const {
@@ -149,32 +171,34 @@ const Segment *MigrateFlow::CurrentSegment(const Session &session) const {
   return nullptr;
 }
 
-void MigrateFlow::NextSegment(Session &session) {
+Flow<Next> MigrateFlow::NextSegment(Session &session) {
   const Segment *segment = CurrentSegment(session);
   if (segment == nullptr) {
     Applied(session);
-  } else if (segment->alone == Alone::kNo) {
-    Intend(session, *segment);
-  } else {
-    LookBefore(session, *segment);
+    co_return Next::Look();
   }
+  if (segment->alone == Alone::kNo) {
+    NoteIntent(session);
+    Next next = co_await RunSegment(session, *segment);
+    co_return next;
+  }
+  Next next = co_await RunAlone(session, *segment);
+  co_return next;
 }
 
-void MigrateFlow::Intend(Session &session, const Segment &segment) {
+void MigrateFlow::NoteIntent(Session &session) {
   MigrationRow &migration = session.migrations.front();
   migration.status = MigrationStatus::kRunning;
   migration.transaction_id.clear();
   migration.segment_rows = 0;
-  desk_->journal().Add(migration);
-  desk_->Intend(session, StepKind::kMigrate, TargetOf(migration, segment),
-                [this](Session &intended) { Run(intended); });
+  context_->journal().Add(migration);
 }
 
 BranchTask MigrateFlow::TaskFor(const Session &session, const Segment &segment) const {
   BranchTask task;
   task.kind = segment.alone == Alone::kNo ? BranchTaskKind::kMigrate : BranchTaskKind::kRunAlone;
   task.connection_key = session.connection_key();
-  task.uri = session.uri;
+  task.uri = session.uris.direct;
   task.settings = segment.settings;
   // Names a statement that runs alone while it does, so that it is found at the branch.
   const MigrationRow &migration = session.migrations.front();
@@ -189,118 +213,132 @@ BranchTask MigrateFlow::TaskFor(const Session &session, const Segment &segment) 
   return task;
 }
 
-void MigrateFlow::Run(Session &session) {
-  // Given up while its step was committed: it is driven on, and nothing is sent.
-  if (session.row.goal == Goal::kDiscard || session.row.goal == Goal::kExpire) return;
+Result<std::string> MigrateFlow::SegmentText(const Session &session, const Segment &segment) {
   const MigrationRow &migration = session.migrations.front();
-  Result<std::string> sql = desk_->store().MigrationSql(migration.id, migration.attempt);
-  if (!sql.ok()) {
-    session.uncertain = true;
-    desk_->TryAgain(session, sql.status());
-    return;
+  Result<std::string> sql = context_->store().MigrationSql(migration.id, migration.attempt);
+  if (!sql.ok()) return sql.status();
+  if (segment.offset > sql->size()) {
+    return Status::Error("XX000", "the migration's text is shorter than it was when it was read");
   }
-  const Segment &segment = *CurrentSegment(session);
+  return sql->substr(segment.offset, segment.length);
+}
+
+Flow<Next> MigrateFlow::RunSegment(Session &session, Segment segment) {
+  Result<std::string> sql = SegmentText(session, segment);
+  if (!sql.ok()) co_return Next::Again(sql.status());
+  const MigrationRow &migration = session.migrations.front();
+  co_await context_->IntendAndCommit(session, StepKind::kMigrate, TargetOf(migration, segment));
+  if (session.given_up()) co_return Next::Look();  // and nothing is sent
   BranchTask task = TaskFor(session, segment);
-  task.sql = sql->substr(segment.offset, segment.length);
+  task.sql = std::move(sql.value());
   // One that could not be read may be many.
   const auto ends = std::count(task.sql.begin(), task.sql.end(), ';');
   task.statements = static_cast<int>(segment.count > 1 ? segment.count : 1 + ends);
-  desk_->Run(session, std::move(task),
-             [this](Session &ran, const BranchEvent &event) { OnEvent(ran, event); });
+  TransactionCalls calls;
+  calls.judge = [this, &session](const BranchEvent &ready) {
+    if (!FixFlow::IsFix(session.migrations.front())) return Status();
+    const Intent proven = fixer_->Prove(session, ready.objects, ready.answer);
+    return proven.preserved ? Status() : Status::Error("AB003", proven.reason);
+  };
+  calls.note = [this, &session](const BranchEvent &ready) {
+    MigrationRow &noted = session.migrations.front();
+    noted.transaction_id = ready.transaction_id;
+    noted.segment_rows = ready.rows;
+    context_->journal().Add(noted);
+  };
+  TransactionEnd end =
+      co_await RunTransaction(*context_, session, context_->ProjectOf(session), std::move(task),
+                              WhatRuns(migration), std::move(calls));
+  Next next = co_await OnTransaction(session, std::move(segment), std::move(end));
+  co_return next;
 }
 
-void MigrateFlow::OnEvent(Session &session, const BranchEvent &event) {
-  if (event.kind == BranchEvent::Kind::kReadyToCommit) {
-    OnReadyToCommit(session, event);
-    return;
+Flow<Next> MigrateFlow::OnTransaction(Session &session, Segment segment, TransactionEnd end) {
+  if (!end.refusal.ok()) {
+    co_await RefuseFix(session, end.refusal.message());
+    co_return Next::Look();
   }
+  const BranchEvent &event = end.event;
   switch (event.outcome) {
     case BranchOutcome::kDone:
-      if (!session.migrations.front().seen_before.empty())
-        session.migrations.front().segment_rows = event.rows;
-      SegmentDone(session, "done");
-      return;
-    case BranchOutcome::kRejected:
-      if (session.migrations.front().seen_before.empty()) {
-        ServerError error = event.server_error;
-        const int statement = Locate(session, event.completed, &error);
-        Rejected(session, error, statement, true);
-        return;
+      SegmentDone(session, segment, "done");
+      co_return Next::Look();
+    case BranchOutcome::kRejected: {
+      const bool lock = event.server_error.sqlstate == kLockNotAvailable;
+      if (lock && ++session.run->lock_timeouts < kMostLockTimeouts) {
+        RunAgain(session, "a lock was not to be had");
+        const milliseconds delay = context_->Backoff(kLockBackoff, session.run->lock_timeouts);
+        co_await context_->Pause(session, delay, "a lock, to be asked for again");
+        co_return Next::Look();
       }
-      session.run->rejection = event.server_error;
-      desk_->Resume(session);
-      return;
-    case BranchOutcome::kNotRun:
-      RunAgain(session, "not run: " + event.error.message());
-      desk_->TryAgainIfBranchExists(session, event.error);
-      return;
-    case BranchOutcome::kCommitUnknown:
-      session.uncertain = true;
-      desk_->TryAgain(session, event.error);
-      return;
-  }
-}
-
-void MigrateFlow::OnReadyToCommit(Session &session, const BranchEvent &event) {
-  MigrationRow &migration = session.migrations.front();
-  if (FixFlow::IsFix(migration)) {
-    const Intent proven = fixer_->Prove(session, event.objects, event.answer);
-    if (!proven.preserved) {
-      RefuseFix(session, proven.reason);
-      return;
+      ServerError error = event.server_error;
+      const int statement = Locate(session, segment, event.completed, &error);
+      co_await Rejected(session, error, statement, true);
+      co_return Next::Look();
     }
+    case BranchOutcome::kNotRun: {
+      Next next = co_await OnLost(session, event);
+      co_return next;
+    }
+    case BranchOutcome::kCommitUnknown:
+      break;
   }
-  migration.transaction_id = event.transaction_id;
-  migration.segment_rows = event.rows;
-  if (event.transaction_id.empty()) {
-    // It wrote nothing, so there is nothing to lose.
-    desk_->branches().Commit(event.id);
-    return;
-  }
-  desk_->journal().Add(migration);
-  desk_->journal().AfterCommit([this, id = event.id] { desk_->branches().Commit(id); });
+  session.uncertain = true;
+  co_return Next::Again(event.error);
 }
 
-void MigrateFlow::Reconcile(Session &session) {
-  const MigrationRow &migration = session.migrations.front();
-  if (!migration.seen_before.empty()) {
-    LookAfter(session);
-    return;
+Flow<Next> MigrateFlow::OnLost(Session &session, BranchEvent event) {
+  RunAgain(session, "not run: " + event.error.message());
+  if (event.sent && ++session.run->lost_connections >= kMostLostConnections) {
+    ServerError error = AsServerError(event.error);
+    error.message = "the connection to the branch was lost each time the migration ran: " +
+                    event.error.message();
+    error.detail = "It was run " + std::to_string(kMostLostConnections) + " times.";
+    error.hint =
+        "A migration must not end its own connection, nor need more memory than the "
+        "branch's compute has.";
+    co_await Rejected(session, error, 0, false);
+    co_return Next::Look();
   }
-  if (migration.transaction_id.empty()) {
+  Next next = co_await uris_->AfterConnectionFailure(session, event);
+  co_return next;
+}
+
+Flow<Next> MigrateFlow::Reconcile(Session &session) {
+  if (!session.migrations.front().seen_before.empty()) {
+    Next next = co_await LookAfter(session);
+    co_return next;
+  }
+  const std::string transaction_id = session.migrations.front().transaction_id;
+  if (transaction_id.empty()) {
     // COMMIT is never sent before the id is noted, so whatever ran was rolled back.
     RunAgain(session, "ended before its commit");
-    desk_->Resume(session);
-    return;
+    co_return Next::Look();
   }
   BranchTask task;
   task.kind = BranchTaskKind::kTransactionStatus;
-  task.connection_key = session.connection_key();
-  task.uri = session.uri;
-  task.transaction_id = migration.transaction_id;
-  desk_->Run(session, std::move(task),
-             [this](Session &asked, const BranchEvent &event) { OnFate(asked, event); });
-}
-
-void MigrateFlow::OnFate(Session &session, const BranchEvent &event) {
-  constexpr milliseconds kFateInterval{200};
+  task.transaction_id = transaction_id;
+  BranchEvent event = co_await context_->RunOnBranch(session, std::move(task),
+                                                     "the branch to say what was committed");
   if (event.outcome == BranchOutcome::kNotRun) {
-    desk_->TryAgainIfBranchExists(session, event.error);
-    return;
+    Next next = co_await uris_->AfterConnectionFailure(session, event);
+    co_return next;
   }
-  bool decided = event.outcome == BranchOutcome::kDone;
-  if (decided && event.fate == TransactionFate::kCommitted) {
-    SegmentDone(session, "found committed");
+  const bool decided = event.outcome == BranchOutcome::kDone;
+  const Segment *segment = CurrentSegment(session);
+  if (decided && event.fate == TransactionFate::kCommitted && segment == nullptr) {
+    Unknown(session, "The migration is not read as it was when it began.", "cannot be looked up");
+  } else if (decided && event.fate == TransactionFate::kCommitted) {
+    SegmentDone(session, Segment(*segment), "found committed");
   } else if (decided && event.fate == TransactionFate::kAborted) {
     RunAgain(session, "found rolled back");
   } else if (decided && event.fate == TransactionFate::kInProgress) {
-    desk_->Pause(session, kFateInterval);
+    co_await context_->Pause(session, kFateInterval, "a transaction on the branch to end");
   } else {
-    Unknown(
-        session,
-        "The branch no longer knows transaction " + session.migrations.front().transaction_id + ".",
-        "the branch does not know the transaction");
+    Unknown(session, "The branch no longer knows transaction " + transaction_id + ".",
+            "the branch does not know the transaction");
   }
+  co_return Next::Look();
 }
 
 }  // namespace agent_branch

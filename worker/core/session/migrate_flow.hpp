@@ -1,71 +1,62 @@
-// Migrations: in order, each read as a script, weighed, and carried out segment by segment.
+// A session's migrations, one after the other, each in one transaction as far as it can be.
 //
-// A segment is a step of the journal. It is intended before anything of it is sent. A transaction's
-// id is noted before COMMIT is: so after a crash, or a lost answer, pg_xact_status() on the branch
-// tells whether it is in effect. A statement that runs alone has no such id: what was there before
-// it is noted, and what is there after tells. How many statements are in effect is recorded with
-// each segment, so that a migration goes on where it was, and none of its segments is in effect
-// twice.
+// A migration is carried out segment by segment (script/segments.hpp). A segment in a transaction
+// is proven by the transaction's id, one that stands alone by what it was about. Where a migration
+// is stands in its row, so that the flow, run again, goes on from there.
 #pragma once
 
-#include <memory>
+#include <string>
 
 #include "worker/core/fixer/fix_flow.hpp"
-#include "worker/core/script/script.hpp"
-#include "worker/core/session/create_flow.hpp"
+#include "worker/core/flow/transaction_run.hpp"
+#include "worker/core/session/connection_uris.hpp"
 
 namespace agent_branch {
 
 class MigrateFlow {
  public:
-  // All are borrowed.
-  MigrateFlow(Desk *desk, CreateFlow *creator, ScriptReader *reader, FixFlow *fixer)
-      : desk_(desk), creator_(creator), reader_(reader), fixer_(fixer) {}
+  MigrateFlow(SessionContext *context, ConnectionUris *uris, ScriptReader *reader, FixFlow *fixer)
+      : context_(context), uris_(uris), reader_(reader), fixer_(fixer) {}
 
-  // state kMigrating, nothing under way.
-  void Drive(Session &session);
-  // What was to be repaired is not.
-  void GiveUpRepair(Session &session, const ServerError &error);
+  // state kMigrating.
+  Flow<Next> Run(Session &session);
 
  private:
-  // What is to be carried out.
-  void Prepare(Session &session);
-  void LookAtRisks(Session &session, std::shared_ptr<const Script> script);
-  void Weigh(Session &session, const Script &script, const std::string &answer);
-  void NextSegment(Session &session);
+  // --- migrate_flow.cpp: from one segment to the next.
+  Flow<Next> Prepare(Session &session);
+  Flow<Next> WeighRisks(Session &session, Script script);
+  Flow<Next> NextSegment(Session &session);
+  Flow<Next> RunSegment(Session &session, Segment segment);
+  Flow<Next> Reconcile(Session &session);
+  Result<Script> ReadScript(const MigrationRow &migration);
+  // Null when no statement is left, or the text is read otherwise than when it began.
   const Segment *CurrentSegment(const Session &session) const;
-
-  // A segment on its way.
-  void Intend(Session &session, const Segment &segment);
-  void Run(Session &session);
+  void NoteIntent(Session &session);
   BranchTask TaskFor(const Session &session, const Segment &segment) const;
-  void OnEvent(Session &session, const BranchEvent &event);
-  void OnReadyToCommit(Session &session, const BranchEvent &event);
-  void Reconcile(Session &session);
-  void OnFate(Session &session, const BranchEvent &event);
+  Result<std::string> SegmentText(const Session &session, const Segment &segment);
+  Flow<Next> OnTransaction(Session &session, Segment segment, TransactionEnd end);
+  Flow<Next> OnLost(Session &session, BranchEvent event);
 
-  // A statement that runs alone.
-  void LookBefore(Session &session, const Segment &segment);
-  void LookAfter(Session &session);
-  void OnLooked(Session &session, const BranchEvent &event);
-  void Decide(Session &session, const std::string &state, const std::string &name);
-  void CleanUp(Session &session, const std::string &sql);
-  BranchTask LookTask(const Session &session) const;
+  // --- migrate_alone.cpp: statements that cannot stand in a transaction.
+  Flow<Next> RunAlone(Session &session, Segment segment);
+  Flow<Next> LookAfter(Session &session);
+  Flow<Next> Decide(Session &session, Segment segment, std::string answer);
+  Flow<Next> CleanUp(Session &session, Segment segment, std::string sql);
+  BranchTask LookTask(const Session &session, const Segment &segment) const;
 
-  // How it ends.
-  void SegmentDone(Session &session, const std::string &outcome);
+  // --- migrate_outcome.cpp: how a segment and a migration end.
+  int Locate(const Session &session, const Segment &segment, int completed, ServerError *error);
+  void SegmentDone(Session &session, const Segment &segment, const std::string &outcome);
   void Applied(Session &session);
-  // may_repair: another text may not have the error.
-  void Rejected(Session &session, const ServerError &error, int statement, bool may_repair);
-  // A fix does something else than the original; nothing of it is committed.
-  void RefuseFix(Session &session, const std::string &reason);
+  // may_repair: the text itself may be at fault, so that the fixer may mend it.
+  Flow<> Rejected(Session &session, ServerError error, int statement, bool may_repair);
+  Flow<> RefuseFix(Session &session, std::string reason);
+  void GiveUpRepair(Session &session, const ServerError &error);
   void RunAgain(Session &session, const std::string &outcome);
   void Unknown(Session &session, const std::string &detail, const std::string &outcome);
-  // Where in the migration's whole text an error of a segment is.
-  int Locate(const Session &session, int completed, ServerError *error) const;
 
-  Desk *desk_;
-  CreateFlow *creator_;
+  SessionContext *context_;
+  ConnectionUris *uris_;
   ScriptReader *reader_;
   FixFlow *fixer_;
 };

@@ -1,5 +1,6 @@
 // How a segment and a migration end, and where in its text an error is.
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "worker/core/session/migrate_flow.hpp"
@@ -52,17 +53,17 @@ int StatementAt(const Script &script, const ServerError &error) {
 
 }  // namespace
 
-int MigrateFlow::Locate(const Session &session, int completed, ServerError *error) const {
+int MigrateFlow::Locate(const Session &session, const Segment &segment, int completed,
+                        ServerError *error) {
   const MigrationRow &migration = session.migrations.front();
-  const Segment *segment = CurrentSegment(session);
-  if (error->line == 1) error->column += segment->column - 1;
-  if (error->line > 0) error->line += segment->line - 1;
-  Result<std::string> sql = desk_->store().MigrationSql(migration.id, migration.attempt);
-  if (!sql.ok()) return 0;
-  const Script script = reader_->Read(sql.value());
+  if (error->line == 1) error->column += segment.column - 1;
+  if (error->line > 0) error->line += segment.line - 1;
+  Result<Script> read = ReadScript(migration);
+  if (!read.ok()) return 0;
+  const Script &script = read.value();
   if (error->line > 0 && script.parsed) return StatementAt(script, *error);
   if (completed < 0) return 0;
-  const size_t number = segment->first + static_cast<size_t>(completed);
+  const size_t number = segment.first + static_cast<size_t>(completed);
   if (number < script.statements.size() && script.parsed) {
     error->line = script.statements[number].line;
     error->column = script.statements[number].column;
@@ -70,24 +71,22 @@ int MigrateFlow::Locate(const Session &session, int completed, ServerError *erro
   return static_cast<int>(number) + 1;
 }
 
-void MigrateFlow::SegmentDone(Session &session, const std::string &outcome) {
+void MigrateFlow::SegmentDone(Session &session, const Segment &segment,
+                              const std::string &outcome) {
   MigrationRow &migration = session.migrations.front();
-  const Segment *segment = CurrentSegment(session);
-  migration.statements_done = static_cast<int>(segment->first + segment->count);
+  migration.statements_done = static_cast<int>(segment.first + segment.count);
   migration.rows += std::exchange(migration.segment_rows, 0);
   migration.seen_before.clear();
   session.run->rejection.reset();
-  desk_->CloseStep(session, true, outcome);
-  session.failures = 0;
-  desk_->ShowTrouble(session, Status());
+  context_->CloseStep(session, true, outcome);
+  context_->Progress(session);
   if (CurrentSegment(session) == nullptr) {
     Applied(session);
     return;
   }
   migration.transaction_id.clear();
-  desk_->journal().Add(migration);
-  desk_->Save(session);
-  desk_->Resume(session);
+  context_->journal().Add(migration);
+  context_->Save(session);
 }
 
 void MigrateFlow::Applied(Session &session) {
@@ -100,13 +99,11 @@ void MigrateFlow::Applied(Session &session) {
     migration.fixer = "mended by " + migration.made_by;
     fixer_->Applied(session, migration);
   }
-  desk_->journal().Add(migration);
-  desk_->Save(session);
-  desk_->Resume(session);
+  context_->journal().Add(migration);
+  context_->Save(session);
 }
 
-void MigrateFlow::Rejected(Session &session, const ServerError &error, int statement,
-                           bool may_repair) {
+Flow<> MigrateFlow::Rejected(Session &session, ServerError error, int statement, bool may_repair) {
   MigrationRow &rejected = session.migrations.front();
   session.run.reset();
   rejected.segment_rows = 0;
@@ -116,10 +113,11 @@ void MigrateFlow::Rejected(Session &session, const ServerError &error, int state
   if (FixFlow::IsFix(rejected)) fixer_->Failed(session, rejected);
   if (may_repair && fixer_->Takes(session, error)) {
     rejected.status = MigrationStatus::kRepairing;
-    desk_->journal().Add(rejected);
-    desk_->CloseStep(session, false, "SQLSTATE " + error.sqlstate);
-    desk_->Commit(session, [](Session &) {});
-    return;
+    context_->journal().Add(rejected);
+    context_->CloseStep(session, false, "SQLSTATE " + error.sqlstate);
+    context_->Save(session);
+    co_await context_->Commit(session);
+    co_return;
   }
   MigrationRow migration = rejected;
   session.migrations.pop_front();
@@ -128,26 +126,25 @@ void MigrateFlow::Rejected(Session &session, const ServerError &error, int state
     migration.error.detail += (error.detail.empty() ? "" : "\n") + kept;
     migration.error.hint = "Leave them out of the corrected migration. " + error.hint;
   }
-  desk_->journal().Add(migration);
-  desk_->CloseStep(session, false, "SQLSTATE " + error.sqlstate);
-  desk_->Fail(session, Describe(migration));
+  context_->journal().Add(migration);
+  context_->CloseStep(session, false, "SQLSTATE " + error.sqlstate);
+  context_->Fail(session, Describe(migration));
 }
 
-void MigrateFlow::RefuseFix(Session &session, const std::string &reason) {
+Flow<> MigrateFlow::RefuseFix(Session &session, std::string reason) {
   const MigrationRow &migration = session.migrations.front();
   if (migration.statements_done > 0) {
     ServerError error;
     error.sqlstate = "AB003";
     error.message = "the fix does something else than the migration: " + reason;
-    desk_->Interrupt(session);
-    Rejected(session, error, 0, false);
-    return;
+    co_await Rejected(session, error, 0, false);
+    co_return;
   }
-  // Ends the transaction that waits for its COMMIT.
-  desk_->Interrupt(session);
   session.run.reset();
-  desk_->CloseStep(session, false, "refused: " + reason);
+  context_->CloseStep(session, false, "refused: " + reason);
   fixer_->Refuse(session, reason);
+  context_->Save(session);
+  co_await context_->Commit(session);
 }
 
 void MigrateFlow::GiveUpRepair(Session &session, const ServerError &error) {
@@ -156,8 +153,8 @@ void MigrateFlow::GiveUpRepair(Session &session, const ServerError &error) {
   session.run.reset();
   migration.status = MigrationStatus::kFailed;
   migration.error = error;
-  desk_->journal().Add(migration);
-  desk_->Fail(session, Describe(migration));
+  context_->journal().Add(migration);
+  context_->Fail(session, Describe(migration));
 }
 
 void MigrateFlow::RunAgain(Session &session, const std::string &outcome) {
@@ -166,9 +163,9 @@ void MigrateFlow::RunAgain(Session &session, const std::string &outcome) {
   migration.transaction_id.clear();
   migration.seen_before.clear();
   migration.segment_rows = 0;
-  desk_->journal().Add(migration);
-  desk_->CloseStep(session, false, outcome);
-  desk_->Save(session);
+  context_->journal().Add(migration);
+  context_->CloseStep(session, false, outcome);
+  context_->Save(session);
 }
 
 void MigrateFlow::Unknown(Session &session, const std::string &detail, const std::string &outcome) {
@@ -180,9 +177,9 @@ void MigrateFlow::Unknown(Session &session, const std::string &detail, const std
   migration.error.sqlstate = "08007";
   migration.error.message = "it is not known whether the migration was committed";
   migration.error.detail = detail;
-  desk_->journal().Add(migration);
-  desk_->CloseStep(session, false, outcome);
-  desk_->Fail(session, Describe(migration));
+  context_->journal().Add(migration);
+  context_->CloseStep(session, false, outcome);
+  context_->Fail(session, Describe(migration));
 }
 
 }  // namespace agent_branch

@@ -193,6 +193,14 @@ struct KeptBranchRow {
   bool deleted = false;
 };
 
+// What keeps a project's upkeep from its work, if anything does.
+struct UpkeepRow {
+  int64_t project_id = 0;
+  int64_t swept_at = 0;  // when a sweep last saw the project whole
+  std::string error;     // of the sweep since then; empty: none
+  int64_t error_since = 0;
+};
+
 struct SweepRow {
   int64_t id = 0;
   bool dry_run = false;

@@ -21,6 +21,7 @@ struct CredentialRow {
   int64_t session_id = 0;  // 0: the project's parent
   bool pooled = false;
   Secret uri;
+  std::string branch_id;  // of the branch that the URI leads to
 };
 
 struct DropCredentials {  // of a session, or of a project's parent when session_id is 0
@@ -46,7 +47,7 @@ struct DropRequest {
 // Saving replaces what the row with that key held before.
 using Mutation =
     std::variant<SessionRow, MigrationRow, AttemptRow, MergeRow, ConflictRow, StepRow,
-                 KeptBranchRow, SweepRow, SweepBranchRow, CredentialRow, DropCredentials,
+                 KeptBranchRow, SweepRow, SweepBranchRow, UpkeepRow, CredentialRow, DropCredentials,
                  SnapshotRow, WaitRow, DropRequest, FixCallRow, RefusedFixRow, FixMemoryRow>;
 
 struct Batch {

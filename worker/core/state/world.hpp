@@ -2,10 +2,11 @@
 // do.
 //
 // The rows are the tables' truth; everything beside them is forgotten by a crash and found again
-// from them. A finished session leaves.
+// from them. A finished session leaves. What is looked up often has an index, which Index() keeps.
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -14,30 +15,22 @@
 
 #include "worker/core/base/secret.hpp"
 #include "worker/core/base/status.hpp"
+#include "worker/core/flow/actor.hpp"
+#include "worker/core/flow/condition.hpp"
 #include "worker/core/script/segments.hpp"
 #include "worker/core/state/model.hpp"
 
 namespace agent_branch {
 
-// What a session waits for. It has one thing under way at a time, and is driven on when that ends.
-enum class Activity {
-  kNone,        // may be driven
-  kCall,        // an API call, waiting or under way
-  kTask,        // a task on the branch's or the parent's database
-  kModel,       // a call of the fixer's model
-  kOperations,  // operations at Neon
-  kCommit,      // its rows have to be committed before it acts
-  kPause,       // wake_at
-};
+// A branch's connection URIs: they belong to the branch with this id, and to no name.
+struct BranchUris {
+  std::string branch_id;
+  Secret direct;
+  Secret pooled;
 
-// Where a merge by restore is; begun anew after a crash, unless Neon had accepted the restore. At
-// kEnded the restore is known to have come to its end.
-enum class MergePhase { kCheck, kCompare, kDescribe, kRestore, kEnded };
-
-// Why a merge is to be refused, once it is certain that its restore was not done.
-struct MergeRefusal {
-  Status why;
-  std::vector<ConflictRow> conflicts;
+  bool complete_for(const std::string &id) const {
+    return branch_id == id && !direct.empty() && !pooled.empty();
+  }
 };
 
 // A migration's text as it was read, for as long as it is carried out.
@@ -47,60 +40,115 @@ struct MigrationRun {
   std::vector<Segment> segments;
   // It ended with an error, and what it left behind is to be seen to first.
   std::optional<ServerError> rejection;
+  // How often the connection was lost while the text ran, and how often a lock was not to be had.
+  int lost_connections = 0;
+  int lock_timeouts = 0;
 };
 
-struct Session {
+// What a strategy of a merge remembers while the worker lives: a struct of its own each.
+struct MergeWork {
+  virtual ~MergeWork() = default;
+  // A step that had no effect when it was looked for, and may still have one.
+  std::optional<StepRow> late_step;
+};
+
+// What of a project's limits a session uses.
+enum class PlaceUse { kNone, kCreating, kPlace };
+
+struct Session;
+
+// What a session does next; the engine implements it.
+class SessionBehaviour {
+ public:
+  virtual ~SessionBehaviour() = default;
+  // The session is at rest: the flow that its rows ask for, or one that does not exist.
+  virtual Flow<> Next(Session &session) = 0;
+  virtual void OnInternalError(Session &session, const char *what) = 0;
+};
+
+struct Session : Actor {
+  Session(Scheduler *scheduler, SessionBehaviour *behaviour)
+      : Actor(scheduler), behaviour(behaviour) {}
+  ~Session() override { EndFlow(); }
+
   SessionRow row;
   std::deque<MigrationRow> migrations;  // queued and running, by ordinal
   std::optional<MergeRow> merge;        // queued or running
   std::optional<MigrationRun> run;      // of the first of them
-  // The open step, and whether its outcome has to be found out before anything else is done.
-  std::optional<StepRow> step;
-  bool uncertain = false;
-
-  Activity activity = Activity::kNone;
-  uint64_t activity_id = 0;
-  Instant wake_at{0};
-  int failures = 0;  // in a row, of what is being tried
+  std::unique_ptr<MergeWork> merge_work;
 
   bool parent_checked = false;
   bool branch_gone = false;
   bool branch_checked = false;  // read once more before it is deleted, and it is ours
-  MergePhase merge_phase = MergePhase::kCheck;
-  std::string merge_fence;  // why the parent is another one than the session began with, if it is
-  // A restore that had no effect when it was looked for, and may still have one until then.
-  std::optional<StepRow> late_restore;
-  Instant late_until{0};
-  int backup_lookups = 0;
-  std::string backup_created_at;
-  std::optional<MergeRefusal> refusal;
-  std::string base_version;  // of the branch's catalogs when it was made; forgotten by a crash
-  int64_t expiry_asked = 0;  // the expiry Neon was last asked for
-  Secret uri;
-  Secret pooled_uri;
+  std::string base_version;     // of the branch's catalogs when it was made; forgotten by a crash
+  int64_t expiry_asked = 0;     // the expiry Neon was last asked for
+  BranchUris uris;
+  Condition place_offered;
+  PlaceUse counted_as = PlaceUse::kNone;
+  std::string indexed_branch_id;
+  SessionBehaviour *behaviour;
+
   std::string connection_key() const { return "session " + std::to_string(row.id); }
+  bool given_up() const { return row.goal == Goal::kDiscard || row.goal == Goal::kExpire; }
   // A restore of the merge was sent, and that it was done is not ruled out.
   bool may_have_restored() const { return merge && !merge->backup_name.empty(); }
+
+ protected:
+  void Act() override {
+    Flow<> next = behaviour->Next(*this);
+    if (next.exists()) Begin(std::move(next));
+  }
+  void OnInternalError(const char *what) override { behaviour->OnInternalError(*this, what); }
+};
+
+// One of a project's upkeep: a flow that is begun when it is wanted (see upkeep/).
+struct UpkeepActor : Actor {
+  UpkeepActor(Scheduler *scheduler, std::function<Flow<>()> next)
+      : Actor(scheduler), next(std::move(next)) {}
+  ~UpkeepActor() override { EndFlow(); }
+  std::function<Flow<>()> next;
+  std::function<void(const char *)> on_internal_error;
+
+ protected:
+  void Act() override {
+    Flow<> flow = next();
+    if (flow.exists()) Begin(std::move(flow));
+  }
+  void OnInternalError(const char *what) override {
+    if (on_internal_error) on_internal_error(what);
+  }
 };
 
 struct Project {
   ProjectRow row;
 
-  // Neon lets one change of a project run at a time (423): the calls sent and not answered, and the
-  // sets of operations not ended.
+  // --- Changes at Neon: calls sent and not answered, and sets of operations not ended. How many at
+  // a time are taken is learned (ApiCalls).
   int changes_under_way = 0;
   int operations_under_way = 0;
+  int learned_limit = 1;
   Instant changes_allowed_at{0};
-  bool busy() const { return changes_under_way > 0 || operations_under_way > 0; }
+  Condition changes_possible;  // told when operations ended
+  // For whom the next change is kept free: from when a merge compared the parent until its restore
+  // is sent, nobody else's change comes in between. Null: nobody.
+  const void *reserved_by = nullptr;
 
-  // The session for which the next change is kept free: from when it compared the parent until its
-  // restore is sent, nobody else's change comes in between. 0: none.
-  int64_t reserved_by = 0;
+  int changes_in_flight() const { return changes_under_way + operations_under_way; }
+  bool busy() const { return changes_in_flight() > 0; }
+  int change_limit() const { return learned_limit; }
+  void ChangeAccepted() {
+    constexpr int kMost = 64;
+    if (learned_limit < kMost) ++learned_limit;
+  }
+  void ChangeRefusedAsBusy(Instant allowed_at) {
+    learned_limit = learned_limit > 1 ? learned_limit / 2 : 1;
+    changes_allowed_at = allowed_at;
+  }
 
-  int64_t merging_session = 0;
-  int64_t parent_uris_by = 0;  // the session that fetches them
-  Secret parent_uri;
-  Secret parent_pooled_uri;
+  // --- The parent.
+  BranchUris parent_uris;
+  bool fetching_parent_uris = false;
+  Condition parent_uris_fetched;
   // What a version of the parent's catalogs was found to be: catalog version to fingerprint. It
   // means something in one history of the parent only, which a restore ends; but not one of ours,
   // whose branch went on from what the parent proved to be still. So a history is known by the
@@ -109,20 +157,47 @@ struct Project {
   std::set<std::string> history;
   std::string parent_connection_key() const { return "parent of " + row.neon_id; }
 
+  // --- Sessions, by id; those that wait for a place; and what of the limits the others use.
+  std::map<int64_t, Session *> sessions;
+  std::set<int64_t> queue;
+  int places = 0;    // sessions that hold a branch or are making one
+  int creating = 0;  // of these, those that have no branch yet
+
+  // Merges that wait for their turn or have it, in the order in which they were asked for.
+  std::map<int64_t, int64_t> merge_queue;  // merge to session
+  int64_t merging_session = 0;
+  Condition merge_turn;
+
+  // --- Upkeep.
   std::map<std::string, KeptBranchRow> kept;  // by branch id
-  bool retire_wanted = false;
-  bool retiring = false;
-  Instant retire_at{0};
+  int awake = 0;                              // computes of kept branches that may be active
+  bool delete_kept_wanted = false;
   bool suspend_wanted = false;
-  bool suspending = false;
-  Instant suspend_at{0};
+  std::unique_ptr<UpkeepActor> sweeper;
+  std::unique_ptr<UpkeepActor> deleter;
+  std::unique_ptr<UpkeepActor> suspender;
+  std::deque<int64_t> sweeps_wanted;  // ids of runs that somebody asked for
+  bool sweep_for_room = false;
+  std::optional<Instant> next_sweep;  // of its own schedule
+  Condition session_left;
+  UpkeepRow upkeep;
 
   // How often in a row Neon had no room for another branch, and when that is tried again; at once
   // when a branch went.
   int refusals = 0;
   Instant room_at{0};
-  bool sweep_wanted = false;
   std::optional<Instant> swept_for_room_at;
+
+  // The first that waits for a place looks whether there is one.
+  void OfferPlace();
+
+  void Keep(const KeptBranchRow &branch);
+  void Forget(const std::string &branch_id);
+};
+
+// Not by address: what goes first must not depend on chance, or no run could be repeated.
+struct ProjectById {
+  bool operator()(const Project *a, const Project *b) const { return a->row.id < b->row.id; }
 };
 
 struct World {
@@ -130,6 +205,9 @@ struct World {
   std::set<std::string> installations;  // whose branches are ours: this one and those taken over
   std::map<int64_t, std::unique_ptr<Project>> projects;
   std::map<int64_t, std::unique_ptr<Session>> sessions;
+  std::map<std::string, Session *> sessions_by_branch;
+  std::map<std::string, Session *> sessions_by_uuid;
+  int queued = 0;  // sessions that wait for a place
 
   Project *FindProject(int64_t id) const {
     auto found = projects.find(id);
@@ -139,6 +217,9 @@ struct World {
     auto found = sessions.find(id);
     return found == sessions.end() ? nullptr : found->second.get();
   }
+  // After the session's row changed: the indexes and what of its project's limits it uses.
+  void Index(Session &session);
+  void Remove(int64_t session_id);
 };
 
 }  // namespace agent_branch

@@ -1,66 +1,76 @@
-// The reaper: looks at every branch of every project, says what each is to us, and ends what is
+// The reaper: each project looks at its branches at Neon, says what each is to us, and ends what is
 // due.
 //
 // Due is a session that is older than max_age or past its own expiry, and a branch whose
 // annotation says that it is ours while no table knows it. Nothing else is ever touched. A sweep
-// that cannot see a project whole says so and ends nothing there.
+// that cannot see a project whole says so and ends nothing there. Each project sweeps itself on a
+// schedule of its own, so that what is in the way of one is in nobody else's; a run that somebody
+// asked for (agent_reap) is the sum of one sweep each, and ends when each was done or is in
+// trouble.
 #pragma once
 
-#include <deque>
-#include <memory>
+#include <functional>
+#include <map>
 #include <set>
 
-#include "worker/core/session/desk.hpp"
+#include "worker/core/session/session_context.hpp"
 
 namespace agent_branch {
 
 class SweepFlow {
  public:
   // expire: called for each session that is due; it is the engine's to interrupt and end it.
-  SweepFlow(Desk *desk, std::function<void(Session &)> expire)
-      : desk_(desk), expire_(std::move(expire)) {}
+  SweepFlow(SessionContext *context, std::function<void(Session &)> expire)
+      : context_(context), expire_(std::move(expire)) {}
 
-  // Queues a sweep; they run one after the other.
-  void Add(const SweepRow &sweep);
-  // Starts what is due: by request, because reap_interval has passed since the last one, or because
-  // a project has no room for a branch that a session needs.
-  void Advance();
-  std::optional<Instant> NextDeadline() const;
+  // A run over all projects.
+  void StartRun(SweepRow run);
+  // What the project's sweeper does next: by request, because reap_interval has passed since the
+  // last one, or because the project has no room for a branch that a session needs.
+  Flow<> Next(Project &project);
+  // reap_interval may be another one.
+  void Reconfigure();
 
  private:
+  // What one sweep of one project has found.
   struct Sweep {
+    Project *project = nullptr;
     SweepRow row;
-    std::vector<int64_t> projects;  // not looked at yet
-    std::set<int64_t> expiring;     // sessions it ended, not finished yet
-    bool asking = false;
+    bool of_run = false;
+    std::set<int64_t> expiring;  // sessions it ended, not finished yet
+    int deletions = 0;
+  };
+  struct Run {
+    SweepRow row;
+    std::set<int64_t> projects;  // not done yet
   };
 
-  // A sweep that nobody asked for: of one project, or of all (0).
-  void AddOwn(int64_t project_id);
-  void Start();
-  void NextProject();
-  void OnBranches(int64_t project_id, const Result<std::vector<NeonBranch>> &branches);
-  void Classify(Project &project, const std::vector<NeonBranch> &branches);
+  Flow<> SweepAndSchedule(Project &project, Sweep sweep);
+  Flow<Status> SweepProject(Sweep &sweep);
+  Flow<> AwaitExpiring(Sweep &sweep);
+  bool IsExpiring(const Sweep &sweep) const;
+  void Schedule(Project &project);
+
+  void Classify(Sweep &sweep, const std::vector<NeonBranch> &branches);
+  SweepBranchRow Describe(const Sweep &sweep, const NeonBranch &branch) const;
   // Begins with what the row says, unless it is a dry run.
-  void Delete(Project &project, SweepBranchRow &row);
+  void Delete(Sweep &sweep, SweepBranchRow &row);
   // Of a session's branch, when Neon has another one than the session.
-  void CorrectExpiry(const SweepBranchRow &row);
+  void CorrectExpiry(const Sweep &sweep, const SweepBranchRow &row);
   // A branch that is ours and in no table gets into one, and is deleted from there.
   void AdoptOrphan(Project &project, const SweepBranchRow &row);
-  void AddGhosts(const Project &project, const std::vector<NeonBranch> &branches);
-  void ExpireQueued(const Project &project);
-  SweepBranchRow Describe(const Project &project, const NeonBranch &branch) const;
-  void Expire(Session &session);
+  void AddGhosts(Sweep &sweep, const std::vector<NeonBranch> &branches);
+  void ExpireQueued(Sweep &sweep);
+  void Expire(Sweep &sweep, Session &session);
   bool IsDue(const Session &session) const;
-  void FinishIfDone();
-  void Schedule();
 
-  Desk *desk_;
+  void ShowTrouble(Project &project, const Status &why);
+  // The project's part of the run is done, or cannot be done now.
+  void EndInRun(int64_t run_id, int64_t project_id, const std::string &error);
+
+  SessionContext *context_;
   std::function<void(Session &)> expire_;
-  std::deque<std::pair<SweepRow, int64_t>> waiting_;  // with the only project to look at, or 0
-  std::unique_ptr<Sweep> current_;
-  std::optional<Instant> next_scheduled_;
-  int64_t scheduled_for_ = 0;  // the interval that next_scheduled_ was made with
+  std::map<int64_t, Run> runs_;
 };
 
 }  // namespace agent_branch

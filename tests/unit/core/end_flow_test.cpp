@@ -1,4 +1,4 @@
-#include "worker/core/session/remove_flow.hpp"
+#include "worker/core/session/end_flow.hpp"
 
 #include <gtest/gtest.h>
 
@@ -74,7 +74,8 @@ TEST(RemoveFlow, BranchThatIsGoneAlreadyIsDiscardedOnceTheProjectAnswers) {
   driver.store.Discard(id);
   ASSERT_TRUE(driver.RunUntilFinished(id));
   EXPECT_EQ(driver.neon.CallsWithoutPolls(),
-            (Strings{"DELETE /branches/br-1", "GET /branches?limit=100&search=br-1"}));
+            (Strings{"DELETE /branches/br-1", "GET /branches/br-1",
+                     "GET /branches?limit=100&sort_by=created_at&sort_order=asc&search=br-1"}));
 }
 
 TEST(RemoveFlow, KeyThatLostItsScopeDoesNotMakeABranchGone) {
@@ -83,7 +84,8 @@ TEST(RemoveFlow, KeyThatLostItsScopeDoesNotMakeABranchGone) {
   std::string scope =
       R"({"code":"","message":"not allowed to perform actions outside the project"})";
   driver.neon.Expect("DELETE", Fault::Answer(404, scope));
-  driver.neon.Expect("GET /branches?limit=100&search=br-1", Fault::Answer(404, scope));
+  driver.neon.Expect("GET /branches?limit=100&sort_by=created_at&sort_order=asc&search=br-1",
+                     Fault::Answer(404, scope));
   ExpectDiscarded(driver, id);
   EXPECT_EQ(driver.neon.Count("DELETE"), 2u);
 }

@@ -1,4 +1,4 @@
-#include "worker/core/upkeep/retire_flow.hpp"
+#include "worker/core/upkeep/kept_branches.hpp"
 
 #include <gtest/gtest.h>
 
@@ -34,9 +34,9 @@ TEST(RetireFlow, ChildrenAreDeletedBeforeTheirParents) {
   Keep(driver);
   driver.RunUntilIdle();
   EXPECT_EQ(driver.neon.CallsWithoutPolls(),
-            (std::vector<std::string>{"GET /branches?limit=100", "GET /branches/br-b",
-                                      "DELETE /branches/br-b", "GET /branches/br-a",
-                                      "DELETE /branches/br-a"}));
+            (std::vector<std::string>{"GET /branches?limit=100&sort_by=created_at&sort_order=asc",
+                                      "GET /branches/br-b", "DELETE /branches/br-b",
+                                      "GET /branches/br-a", "DELETE /branches/br-a"}));
   EXPECT_TRUE(driver.store.kept.at("br-a").deleted);
   EXPECT_TRUE(driver.store.kept.at("br-b").deleted);
 }

@@ -1,4 +1,4 @@
-#include "worker/core/session/wait_board.hpp"
+#include "worker/core/session/wait_reasons.hpp"
 
 #include <gtest/gtest.h>
 
@@ -41,6 +41,7 @@ TEST(WaitBoard, SessionsWaitForActiveComputesAndForRoomAtNeon) {
   ASSERT_TRUE(Tells(driver, second, "one of the project's 2 active computes"));
   driver.neon.branch_limit = 3;
   driver.settings.active_computes = 20;
+  driver.engine->Reconfigure();
   EXPECT_TRUE(Tells(driver, second, "room for another branch at Neon"));
 }
 
@@ -48,9 +49,13 @@ TEST(WaitBoard, CallThatIsKeptBackTellsWhatKeepsIt) {
   EngineDriver driver;
   driver.neon.operation_time = milliseconds(60'000);
   int64_t first = driver.store.CreateSession("one", driver.InAnHour());
-  int64_t second = driver.store.CreateSession("two", driver.InAnHour());
-  EXPECT_TRUE(Tells(driver, first, "operations at Neon"));
-  EXPECT_TRUE(Tells(driver, second, "another change of the project at Neon"));
+  EXPECT_TRUE(Tells(driver, first, "operation some_action at Neon"));
+  // Neon takes two changes at once by now, and has one.
+  driver.store.CreateSession("two", driver.InAnHour());
+  ASSERT_TRUE(driver.RunUntil([&] { return driver.neon.Count("POST /branches") == 2; }));
+  int64_t third = driver.store.CreateSession("three", driver.InAnHour());
+  driver.neon.Expect("POST /branches", Fault::Answer(423, "{}"));
+  EXPECT_TRUE(Tells(driver, third, "another change of the project at Neon"));
 }
 
 TEST(WaitBoard, KeyThatIsRefusedIsWhatEverySessionWaitsFor) {

@@ -1,0 +1,26 @@
+#include "worker/core/flow/transaction_run.hpp"
+
+#include <utility>
+
+namespace agent_branch {
+
+Flow<TransactionEnd> RunTransaction(FlowContext &context, Actor &actor, const Project &project,
+                                    BranchTask task, std::string what, TransactionCalls calls) {
+  RunningTask running = context.Start(actor, project, std::move(task), std::move(what));
+  TransactionEnd end;
+  end.event = co_await running.Event();
+  if (end.event.kind != BranchEvent::Kind::kReadyToCommit) co_return end;
+  end.refusal = calls.judge(end.event);
+  if (!end.refusal.ok()) co_return end;  // ends the task, which rolls back
+  if (!end.event.transaction_id.empty()) {
+    calls.note(end.event);
+    co_await context.Commit(actor);
+  }
+  // One that wrote nothing has nothing to lose.
+  if (calls.hold) running.Hold();
+  running.Commit();
+  end.event = co_await running.Event();
+  co_return end;
+}
+
+}  // namespace agent_branch

@@ -1,0 +1,25 @@
+// A session at rest (ready, conflict, failed): what a request asks for, a lost credential or an
+// expiry that Neon does not have yet makes it move.
+#pragma once
+
+#include "worker/core/session/connection_uris.hpp"
+
+namespace agent_branch {
+
+class RestingFlow {
+ public:
+  RestingFlow(SessionContext *context, ConnectionUris *uris) : context_(context), uris_(uris) {}
+
+  // Moves the session on, or does the one thing that is to be done. A flow that does not exist:
+  // nothing is.
+  Flow<Next> Begin(Session &session);
+
+ private:
+  Flow<Next> SetExpiry(Session &session);
+  bool HasUris(const Session &session);
+
+  SessionContext *context_;
+  ConnectionUris *uris_;
+};
+
+}  // namespace agent_branch
