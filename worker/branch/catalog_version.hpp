@@ -5,16 +5,22 @@
 
 namespace agent_branch {
 
-// The text of one SELECT without parameters that returns one row: 32 hexadecimal digits, and an
-// empty object. The digits are over place and xmin of every row of the system catalogs that
-// FingerprintQuery() describes, and over the rows themselves where those of a catalog cannot be
-// read.
+// The text of one SELECT without parameters that returns one row: 32 hexadecimal digits, an empty
+// object, and the id (xid8) of the newest transaction that wrote one of the rows. The digits are
+// over the place and xmin of every row of the system catalogs that FingerprintQuery() describes,
+// over the rows themselves where those of a catalog cannot be read, and over the system identifier.
 //
-// Within one branch between two restores, a row of a catalog is never changed in place in what it
-// says: a change makes a new version, at another place or by a later transaction. So equal digits
-// mean equal catalogs; different ones mean nothing (VACUUM FULL makes them differ), and the
-// fingerprint has to tell. A new branch has its parent's pages, and so the parent's digits. This
-// takes a third of the fingerprint's time.
+// What they prove. Within one history a row of a catalog is never changed in place in what it says
+// (VACUUM and CREATE INDEX change only what no definition holds): a change makes a new version, at
+// another place or by a later transaction. So, of one branch between two restores, equal digits
+// mean equal catalogs. Different ones mean nothing (VACUUM FULL makes them differ): the fingerprint
+// has to tell.
+//
+// A branch and its parent are two histories that begin with the same pages. Both hand out the same
+// transaction ids next, and may put different rows of the same id in the same place. Their digits
+// prove equal catalogs only if one side has no row from after the fork: its newest transaction is
+// older than the parent's next transaction id from before the fork (StandpointQuery() tells it).
+// Where that is not known, take both versions on one branch.
 std::string CatalogVersionQuery(int server_version_num);
 
 }  // namespace agent_branch

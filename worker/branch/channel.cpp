@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "worker/branch/record.hpp"
 #include "worker/branch/task_text.hpp"
 
 namespace agent_branch {
@@ -106,12 +107,9 @@ bool Channel::FollowDialer(TimePoint now) {
 }
 
 void Channel::BeginTask(TimePoint now) {
-  const std::string &mark = connection_->mark();
   if (task_->kind == BranchTaskKind::kMigrate) {
-    prologue_ = MigrationPrologue(*task_, host_->options(), mark);
-    const std::string query = prologue_.text + task_->sql;
-    prologue_.text = mark + prologue_.text;
-    return Send(Step::kScript, query, now);
+    if (task_->record) return Send(Step::kBaseline, RecordBaseline(), now);
+    return SendScript(now);
   }
   if (task_->kind == BranchTaskKind::kRunAlone) {
     return Send(Step::kPrepare, AloneSettings(*task_, host_->options()), now);
@@ -122,6 +120,13 @@ void Channel::BeginTask(TimePoint now) {
   KeepOpen(now);
 }
 
+void Channel::SendScript(TimePoint now) {
+  prologue_ = MigrationPrologue(*task_, host_->options(), connection_->mark());
+  const std::string query = prologue_.text + task_->sql;
+  prologue_.text = connection_->mark() + prologue_.text;
+  Send(Step::kScript, query, now);
+}
+
 void Channel::Send(Step step, const std::string &query, TimePoint now) {
   step_ = step;
   phase_ = task_ ? Phase::kRunning : Phase::kResetting;
@@ -130,7 +135,7 @@ void Channel::Send(Step step, const std::string &query, TimePoint now) {
   // when all have ended.
   const int statements = step == Step::kScript ? std::max(task_->statements, 1) : 1;
   overdue_at_ = now + grace + (task_ ? task_->statement_timeout * statements : grace);
-  connection_->Send(query);
+  connection_->Send(query, step == Step::kQuery || step == Step::kProof);
 }
 
 bool Channel::FollowQuery(TimePoint now) {
@@ -150,6 +155,8 @@ bool Channel::FollowQuery(TimePoint now) {
 
 void Channel::OnAnswer(TimePoint now) {
   switch (step_) {
+    case Step::kBaseline:
+      return OnBaseline(now);
     case Step::kScript:
       return OnScript(now);
     case Step::kCheck:
@@ -173,11 +180,18 @@ void Channel::OnAnswer(TimePoint now) {
   }
 }
 
+void Channel::OnBaseline(TimePoint now) {
+  reused_ = false;  // it was alive: what is lost from here on is not an old connection
+  if (!connection_->reply().failed) return SendScript(now);
+  Finish(Rejected(task_->id, connection_->reply().error.fields));
+  Reset(now);
+}
+
 void Channel::OnScript(TimePoint now) {
   const Reply &reply = connection_->reply();
   rows_ = reply.rows;
   if (!reply.failed && !reply.copied && !reply.committed && connection_->InTransaction())
-    return Send(Step::kCheck, MigrationCheck(), now);
+    return Send(Step::kCheck, MigrationCheck(*task_), now);
   const bool ended = reply.committed || (!reply.failed && !reply.copied);
   if (ended) {
     Finish(RejectedForEndingItsTransaction(task_->id, reply.committed, reply.error.fields));
@@ -189,14 +203,9 @@ void Channel::OnScript(TimePoint now) {
 
 void Channel::OnCheck(TimePoint now) {
   const Reply &reply = connection_->reply();
-  const bool answered = !reply.failed && reply.last_row.size() == 2;
-  if (answered && reply.last_row[0] == connection_->mark() && connection_->InTransaction()) {
-    ready_ = {};
-    ready_.id = task_->id;
-    ready_.kind = BranchEvent::Kind::kReadyToCommit;
-    ready_.outcome = BranchOutcome::kDone;
-    ready_.transaction_id = reply.last_row[1];
-    ready_.rows = rows_;
+  std::optional<BranchEvent> ready = ReadyToCommit(*task_, reply, connection_->mark(), rows_);
+  if (ready && connection_->InTransaction()) {
+    ready_ = std::move(*ready);
     if (!task_->prove) return ReportReady();
     return Send(Step::kProof, ProofText(*task_, connection_->server_version()), now);
   }
@@ -212,7 +221,7 @@ void Channel::OnProof(TimePoint now) {
   const Reply &reply = connection_->reply();
   const bool answered = !reply.failed && reply.last_row.size() == 3 && connection_->InTransaction();
   if (answered) {
-    ready_.objects = reply.last_row[1];
+    ready_.objects = JoinPages(reply.pages);
     ready_.answer = reply.last_row[2];
     return ReportReady();
   }
@@ -242,15 +251,9 @@ void Channel::OnCommit(TimePoint now) {
   if (reply.failed) {
     Finish(Rejected(task_->id, reply.error.fields));
   } else if (reply.last_tag == "COMMIT") {
-    BranchEvent event;
-    event.id = task_->id;
-    event.outcome = BranchOutcome::kDone;
-    Finish(std::move(event));
+    Finish(Done(task_->id));
   } else {
-    ServerError error;
-    error.sqlstate = "40000";
-    error.message = "the server rolled the transaction back instead of committing it";
-    Finish(Rejected(task_->id, error));
+    Finish(RejectedByRollback(task_->id));
   }
   Reset(now);
 }
@@ -272,11 +275,7 @@ void Channel::OnAlone(TimePoint now) {
   if (reply.failed || reply.copied) {
     Finish(RejectedScript(*task_, *connection_, prologue_));
   } else {
-    BranchEvent event;
-    event.id = task_->id;
-    event.outcome = BranchOutcome::kDone;
-    event.rows = reply.rows;
-    Finish(std::move(event));
+    Finish(Done(task_->id, reply.rows));
   }
   Reset(now);
 }
@@ -296,7 +295,8 @@ void Channel::OnLost(TimePoint now) {
   const Reply &reply = connection_->reply();
   // The kept connection was dead already; the transaction that the query would have begun is not.
   if (reused_ && !connection_->heard() &&
-      (step_ == Step::kScript || step_ == Step::kPrepare || step_ == Step::kQuery)) {
+      (step_ == Step::kBaseline || step_ == Step::kScript || step_ == Step::kPrepare ||
+       step_ == Step::kQuery)) {
     reused_ = false;
     return Dial(now);
   }

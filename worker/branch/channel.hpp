@@ -63,6 +63,7 @@ class Channel {
  private:
   enum class Phase { kClosed, kDialing, kRunning, kReady, kResetting, kOpen };
   enum class Step {
+    kBaseline,
     kScript,
     kCheck,
     kProof,
@@ -86,6 +87,8 @@ class Channel {
   void BeginTask(TimePoint now);
   void Send(Step step, const std::string &query, TimePoint now);
   void OnAnswer(TimePoint now);
+  void SendScript(TimePoint now);
+  void OnBaseline(TimePoint now);
   void OnScript(TimePoint now);
   void OnCheck(TimePoint now);
   void OnProof(TimePoint now);

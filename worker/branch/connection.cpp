@@ -228,6 +228,10 @@ void Connection::AbsorbRow(const PGresult *result) {
                                  static_cast<size_t>(PQgetlength(result, 0, column)));
     reply_.last_row_nulls.push_back(PQgetisnull(result, 0, column) == 1);
   }
+  if (!keep_pages_ || reply_.last_row.size() < 2) return;
+  page_bytes_ += reply_.last_row[1].size();
+  if (page_bytes_ > kLongestAnswer) return Break("the server sent an answer that is too long");
+  reply_.pages.push_back(std::move(reply_.last_row[1]));
 }
 
 // Ends COPY FROM STDIN with an error, and drops what COPY TO STDOUT sends. False: wait for input.
@@ -254,7 +258,9 @@ bool Connection::SkipCopy(ExecStatusType status) {
   return length != 0;
 }
 
-void Connection::Send(const std::string &query) {
+void Connection::Send(const std::string &query, bool keep_pages) {
+  keep_pages_ = keep_pages;
+  page_bytes_ = 0;
   reply_ = {};
   heard_ = false;
   Progress();

@@ -28,11 +28,12 @@ struct Reply {
   ServerMessage error;                // the first one, when failed
   std::vector<std::string> last_row;  // of the last statement that returned any; NULL is ""
   std::vector<bool> last_row_nulls;
-  std::string last_tag;    // such as "COMMIT"
-  int completed = 0;       // statements that came to their end
-  int64_t rows = 0;        // that they inserted, updated, deleted, merged or copied
-  bool committed = false;  // a statement among them was COMMIT or PREPARE TRANSACTION
-  bool copied = false;     // a statement among them was COPY from or to the client
+  std::vector<std::string> pages;  // second column of every row, for who asked for all of them
+  std::string last_tag;            // such as "COMMIT"
+  int completed = 0;               // statements that came to their end
+  int64_t rows = 0;                // that they inserted, updated, deleted, merged or copied
+  bool committed = false;          // a statement among them was COMMIT or PREPARE TRANSACTION
+  bool copied = false;             // a statement among them was COPY from or to the client
   bool copy_refused = false;
 };
 
@@ -44,6 +45,7 @@ struct ConnectionFailure {
 
 class Connection {
  public:
+  static constexpr size_t kLongestAnswer = 256 << 20;
   enum class State { kConnecting, kReady, kBusy, kBroken };
 
   // epoll: borrowed; the socket is put there with `tag` as its data. No query of this connection
@@ -55,8 +57,9 @@ class Connection {
   Connection &operator=(const Connection &) = delete;
 
   void Advance();
-  // Only when kReady. `query` must hold no zero byte.
-  void Send(const std::string &query);
+  // Only when kReady. `query` must hold no zero byte. keep_pages: fill in the reply's pages, of
+  // which there may be kLongestAnswer bytes in all.
+  void Send(const std::string &query, bool keep_pages = false);
   // Takes the socket out of the epoll set; the connection stays open and is not read any more.
   void Mute();
 
@@ -113,6 +116,8 @@ class Connection {
   uint32_t watched_ = 0;     // what epoll waits for, once connected
   uint64_t received_at_progress_ = 0;
   Reply reply_;
+  bool keep_pages_ = false;
+  size_t page_bytes_ = 0;
   ServerMessage last_words_;  // a FATAL that came as a notice
   ConnectionFailure failure_;
 };

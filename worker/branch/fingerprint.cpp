@@ -1,40 +1,79 @@
 #include "worker/branch/fingerprint.hpp"
 
 #include "worker/branch/fingerprint_parts.hpp"
+#include "worker/branch/look_query.hpp"
 
 namespace agent_branch {
 namespace {
 
-// What has one kind and name is hashed together: a composite type is in two catalogs.
-constexpr const char *kHashes = R"(
+// Objects in one row of the answer: about two megabytes, at most sixteen for the longest names.
+constexpr const char *kObjectsInPage = "20000";
+
+// Whoever has other privileges than an object of this kind and owner begins with: "grants on table
+// public.t to app". A default that was taken away is "none".
+std::string Grants() {
+  return std::string(R"(
+, grants AS (
+  SELECT 'grants on ' || kind || coalesce(' ' || identity, '') || ' to ' ||
+           CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(g.grantee)) END
+           AS key,
+         coalesce(g.now, 'none') AS definition
+  FROM object o, LATERAL (
+    SELECT i.grantee,
+      string_agg(i.item, ', ' ORDER BY i.item COLLATE "C") FILTER (WHERE i.is_now) AS now,
+      string_agg(i.item, ', ' ORDER BY i.item COLLATE "C") FILTER (WHERE NOT i.is_now) AS initial
+    FROM (SELECT x.grantee, is_now,
+            concat(x.privilege_type, CASE WHEN x.is_grantable THEN ' with grant option' END,
+                   ' by ', quote_ident(pg_get_userbyid(x.grantor))) AS item
+          FROM (SELECT true AS is_now, o.acl AS acl
+                UNION ALL SELECT false, acldefault(o.acl_type, o.owner)) a, aclexplode(a.acl) x) i
+    GROUP BY i.grantee) g
+  WHERE o.acl IS NOT NULL AND o.acl_type IS NOT NULL AND g.now IS DISTINCT FROM g.initial
+    AND pg_get_userbyid(g.grantee) !~ )") +
+         kNeonRole + ")";
+}
+
+// What has one kind and name is described together: a composite type is in two catalogs.
+std::string Described(int version) {
+  return "WITH member AS MATERIALIZED ("
+         "SELECT classid, objid FROM pg_depend WHERE deptype = 'e'), "
+         "object (kind, identity, definition, owner, acl_type, acl) AS MATERIALIZED (" +
+         TableParts(version) + " UNION ALL " + RelationParts() + " UNION ALL " +
+         ObjectParts(version) + " UNION ALL " + SurroundingParts(version) + " UNION ALL " +
+         ClusterParts(version) + ")" + Grants() + R"(
 , described AS (
-  SELECT kind || coalesce(' ' || identity, '') AS key,
-         ROW(definition, pg_get_userbyid(owner),
-             CASE WHEN acl_type IS NOT NULL THEN
-               (SELECT string_agg(item, ' ' ORDER BY item COLLATE "C")
-                FROM aclexplode(coalesce(acl, acldefault(acl_type, owner))) a,
-                  concat_ws(' ', quote_ident(pg_get_userbyid(a.grantor)),
-                            CASE a.grantee WHEN 0 THEN 'PUBLIC'
-                              ELSE quote_ident(pg_get_userbyid(a.grantee)) END,
-                            a.privilege_type, a.is_grantable) item)
-             END)::text AS definition
-  FROM object
-), hashed AS (
-  SELECT key, md5(string_agg(definition, ' ' ORDER BY definition COLLATE "C")) AS hash
-  FROM described GROUP BY key
-)
-SELECT md5(coalesce(string_agg(key || ' ' || hash, chr(10) ORDER BY key COLLATE "C"), '')),
-       coalesce(json_object_agg(key, hash ORDER BY key COLLATE "C")::text, '{}')
-FROM hashed)";
+  SELECT key, string_agg(definition, '; ' ORDER BY definition COLLATE "C") AS definition
+  FROM (SELECT kind || coalesce(' ' || identity, '') AS key,
+               concat_ws(' ', nullif(definition, ''),
+                         'owner ' || quote_ident(pg_get_userbyid(owner))) AS definition
+        FROM object
+        UNION ALL SELECT key, definition FROM grants
+        UNION ALL SELECT ')" +
+         std::string(kFingerprintFormatKey) + "', '" + std::string(kFingerprintFormat) +
+         "') parts GROUP BY key)";
+}
 
 }  // namespace
 
 std::string FingerprintQuery(int server_version_num) {
-  return "WITH member AS MATERIALIZED ("
-         "SELECT classid, objid FROM pg_depend WHERE deptype = 'e'), "
-         "object (kind, identity, definition, owner, acl_type, acl) AS (" +
-         RelationParts(server_version_num) + " UNION ALL " + ObjectParts(server_version_num) +
-         " UNION ALL " + SurroundingParts(server_version_num) + ")" + kHashes;
+  return Described(server_version_num) + R"(
+, hashed AS MATERIALIZED (
+  SELECT key, md5(definition) AS hash,
+    (row_number() OVER (ORDER BY key COLLATE "C") - 1) / )" +
+         kObjectsInPage + R"( AS page
+  FROM described
+)
+SELECT (SELECT md5(string_agg(key || ' ' || hash, chr(10) ORDER BY key COLLATE "C")) FROM hashed),
+       json_object_agg(key, hash ORDER BY key COLLATE "C")::text
+FROM hashed GROUP BY page ORDER BY page)";
+}
+
+std::string DefinitionsQuery(int server_version_num, const std::string &keys) {
+  return Described(server_version_num) + R"(
+SELECT coalesce(json_object_agg(key, left(definition, 8000) ORDER BY key COLLATE "C"), '{}')::text
+FROM described
+WHERE key IN (SELECT jsonb_array_elements_text()" +
+         Literal(keys) + "::jsonb))";
 }
 
 }  // namespace agent_branch

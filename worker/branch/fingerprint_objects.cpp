@@ -26,10 +26,6 @@ std::string MadeByUser(const std::string &catalog, const std::string &alias) {
          NotMember(catalog, alias + ".oid");
 }
 
-std::string SortedOptions(const std::string &column) {
-  return "(SELECT string_agg(o, ',' ORDER BY o COLLATE \"C\") FROM unnest(" + column + ") o)";
-}
-
 std::string SchemasAndFunctions() {
   return R"(
 SELECT 'schema', quote_ident(n.nspname), ''::text, n.nspowner, 'n'::"char", n.nspacl
@@ -56,21 +52,23 @@ SELECT CASE p.prokind WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate' ELSE '
 std::string Types(int version) {
   return R"(
 SELECT CASE t.typtype WHEN 'd' THEN 'domain' ELSE 'type' END, format_type(t.oid, NULL),
-  ROW(t.typtype, t.typisdefined, t.typnotnull,
-      CASE WHEN t.typbasetype <> 0 THEN format_type(t.typbasetype, t.typtypmod) END,
-      CASE WHEN t.typcollation <> 0 THEN t.typcollation::regcollation END, t.typdefault,
-      (SELECT string_agg(quote_literal(e.enumlabel), ',' ORDER BY e.enumsortorder)
-       FROM pg_enum e WHERE e.enumtypid = t.oid),
-      (SELECT ROW(format_type(r.rngsubtype, NULL), r.rngcollation::regcollation,
+  concat_ws(' ', 'kind ' || t.typtype::text, CASE WHEN NOT t.typisdefined THEN 'shell' END,
+      CASE WHEN t.typbasetype <> 0 THEN 'as ' || format_type(t.typbasetype, t.typtypmod) END,
+      CASE WHEN t.typnotnull THEN 'not null' END,
+      CASE WHEN t.typcollation <> 0 THEN 'collate ' || t.typcollation::regcollation END,
+      'default ' || t.typdefault,
+      'labels (' || (SELECT string_agg(quote_literal(e.enumlabel), ', ' ORDER BY e.enumsortorder)
+       FROM pg_enum e WHERE e.enumtypid = t.oid) || ')',
+      'range ' || (SELECT ROW(format_type(r.rngsubtype, NULL), r.rngcollation::regcollation,
                   (pg_identify_object('pg_opclass'::regclass, r.rngsubopc, 0)).identity,
                   r.rngcanonical, r.rngsubdiff, )" +
-         Since(version, 140000, "format_type(r.rngmultitypid, NULL)") + R"()
+         Since(version, 140000, "format_type(r.rngmultitypid, NULL)") + R"()::text
        FROM pg_range r WHERE r.rngtypid = t.oid),
       CASE WHEN t.typtype = 'b' THEN
-        ROW(t.typinput, t.typoutput, t.typreceive, t.typsend, t.typmodin, t.typmodout,
+        'base ' || ROW(t.typinput, t.typoutput, t.typreceive, t.typsend, t.typmodin, t.typmodout,
             t.typanalyze, t.typlen, t.typbyval, t.typalign, t.typstorage, t.typcategory,
             t.typispreferred, t.typdelim, format_type(t.typelem, NULL), )" +
-         Since(version, 140000, "t.typsubscript") + R"() END)::text,
+         Since(version, 140000, "t.typsubscript") + R"()::text END),
   t.typowner, 'T'::"char", t.typacl)" +
          InUserSchema("pg_type", "t", "typnamespace") + R"(
   AND (t.typrelid = 0 OR EXISTS (SELECT FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c'))
@@ -80,6 +78,7 @@ SELECT CASE t.typtype WHEN 'd' THEN 'domain' ELSE 'type' END, format_type(t.oid,
          Since(version, 140000, "'m'", "''");
 }
 
+// Without shells, which only say that somebody has named an operator that there is not.
 std::string Operators() {
   return R"(
 SELECT 'operator', o.oid::regoperator::text,
@@ -87,6 +86,7 @@ SELECT 'operator', o.oid::regoperator::text,
       o.oprcom::regoperator, o.oprnegate::regoperator, o.oprcode, o.oprrest, o.oprjoin)::text,
   o.oprowner)" +
          std::string(kNoAcl) + InUserSchema("pg_operator", "o", "oprnamespace") + R"(
+  AND o.oprcode <> 0
 UNION ALL
 SELECT 'operator class', (pg_identify_object('pg_opclass'::regclass, c.oid, 0)).identity,
   ROW(c.opcdefault, format_type(c.opcintype, NULL), format_type(c.opckeytype, NULL),
@@ -161,7 +161,8 @@ SELECT 'text search template', format('%I.%I', n.nspname, t.tmplname),
          kNeither + InUserSchema("pg_ts_template", "t", "tmplnamespace");
 }
 
-// A user mapping's options are null for who may not see them.
+// A user mapping's options are null for who may not see them, and hold passwords: each is told by
+// its name and 32 bits of a digest.
 std::string LanguagesAndServers() {
   return R"(
 SELECT 'language', quote_ident(l.lanname),
@@ -184,8 +185,11 @@ SELECT 'server', quote_ident(s.srvname),
          SortedOptions("s.srvoptions") + R"()::text, s.srvowner, 'S'::"char", s.srvacl)" +
          MadeByUser("pg_foreign_server", "s") + R"(
 UNION ALL
-SELECT 'user mapping', format('for %I on %I', u.usename, u.srvname), )" +
-         SortedOptions("u.umoptions") + kNeither + R"(
+SELECT 'user mapping', format('for %I on %I', u.usename, u.srvname),
+  (SELECT string_agg(concat_ws(' ', split_part(o, '=', 1),
+                               left(encode(sha256(convert_to(o, 'UTF8')), 'hex'), 8)),
+                     ', ' ORDER BY o COLLATE "C") FROM unnest(u.umoptions) o))" +
+         kNeither + R"(
 FROM pg_user_mappings u)";
 }
 

@@ -2,9 +2,11 @@
 //
 //   kind text, identity text, definition text, owner oid, acl_type "char", acl aclitem[]
 //
-// owner is null for what has none, acl_type for what has no privileges. The query puts names in
-// the place of the owner, and the default in the place of a null acl. `member`, which all of them
-// may use, holds the objects that belong to an extension: these are described by its version.
+// owner is null for what has none, acl_type for what has no privileges. The query adds the owner's
+// name to the definition, and makes an object of each grantee's privileges, where they are not the
+// default. `member`, which all of them may use, holds the objects that belong to an extension:
+// these are described by its version. A definition is for people too (agent_conflicts shows it), so
+// its parts say what they are; no secret is in it, only a digest of one.
 // All names of catalogs and functions are found in pg_catalog, by the transaction's search_path.
 #pragma once
 
@@ -17,17 +19,65 @@ inline std::string Since(int version, int first, const char *text, const char *o
   return version >= first ? text : otherwise;
 }
 
-// Tables, views, sequences, foreign tables and their columns; indexes, constraints, triggers,
-// rules, policies, statistics.
-std::string RelationParts(int version);
+// Tables, views, foreign tables and their columns.
+std::string TableParts(int version);
+// Sequences, indexes, constraints, triggers, rules, policies, statistics.
+std::string RelationParts();
 // Schemas, functions, types, operators and what is made of them, languages, extensions, servers.
 std::string ObjectParts(int version);
 // Publications, subscriptions, default privileges, changed privileges of the system's objects,
-// comments, labels, the database itself, roles.
+// comments, labels, objects that depend on an extension.
 std::string SurroundingParts(int version);
+// What all databases of the branch share: the databases, roles, passwords, settings, parameters;
+// and this one's large objects.
+std::string ClusterParts(int version);
+
+// Of a subscription in `s` everything but its name and owner: columns of a ROW. Of the connection
+// string, which is the superuser's, a digest where it can be read.
+std::string SubscriptionColumns(int version);
 
 // Schemas whose objects are the user's own, for a WHERE clause on pg_namespace n.
 inline constexpr const char *kUserSchema =
     "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'";
+
+// Roles that Neon's compute makes and grants to as it starts: nobody changed them, and a branch's
+// new compute may be of another release than its parent's.
+inline constexpr const char *kNeonRole =
+    "'^(neon_superuser|neon_service|cloud_admin|zenith_admin)$'";
+
+// Something that differs when the password of a role in pg_roles was set anew, where the catalog
+// can be read. A table that may not be read is an error even where it is not reached, and
+// query_to_xml() keeps it out of this query. 32 bits of a digest notice a change, and are no help
+// to somebody who tries passwords out.
+inline constexpr const char *kPasswordMark =
+    "CASE WHEN has_table_privilege('pg_authid', 'SELECT') THEN coalesce(substring("
+    "query_to_xml('SELECT left(encode(sha256(convert_to(rolpassword, ''UTF8'')), ''hex''), 8) AS d "
+    "FROM pg_catalog.pg_authid WHERE oid = ' || pg_roles.oid, false, true, '')::text "
+    "FROM '<d>(.*)</d>'), 'none') END";
+
+// The next transaction id as int8, without one being assigned: xid8 knows the epoch, age() the
+// exact number.
+inline constexpr const char *kNextXid =
+    "(SELECT x + ((age('3'::xid)::int8 + 3 - x) & 4294967295) "
+    "FROM (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::int8 AS x) AS newest)";
+
+// The items of an acl in one order.
+inline std::string AclText(const std::string &acl) {
+  return "(SELECT string_agg(item, ', ' ORDER BY item COLLATE \"C\") FROM aclexplode(" + acl +
+         ") x, concat(x.privilege_type, CASE WHEN x.is_grantable THEN ' with grant option' END, "
+         "' to ', CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) "
+         "END, ' by ', quote_ident(pg_get_userbyid(x.grantor))) AS item "
+         "WHERE pg_get_userbyid(x.grantee) !~ " +
+         kNeonRole + ")";
+}
+
+inline std::string SortedOptions(const std::string &column) {
+  return "(SELECT string_agg(o, ', ' ORDER BY o COLLATE \"C\") FROM unnest(" + column + ") o)";
+}
+
+// 'word value', or null where there is no value.
+inline std::string Labelled(const std::string &word, const std::string &value) {
+  return "'" + word + " ' || " + value;
+}
 
 }  // namespace agent_branch

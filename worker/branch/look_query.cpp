@@ -122,9 +122,9 @@ std::string StateQuery(const AloneStatement &statement) {
 }  // namespace
 
 std::string Literal(const std::string &text) {
-  std::string literal = "'";
+  std::string literal = "E'";
   for (char c : text) {
-    if (c == '\'') literal += c;
+    if (c == '\'' || c == '\\') literal += c;
     literal += c;
   }
   return literal + "'";

@@ -17,7 +17,8 @@ std::string AloneQuery(const AloneStatement &statement);
 // The comment that names a statement while it runs; no query that looks for it holds it as it is.
 std::string AloneMark(const AloneStatement &statement);
 
-// 'text' as SQL has it, where standard_conforming_strings is on.
+// The text as a string constant of SQL, which is one whatever standard_conforming_strings is: that
+// is read before the first statement of a query can set it.
 std::string Literal(const std::string &text);
 
 }  // namespace agent_branch

@@ -6,7 +6,9 @@
 #include "worker/branch/catalog_version.hpp"
 #include "worker/branch/fingerprint.hpp"
 #include "worker/branch/look_query.hpp"
+#include "worker/branch/record.hpp"
 #include "worker/branch/schema_excerpt.hpp"
+#include "worker/branch/standpoint.hpp"
 
 namespace agent_branch {
 namespace {
@@ -63,21 +65,18 @@ Prologue AlonePrologue(const BranchTask &task) {
   return {AloneMark(task.alone) + " ", 0};
 }
 
-std::string MigrationCheck() {
-  return "SELECT pg_catalog.current_setting('agent_branch_migration.token', true),"
-         " pg_catalog.pg_current_xact_id_if_assigned()";
-}
-
 namespace {
 
 // The session's settings decide how expressions are written out, so the ones that matter are what
-// pg_dump sets, too. jit would compile for longer than the query runs.
+// pg_dump sets, too. jit would compile for longer than the query runs, and a
+// thousand tables' objects would be sorted on disk.
 constexpr char kDescribing[] =
     "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL datestyle = ISO, MDY; "
     "SET LOCAL intervalstyle = postgres; SET LOCAL timezone = 'UTC'; "
     "SET LOCAL extra_float_digits = 3; SET LOCAL bytea_output = hex; "
     "SET LOCAL quote_all_identifiers = off; SET LOCAL standard_conforming_strings = on; "
-    "SET LOCAL xmloption = content; SET LOCAL lc_monetary = 'C'; SET LOCAL jit = off; ";
+    "SET LOCAL xmloption = content; SET LOCAL lc_monetary = 'C'; SET LOCAL jit = off; "
+    "SET LOCAL work_mem = '32MB'; ";
 
 // The columns of the fingerprint, and the text of task.facts.
 std::string WithFacts(const BranchTask &task, int server_version) {
@@ -85,21 +84,39 @@ std::string WithFacts(const BranchTask &task, int server_version) {
   return "SELECT f.*, " + facts + " FROM (" + FingerprintQuery(server_version) + ") AS f";
 }
 
+std::string DescribingQuery(const BranchTask &task, int server_version) {
+  switch (task.kind) {
+    case BranchTaskKind::kCatalogVersion:
+      return CatalogVersionQuery(server_version);
+    case BranchTaskKind::kDefinitions:
+      return DefinitionsQuery(server_version, task.sql);
+    case BranchTaskKind::kStandpoint:
+      return StandpointQuery();
+    case BranchTaskKind::kUnrecorded:
+      return UnrecordedQuery(task.transaction_id, task.sql);
+    default:
+      return WithFacts(task, server_version);
+  }
+}
+
 std::string FingerprintText(const BranchTask &task, int server_version) {
   return "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; " +
          SetTimeout("statement_timeout", task.statement_timeout) +
          SetTimeout("lock_timeout", task.lock_timeout) + kDescribing +
-         (task.kind == BranchTaskKind::kCatalogVersion ? CatalogVersionQuery(server_version)
-                                                       : WithFacts(task, server_version)) +
-         "; COMMIT";
+         DescribingQuery(task, server_version) + "; COMMIT";
+}
+
+Status CheckTransactionId(const std::string &id) {
+  const bool number =
+      !id.empty() && id.size() <= 20 &&
+      std::all_of(id.begin(), id.end(), [](char c) { return c >= '0' && c <= '9'; });
+  return number ? Status() : Status::Error("22P02", "transaction id is not a number");
 }
 
 Result<std::string> TransactionStatusText(const BranchTask &task) {
   const std::string &id = task.transaction_id;
-  const bool number =
-      !id.empty() && id.size() <= 20 &&
-      std::all_of(id.begin(), id.end(), [](char c) { return c >= '0' && c <= '9'; });
-  if (!number) return Status::Error("22P02", "transaction id is not a number");
+  const Status status = CheckTransactionId(id);
+  if (!status.ok()) return status;
   return "SELECT pg_catalog.pg_xact_status('" + id + "'::pg_catalog.xid8)";
 }
 
@@ -120,6 +137,18 @@ std::string ExcerptText(const BranchTask &task) {
 
 }  // namespace
 
+// Deferred triggers would fire at COMMIT, after the record is taken.
+std::string MigrationCheck(const BranchTask &task) {
+  const std::string columns =
+      "SELECT pg_catalog.current_setting('agent_branch_migration.token', true),"
+      " pg_catalog.pg_current_xact_id_if_assigned()";
+  if (!task.record) return columns;
+  return "SET CONSTRAINTS ALL IMMEDIATE; SAVEPOINT agent_branch_record; SET LOCAL search_path = "
+         "pg_catalog, pg_temp; SET LOCAL jit = off; " +
+         columns + ", " + RecordExpression() +
+         "; ROLLBACK TO SAVEPOINT agent_branch_record; RELEASE SAVEPOINT agent_branch_record";
+}
+
 std::string ProofText(const BranchTask &task, int server_version) {
   return std::string("SAVEPOINT agent_branch_proof; ") + kDescribing +
          WithFacts(task, server_version) +
@@ -130,6 +159,11 @@ Result<std::string> QueryText(const BranchTask &task, int server_version) {
   switch (task.kind) {
     case BranchTaskKind::kTransactionStatus:
       return TransactionStatusText(task);
+    case BranchTaskKind::kUnrecorded: {
+      const Status status = CheckTransactionId(task.transaction_id);
+      if (!status.ok()) return status;
+      return FingerprintText(task, server_version);
+    }
     case BranchTaskKind::kExcerpt:
       return ExcerptText(task);
     case BranchTaskKind::kLookAlone:
@@ -138,6 +172,24 @@ Result<std::string> QueryText(const BranchTask &task, int server_version) {
     default:
       return FingerprintText(task, server_version);
   }
+}
+
+std::optional<BranchEvent> ReadyToCommit(const BranchTask &task, const Reply &reply,
+                                         const std::string &token, int64_t rows) {
+  const size_t columns = task.record ? 3 : 2;
+  if (reply.failed || reply.last_row.size() != columns || reply.last_row[0] != token) return {};
+  BranchEvent event = Finished(task.id, BranchOutcome::kDone);
+  event.kind = BranchEvent::Kind::kReadyToCommit;
+  event.transaction_id = reply.last_row[1];
+  event.rows = rows;
+  if (task.record) event.record = reply.last_row[2];
+  return event;
+}
+
+BranchEvent Done(uint64_t id, int64_t rows) {
+  BranchEvent event = Finished(id, BranchOutcome::kDone);
+  event.rows = rows;
+  return event;
 }
 
 BranchEvent NotRun(uint64_t id, Status why) {
@@ -184,6 +236,13 @@ BranchEvent RejectedScript(const BranchTask &task, const Connection &connection,
   return event;
 }
 
+BranchEvent RejectedByRollback(uint64_t id) {
+  ServerError error;
+  error.sqlstate = "40000";
+  error.message = "the server rolled the transaction back instead of committing it";
+  return Rejected(id, error);
+}
+
 BranchEvent RejectedOverdue(const BranchTask &task) {
   ServerError error;
   error.sqlstate = "57014";
@@ -206,6 +265,19 @@ BranchEvent RejectedForEndingItsTransaction(uint64_t id, bool committed, const S
   return Rejected(id, error);
 }
 
+std::string JoinPages(const std::vector<std::string> &pages) {
+  if (pages.size() == 1) return pages.front();
+  std::string joined = "{";
+  for (const std::string &page : pages) {
+    const size_t begin = page.find('{');
+    const size_t end = page.rfind('}');
+    if (begin == std::string::npos || end < begin) return {};
+    if (joined.size() > 1) joined += ',';
+    joined.append(page, begin + 1, end - begin - 1);
+  }
+  return joined + "}";
+}
+
 namespace {
 
 BranchEvent FinishedFingerprint(uint64_t id, const Reply &reply) {
@@ -214,7 +286,7 @@ BranchEvent FinishedFingerprint(uint64_t id, const Reply &reply) {
   }
   BranchEvent event = Finished(id, BranchOutcome::kDone);
   event.fingerprint = reply.last_row[0];
-  event.objects = reply.last_row[1];
+  event.objects = JoinPages(reply.pages);
   if (reply.last_row.size() > 2) event.answer = reply.last_row[2];
   return event;
 }
@@ -253,6 +325,9 @@ BranchEvent FinishedQuery(const BranchTask &task, const Reply &reply) {
     case BranchTaskKind::kExcerpt:
     case BranchTaskKind::kLookAlone:
     case BranchTaskKind::kRisks:
+    case BranchTaskKind::kDefinitions:
+    case BranchTaskKind::kStandpoint:
+    case BranchTaskKind::kUnrecorded:
       return FinishedLook(task.id, reply);
     default:
       return FinishedFingerprint(task.id, reply);

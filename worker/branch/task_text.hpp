@@ -1,6 +1,7 @@
 // The query texts of the tasks, and the events that their answers become.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -21,8 +22,11 @@ struct Prologue {
 // and gone with it: a script that ended it and began another one is found out by that.
 Prologue MigrationPrologue(const BranchTask &task, const RunnerOptions &options,
                            const std::string &token);
-// Returns the token, or null, and the transaction's id, or null.
-std::string MigrationCheck();
+// Returns the token, or null, the transaction's id, or null, and the record where it is asked for.
+std::string MigrationCheck(const BranchTask &task);
+// kReadyToCommit, when the answer to that shows the transaction that the task began.
+std::optional<BranchEvent> ReadyToCommit(const BranchTask &task, const Reply &reply,
+                                         const std::string &token, int64_t rows);
 // Inside of the migration's transaction, which it leaves as it was: the columns of the fingerprint,
 // and the text of task.facts.
 std::string ProofText(const BranchTask &task, int server_version);
@@ -33,6 +37,7 @@ Prologue AlonePrologue(const BranchTask &task);
 // text.
 Result<std::string> QueryText(const BranchTask &task, int server_version);
 
+BranchEvent Done(uint64_t id, int64_t rows = 0);
 BranchEvent NotRun(uint64_t id, Status why);
 BranchEvent Rejected(uint64_t id, const ServerError &error);
 // The connection broke: before COMMIT was sent, or after.
@@ -40,8 +45,12 @@ BranchEvent Lost(uint64_t id, const ConnectionFailure &failure, bool commit_sent
 // prologue: all that was sent before `sql`, to find the error's place in it.
 BranchEvent RejectedScript(const BranchTask &task, const Connection &connection,
                            const Prologue &prologue);
+// COMMIT was answered with ROLLBACK.
+BranchEvent RejectedByRollback(uint64_t id);
 BranchEvent RejectedOverdue(const BranchTask &task);
 BranchEvent RejectedForEndingItsTransaction(uint64_t id, bool committed, const ServerError &after);
+// The JSON objects of the pages as one.
+std::string JoinPages(const std::vector<std::string> &pages);
 BranchEvent FinishedQuery(const BranchTask &task, const Reply &reply);
 
 }  // namespace agent_branch

@@ -65,6 +65,9 @@ struct ObjectKey {
     constexpr std::string_view kKinds[] = {"materialized view ",
                                            "foreign table ",
                                            "comment on ",
+                                           "grants on ",
+                                           "order of columns ",
+                                           "column ",
                                            "operator class ",
                                            "operator family ",
                                            "text search ",
@@ -91,14 +94,25 @@ struct ObjectKey {
       break;
     }
     if (kind.empty()) kind = key.substr(0, key.find(' '));
-    size_t on = name.find(" on ");
-    if (on != std::string::npos) {
-      table = Plain(name.substr(on + 4));
-      name = name.substr(0, on);
-    }
+    TakeTable();
     size_t arguments = name.find('(');
     if (arguments != std::string::npos) name.resize(arguments);
     name = Plain(name);
+  }
+
+  // "tr on public.t", "a of table public.t", "of view public.v", "table public.t to app"
+  void TakeTable() {
+    if (kind == "grants on") name.resize(std::min(name.rfind(" to "), name.size()));
+    for (std::string_view joint : {" on ", "of table ", "of view ", "of materialized view ",
+                                   "of foreign table ", "of type ", "table ", "view "}) {
+      size_t at = name.find(joint);
+      if (at == std::string::npos) continue;
+      table = Plain(name.substr(at + joint.size()));
+      name.resize(at);
+      while (!name.empty() && name.back() == ' ')
+        name.pop_back();
+      return;
+    }
   }
 };
 

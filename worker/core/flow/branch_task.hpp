@@ -25,6 +25,10 @@ enum class BranchTaskKind {
   kLookAlone,          // what became of such a statement: see AloneState
   kExcerpt,            // what there is of the names in `sql`, a JSON array, as text for a reader
   kRisks,              // how large the relations are that `sql`, a JSON array, names
+  kDefinitions,  // what the objects say that `sql`, a JSON array of the fingerprint's keys, names
+  kStandpoint,   // what any write moves on: see core/merge/standpoint.hpp
+  kUnrecorded,   // which transactions committed since `transaction_id`, besides those in `sql`,
+                 // a JSON array of ids; rows changed by table
 };
 
 // A statement outside of a transaction has no id to ask after: what it was about tells.
@@ -49,16 +53,19 @@ struct BranchTask {
   // while after the last of them: a session's branch, or a project's parent.
   std::string connection_key;
   Secret uri;          // the direct one; postgresql://…
-  std::string sql;     // kMigrate, kRunAlone, kRisks
+  std::string sql;     // kMigrate, kRunAlone, kRisks, kDefinitions, kUnrecorded
   int statements = 1;  // kMigrate: how many `sql` holds, at most
   // SET statements to be in effect for `sql`, but for none of the tasks after it.
   std::vector<std::string> settings;
   AloneStatement alone;        // kRunAlone, kLookAlone
-  std::string transaction_id;  // kTransactionStatus: an xid8 in decimal
+  std::string transaction_id;  // kTransactionStatus, kUnrecorded: an xid8 in decimal
   // kMigrate: describe every object of the schema before kReadyToCommit is reported. With that, and
   // with kFingerprint, evaluate this SQL expression of ours, unless it is empty.
   bool prove = false;
   std::string facts;
+  // kMigrate: tell with kReadyToCommit what the transaction did. Constraints that are deferred are
+  // checked before that, since their triggers may do something, too.
+  bool record = false;
   std::chrono::milliseconds connect_timeout{15'000};
   std::chrono::milliseconds statement_timeout{600'000};
   std::chrono::milliseconds lock_timeout{30'000};
@@ -101,13 +108,16 @@ struct BranchEvent {
   std::string transaction_id;
   TransactionFate fate = TransactionFate::kInProgress;  // kTransactionStatus
   // kFingerprint: 32 hexadecimal digits over all of `objects`. kCatalogVersion: over the places and
-  // transactions of the catalogs' rows.
+  // transactions of the catalogs' rows; `answer` is the newest of these, an xid8.
   std::string fingerprint;
   // kMigrate at kReadyToCommit, kRunAlone: rows inserted, updated, deleted by it.
   int64_t rows = 0;
   // kMigrate, when kRejected: how many of its statements had been carried out; -1: not known.
   int completed = -1;
-  std::string answer;   // kLookAlone; kRisks: a JSON array; kExcerpt, `facts`: text
+  // kLookAlone; kRisks: a JSON array; kExcerpt, `facts`: text; kDefinitions: a JSON object, key →
+  // definition; kStandpoint, kUnrecorded: a JSON object.
+  std::string answer;
+  std::string record;   // kMigrate at kReadyToCommit: a JSON object, see branch/record.hpp
   std::string objects;  // kFingerprint, and to prove a migration: a JSON object, "kind identity" →
                         // hash of its definition
 };

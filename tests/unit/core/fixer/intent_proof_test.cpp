@@ -8,7 +8,9 @@ namespace {
 const char kBefore[] =
     R"json({"table public.t": "1", "constraint t_pkey on public.t": "2", "index public.t_a_idx": "3",
         "table public.keep": "4", "view public.v": "5", "function public.f(integer)": "6",
-        "comment on table public.keep": "7"})json";
+        "comment on table public.keep": "7", "column a of table public.t": "8",
+        "column b of table public.t": "9", "column a of table public.u": "1",
+        "grants on table public.t to app": "2"})json";
 
 std::string After(const std::string &key, const std::string &hash) {
   std::string after = kBefore;
@@ -37,6 +39,10 @@ TEST(IntentProof, NothingVanishesThatTheEffectsDoNotExplain) {
   EXPECT_EQ(Reason({{"drop function", "f", ""}}, "function public.f(integer)", ""), "");
   EXPECT_EQ(Reason({{"drop constraint", "t.t_pkey", ""}}, "constraint t_pkey on public.t", ""), "");
   EXPECT_EQ(Reason({{"drop column", "t.a", ""}}, "index public.t_a_idx", ""), "");
+  EXPECT_EQ(Reason({{"drop column", "t.a", ""}}, "column a of table public.t", ""), "");
+  EXPECT_NE(Reason({{"drop column", "t.a", ""}}, "column a of table public.u", ""), "");
+  EXPECT_EQ(Reason({{"drop table", "t", ""}}, "column a of table public.t", ""), "");
+  EXPECT_EQ(Reason({{"drop table", "t", ""}}, "grants on table public.t to app", ""), "");
 }
 
 TEST(IntentProof, NothingChangesThatTheEffectsDoNotExplain) {

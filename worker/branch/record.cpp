@@ -1,0 +1,114 @@
+#include "worker/branch/record.hpp"
+
+namespace agent_branch {
+namespace {
+
+// Tables that hold rows themselves. The catalogs' own are no matter of a migration's.
+constexpr const char *kTables =
+    "pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+    "WHERE c.relkind IN ('r', 'm') AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' "
+    "AND n.nspname <> 'information_schema'";
+
+constexpr const char *kName = "pg_catalog.format('%I.%I', n.nspname, c.relname)";
+
+// The session's counters hold those of earlier transactions, too, until they are sent to the
+// statistics, which is done once a second at most.
+constexpr const char *kCounts =
+    "pg_catalog.pg_stat_get_xact_tuples_inserted(c.oid) AS inserted, "
+    "pg_catalog.pg_stat_get_xact_tuples_updated(c.oid) AS updated, "
+    "pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid) AS deleted";
+
+constexpr const char *kSequences =
+    "SELECT c.oid, n.nspname, c.relname, pg_catalog.concat(c.oid, ':', CASE WHEN "
+    "pg_catalog.has_sequence_privilege(c.oid, 'SELECT, USAGE') "
+    "THEN pg_catalog.pg_sequence_last_value(c.oid) END) AS place FROM pg_catalog.pg_class c "
+    "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+    "WHERE c.relkind = 'S' AND c.relpersistence <> 't'";
+
+// From the weakest to the strongest.
+constexpr const char *kModes =
+    "ARRAY['AccessShareLock', 'RowShareLock', 'RowExclusiveLock', 'ShareUpdateExclusiveLock', "
+    "'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock']";
+
+std::string Noted(const std::string &name) {
+  return "pg_catalog.string_to_array(pg_catalog.current_setting('agent_branch_migration." + name +
+         "', true), ',')";
+}
+
+std::string Note(const std::string &name, const std::string &items) {
+  return "pg_catalog.set_config('agent_branch_migration." + name + "', coalesce((" + items +
+         "), ''), false)";
+}
+
+std::string Rows() {
+  return "(SELECT coalesce(jsonb_object_agg(name, jsonb_build_object('inserted', inserted, "
+         "'updated', updated, 'deleted', deleted)), '{}') FROM (SELECT " +
+         std::string(kName) +
+         " AS name, x.inserted - coalesce(b.was[2]::int8, 0) AS inserted, "
+         "x.updated - coalesce(b.was[3]::int8, 0) AS updated, "
+         "x.deleted - coalesce(b.was[4]::int8, 0) AS deleted "
+         "FROM (SELECT c.oid, " +
+         kCounts + " FROM " + kTables +
+         ") x JOIN pg_class c ON c.oid = x.oid JOIN pg_namespace n ON n.oid = c.relnamespace "
+         "LEFT JOIN (SELECT string_to_array(note, ':') AS was FROM unnest(" +
+         Noted("counts") +
+         ") note) b ON b.was[1]::oid = x.oid) t "
+         "WHERE inserted <> 0 OR updated <> 0 OR deleted <> 0)";
+}
+
+// A table's first file has the table's own number; any other is noted beforehand, or new.
+std::string Rewritten() {
+  return "(SELECT coalesce(jsonb_agg(" + std::string(kName) + " ORDER BY " + kName +
+         "), '[]') FROM " + kTables +
+         " AND c.relfilenode <> c.oid AND concat(c.oid, ':', c.relfilenode) NOT IN (SELECT "
+         "unnest(" +
+         Noted("files") + ")))";
+}
+
+std::string Locks() {
+  return "(SELECT coalesce(jsonb_object_agg(name, (" + std::string(kModes) +
+         ")[strength]), '{}') FROM (SELECT " + kName + " AS name, max(array_position(" + kModes +
+         ", l.mode)) AS strength FROM pg_locks l JOIN pg_class c ON c.oid = l.relation "
+         "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE l.pid = pg_backend_pid() "
+         "AND l.locktype = 'relation' AND l.granted AND c.relkind IN ('r', 'p', 'm', 'f') "
+         "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+         "AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' "
+         "AND n.nspname <> 'information_schema' GROUP BY 1) t)";
+}
+
+std::string MovedSequences() {
+  return "(SELECT coalesce(jsonb_agg(format('%I.%I', s.nspname, s.relname) ORDER BY s.nspname, "
+         "s.relname), '[]') FROM (" +
+         std::string(kSequences) + ") s JOIN unnest(" + Noted("sequences") +
+         ") note ON split_part(note, ':', 1)::oid = s.oid WHERE note <> s.place)";
+}
+
+}  // namespace
+
+std::string RecordBaseline() {
+  return "SELECT CASE WHEN pg_catalog.current_setting('is_superuser') = 'on' "
+         "THEN pg_catalog.set_config('track_counts', 'on', false) END, " +
+         Note("counts",
+              "SELECT pg_catalog.string_agg(pg_catalog.concat_ws(':', oid, inserted, updated, "
+              "deleted), ',') FROM (SELECT c.oid, " +
+                  std::string(kCounts) + " FROM " + kTables +
+                  ") x WHERE inserted <> 0 OR updated <> 0 OR deleted <> 0") +
+         ", " +
+         Note("files",
+              "SELECT pg_catalog.string_agg(pg_catalog.concat(c.oid, ':', c.relfilenode), ',') "
+              "FROM " +
+                  std::string(kTables) + " AND c.relfilenode <> c.oid") +
+         ", " +
+         Note("sequences",
+              "SELECT pg_catalog.string_agg(place, ',') FROM (" + std::string(kSequences) + ") s");
+}
+
+std::string RecordExpression() {
+  return "jsonb_build_object('counted', current_setting('track_counts') = 'on', 'rows', " + Rows() +
+         ", 'rewritten', " + Rewritten() + ", 'locks', " + Locks() + ", 'sequences', " +
+         MovedSequences() +
+         ", 'milliseconds', (extract(epoch FROM clock_timestamp() - transaction_timestamp()) * "
+         "1000)::int8)::text";
+}
+
+}  // namespace agent_branch
