@@ -159,6 +159,44 @@ TEST(HostileServer, SilenceInAnyPhaseOfAHandshakeEnds) {
   }
 }
 
+TEST(HostileServer, SilenceHasOneDeadlineForAllStatements) {
+  const FakeServer mute([](int socket) { Welcome(socket), Receive(socket), Receive(socket); });
+  RunnerOptions options;
+  options.answer_grace = options.cancel_timeout = 50ms;
+  LibpqBranchRunner runner(nullptr, options);
+  BranchTask task = Migration(1, mute.uri(), "SELECT 1");
+  task.statements = 200;
+  task.statement_timeout = 300ms;
+  task.script_timeout = 400ms;
+  runner.Start(task);
+  EXPECT_EQ(NextEvent(&runner, 10s).error.sqlstate(), "57014");
+}
+
+TEST(HostileServer, PasswordsInADetailAreStruckOut) {
+  const FakeServer server([](int socket) {
+    Welcome(socket);
+    Receive(socket);
+    std::string error = "SERROR";
+    for (const char *field :
+         {"VERROR", "CXX000", "Mhidden-word", "Dhidden-word", "Hhidden-word", "Whidden-word"})
+      error += '\0' + std::string(field);
+    Send(socket, Message('E', error + std::string(2, '\0')) + Message('Z', "E"));
+    Receive(socket);
+  });
+  const ServerError error = Connect(server.uri()).server_error;
+  EXPECT_EQ(error.message, "***");
+  EXPECT_EQ(error.detail, "***");
+  EXPECT_EQ(error.hint, "***");
+  EXPECT_EQ(error.context, "***");
+}
+
+TEST(Connecting, ChannelBindingThatIsDemandedIsNotDoneWithout) {
+  const std::string uri = ServerUri("postgres") + "?sslmode=disable&channel_binding=require";
+  const BranchEvent event = Connect(uri);
+  EXPECT_EQ(event.outcome, BranchOutcome::kNotRun);
+  EXPECT_NE(event.error.detail().find("channel binding"), std::string::npos);
+}
+
 // Keeps all of them at work until it goes.
 class BusyThreads {
  public:
@@ -277,6 +315,8 @@ class Surroundings {
     mkdir((home_ + "/.postgresql").c_str(), 0700);
     for (const char *file : {"root.crt", "root.crl", "postgresql.crt", "postgresql.key"})
       std::ofstream(home_ + "/.postgresql/" + file) << "no certificate\n";
+    std::ofstream(home_ + "/.pgpass") << "*:*:*:*:open sesame\n";
+    chmod((home_ + "/.pgpass").c_str(), 0600);
     setenv("HOME", home_.c_str(), 1);
     setenv("PGSERVICE", "nosuch", 1);
     setenv("PGSSLMODE", "verify-full", 1);
@@ -291,6 +331,7 @@ class Surroundings {
     setenv("HOME", "/nonexistent", 1);
     for (const char *file : {"root.crt", "root.crl", "postgresql.crt", "postgresql.key"})
       unlink((home_ + "/.postgresql/" + file).c_str());
+    unlink((home_ + "/.pgpass").c_str());
     rmdir((home_ + "/.postgresql").c_str());
     rmdir(home_.c_str());
   }
@@ -313,6 +354,10 @@ TEST_F(VerifiedTls, TheSurroundingsOfTheProcessChangeNothing) {
         << parameters << event.error.message() << event.error.detail();
   }
   EXPECT_EQ(ConnectTo("branch.test", "sslmode=require").kind, BranchEvent::Kind::kReadyToCommit);
+  const BranchEvent without =
+      Connect("postgresql://postgres@127.0.0.1:" + std::to_string(ServerPort()) + "/postgres");
+  EXPECT_NE(without.error.detail().find("no password supplied"), std::string::npos)
+      << without.error.detail();
 }
 
 }  // namespace

@@ -80,6 +80,8 @@ class Channel {
   bool FollowDialer(TimePoint now);
   bool FollowQuery(TimePoint now);
   bool EffectUnknown() const { return step_ == Step::kCommit || step_ == Step::kAlone; }
+  bool TextSent() const { return step_ != Step::kPrepare; }
+  std::chrono::milliseconds TimeFor(Step step) const;
   bool WatchReady(TimePoint now);
   bool WatchOpen(TimePoint now);
 
@@ -100,6 +102,7 @@ class Channel {
   void KeepOpen(TimePoint now);
 
   void Finish(BranchEvent event);
+  void AddNotices(BranchEvent *event) const;
   void Drop();
   void Abandon();
 

@@ -112,7 +112,11 @@ Connection::~Connection() {
 void Connection::OnNotice(void *self, const PGresult *notice) {
   auto *connection = static_cast<Connection *>(self);
   ServerMessage message = ReadServerMessage(notice, connection->password_.Reveal());
-  if (message.ends_session) connection->last_words_ = std::move(message);
+  if (message.ends_session) {
+    connection->last_words_ = std::move(message);
+  } else {
+    connection->notices_.Add(std::move(message));
+  }
   connection->Progress();
 }
 
@@ -257,6 +261,11 @@ void Connection::AbsorbError(const PGresult *result) {
 void Connection::AbsorbRow(const PGresult *result) {
   reply_.last_row.clear();
   reply_.last_row_nulls.clear();
+  size_t bytes = 0;
+  for (int column = 0; column < PQnfields(result); ++column)
+    bytes += static_cast<size_t>(PQgetlength(result, 0, column));
+  // It came at once, before anybody could count.
+  if (bytes > longest_message_) return Break("the server sent a message that is too long");
   // No query of ours has more columns; a migration's rows are of no interest.
   const int columns = std::min(PQnfields(result), 4);
   for (int column = 0; column < columns; ++column) {
@@ -309,22 +318,25 @@ void Connection::Flush() {
   Watch(left > 0);
 }
 
-uint64_t Connection::ReceivedBytes() const {
+// In all, or only those that libpq has read.
+uint64_t Connection::ReceivedBytes(bool read) const {
   tcp_info info = {};
   socklen_t length = sizeof(info);
   const int socket = PQsocket(pg());
   if (getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &length) != 0) return 0;
   int unread = 0;
-  if (ioctl(socket, FIONREAD, &unread) != 0) unread = 0;
+  if (read && ioctl(socket, FIONREAD, &unread) != 0) unread = 0;
   return info.tcpi_bytes_received - std::min<uint64_t>(unread, info.tcpi_bytes_received);
 }
 
 // libpq keeps an incomplete message in memory, up to a gigabyte, and every server parameter that it
-// is told of. The kernel counts what came in and was read, TLS or not.
+// is told of. The kernel counts what comes in, TLS or not.
 bool Connection::SentTooMuch() {
-  const uint64_t received = ReceivedBytes();
-  if (progressed_) received_at_progress_ = received;
-  progressed_ = false;
+  if (std::exchange(progressed_, false)) {
+    received_at_progress_ = ReceivedBytes(true);
+    return false;
+  }
+  const uint64_t received = ReceivedBytes(false);
   if (received < received_at_progress_) received_at_progress_ = 0;  // libpq opened a new socket
   const size_t allowed = state_ == State::kConnecting ? kLongestWhileConnecting : longest_message_;
   return received - received_at_progress_ > allowed;

@@ -72,6 +72,9 @@ class Connection {
   // Whether anything came back since the last Send().
   bool heard() const { return heard_; }
   const ConnectionFailure &failure() const { return failure_; }
+  // Since ForgetNotices().
+  const NoticeList &notices() const { return notices_; }
+  void ForgetNotices() { notices_ = {}; }
   bool InTransaction() const;
   int server_version() const { return PQserverVersion(connection_.get()); }
   bool CountsBytes() const;
@@ -96,7 +99,7 @@ class Connection {
   bool SkipCopy(ExecStatusType status);
   void Flush();
   void Progress() { progressed_ = true; }
-  uint64_t ReceivedBytes() const;
+  uint64_t ReceivedBytes(bool read) const;
   bool SentTooMuch();
   void Watch(bool for_write);
   void Unwatch(int descriptor);
@@ -120,6 +123,7 @@ class Connection {
   uint32_t watched_ = 0;     // what epoll waits for, once connected
   uint64_t received_at_progress_ = 0;
   Reply reply_;
+  NoticeList notices_;
   ServerMessage last_words_;  // a FATAL that came as a notice
   ConnectionFailure failure_;
 };
