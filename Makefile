@@ -127,9 +127,9 @@ fuzz_objects := $(filter-out %/libfuzzer.o %_test.o,$(call objects,tests/fuzz))
 all_libraries := $(build)/libbranch.a $(build)/libhttp.a $(build)/libcore.a
 $(build)/tests/fuzz_tests: $(fuzz_objects) $(build)/tests/fuzz/corpus_test.o $(all_libraries)
 $(build)/tests/branch_tests: $(call objects,tests/branch) $(build)/libbranch.a $(build)/libcore.a
-$(build)/tests/unit_tests: libraries = $(shell pkg-config --libs libcurl)
-$(build)/tests/branch_tests: libraries = $(shell pkg-config --libs libpq)
-$(build)/tests/fuzz_tests $(build)/fuzzer: libraries = $(shell pkg-config --libs libcurl libpq)
+$(build)/tests/unit_tests: libraries = $(shell pkg-config --libs libcurl openssl)
+$(build)/tests/branch_tests: libraries = $(shell pkg-config --libs libpq openssl)
+$(build)/tests/fuzz_tests $(build)/fuzzer: libraries = $(shell pkg-config --libs libcurl libpq openssl)
 $(test_programs): Makefile
 	$(CXX) $(CXXFLAGS) $(sanitizers) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) \
 		-lgtest_main -lgtest $(libraries) -pthread

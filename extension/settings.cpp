@@ -13,6 +13,7 @@ char *api_key_file = nullptr;
 char *api_url = nullptr;
 double branch_month_price = 1.50;
 char *branch_prefix = nullptr;
+char *ca_file = nullptr;
 double compute_hour_price = 0.106;
 int database_workers = 8;
 int fixer_answer_tokens = 8192;
@@ -27,6 +28,7 @@ double fixer_output_price = 0;
 char *fixer_protocol = nullptr;
 int fixer_timeout = 120;
 char *fixer_url = nullptr;
+char *https_proxy = nullptr;
 int max_age = 86400;
 int rate_limit_burst = 40;
 int rate_limit_per_minute = 700;
@@ -85,6 +87,10 @@ void DefineSettings() {
               &branch_month_price);
   DefineString("agent_branch.branch_prefix", "Beginning of the names of sessions' branches.",
                &branch_prefix, "branch-for-revision-", 0, CheckString<CheckBranchPrefix>);
+  DefineString("agent_branch.ca_file",
+               "File of the certificate authorities that servers are verified with; empty: the "
+               "system's.",
+               &ca_file, "", GUC_SUPERUSER_ONLY, CheckString<CheckPath>);
   DefinePrice("agent_branch.compute_hour_price", "What an hour of one compute unit costs.",
               &compute_hour_price);
   DefineInteger("agent_branch.database_workers",
@@ -117,6 +123,10 @@ void DefineSettings() {
                 &fixer_timeout, 1, 3600, PGC_SIGHUP, GUC_UNIT_S);
   DefineString("agent_branch.fixer_url", "URL of the fixer's model, with its path; empty: none.",
                &fixer_url, "", GUC_SUPERUSER_ONLY, CheckString<CheckFixerUrl>);
+  DefineString("agent_branch.https_proxy",
+               "URL of the proxy that calls of the API and of the fixer's model go through; "
+               "empty: none.",
+               &https_proxy, "", GUC_SUPERUSER_ONLY, CheckString<CheckProxyUrl>);
   DefineInteger("agent_branch.max_age", "Age from which the reaper deletes a session's branch.",
                 &max_age, 1, 30 * 86400, PGC_SIGHUP, GUC_UNIT_S);
   DefineInteger("agent_branch.rate_limit_burst", "Calls of the API that may follow at once.",

@@ -38,6 +38,7 @@ void EventLoop::Open() {
   http_ = std::move(client.value());
   resolver_ = std::make_unique<CurlHostResolver>(http_.get());
   branches_ = std::make_unique<LibpqBranchRunner>(resolver_.get());
+  ApplyNetworkSettings();
   // Before the rows are read: what commits after this is noticed as a wake.
   wakes_seen_ = WakesOfThisWorker();
   Result<StoreSnapshot> snapshot = store_.Load();
@@ -56,6 +57,13 @@ void EventLoop::Open() {
   });
 }
 
+void EventLoop::ApplyNetworkSettings() {
+  const std::string ca_file = CaFile();
+  http_->UseCaFile(ca_file);
+  http_->UseProxy(HttpsProxy());
+  branches_->UseCaFile(ca_file);
+}
+
 void EventLoop::Run() {
   Open();
   for (;;) {
@@ -70,6 +78,7 @@ void EventLoop::Run() {
     });
     if (reloaded) {
       settings_ = ReadSettings();
+      ApplyNetworkSettings();
       engine_->Reconfigure();
     }
     TakeEvents();

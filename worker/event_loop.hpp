@@ -34,6 +34,7 @@ class EventLoop {
 
  private:
   void Open();
+  void ApplyNetworkSettings();
   void TakeEvents();
   void TakeRequests();
   void Turn();

@@ -53,6 +53,14 @@ std::string ApiKeyFile() {
   return Text("agent_branch.api_key_file");
 }
 
+std::string CaFile() {
+  return Text("agent_branch.ca_file");
+}
+
+std::string HttpsProxy() {
+  return Text("agent_branch.https_proxy");
+}
+
 std::string FixerKeyFile() {
   return Text("agent_branch.fixer_key_file");
 }

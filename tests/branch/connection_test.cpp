@@ -1,6 +1,7 @@
 // How connections come about and how they fail: retries, passwords, hostile servers.
 #include <atomic>
 
+#include "tests/branch/fake_server.hpp"
 #include "tests/branch/test_support.hpp"
 #include "worker/branch/connection_target.hpp"
 #include "worker/branch/dialer.hpp"
@@ -8,48 +9,6 @@
 
 namespace agent_branch::testing {
 namespace {
-
-bool Send(int socket, const std::string &bytes) {
-  return send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
-         static_cast<ssize_t>(bytes.size());
-}
-
-std::string Receive(int socket) {
-  char bytes[8192];
-  const ssize_t length = recv(socket, bytes, sizeof(bytes), 0);
-  return length > 0 ? std::string(bytes, static_cast<size_t>(length)) : std::string();
-}
-
-std::string Message(char type, const std::string &body) {
-  const auto length = static_cast<uint32_t>(body.size() + 4);
-  std::string message(1, type);
-  for (int shift = 24; shift >= 0; shift -= 8)
-    message.push_back(static_cast<char>(length >> shift));
-  return message + body;
-}
-
-std::string ErrorMessage(const std::string &severity, const std::string &sqlstate,
-                         const std::string &text) {
-  std::string body = "S" + severity;
-  body.push_back('\0');
-  body += "V" + severity;
-  body.push_back('\0');
-  body += "C" + sqlstate;
-  body.push_back('\0');
-  body += "M" + text;
-  body.append(2, '\0');
-  return Message('E', body);
-}
-
-// As far as ReadyForQuery.
-void Welcome(int socket) {
-  Receive(socket);
-  Send(socket, Message('R', std::string(4, '\0')) +
-                   Message('S', std::string("server_version\0"
-                                            "15.4\0",
-                                            20)) +
-                   Message('Z', "I"));
-}
 
 BranchEvent RunAgainst(const std::string &uri, std::chrono::milliseconds connect_timeout,
                        RunnerOptions options = {}) {
@@ -73,7 +32,8 @@ TEST(ConnectionTarget, TakesOverOnlyWhatIsNeeded) {
   EXPECT_EQ(target->database, "db");
   EXPECT_EQ(target->ssl_mode, "require");
   EXPECT_EQ(target->options, "endpoint=ep-a");
-  for (const auto &[keyword, value] : ParametersFor(target.value(), "192.0.2.1")) {
+  for (const auto &[keyword, secret] : ParametersFor(target.value(), "192.0.2.1", "")) {
+    const std::string_view value = secret.Reveal();
     EXPECT_NE(value, "/etc/passwd") << keyword;
     EXPECT_NE(value, "/x") << keyword;
     EXPECT_NE(value, "x") << keyword;
@@ -313,29 +273,17 @@ TEST(LostCommit, IsUnknownAndThenDecided) {
   EXPECT_EQ(fate.fate, TransactionFate::kCommitted);
 }
 
-class FakeResolver : public HostResolver {
- public:
-  void Resolve(uint64_t, const std::string &host, int port, Answer answer) override {
-    asked = host + ":" + std::to_string(port);
-    pending = std::move(answer);
-  }
-  void Forget(uint64_t) override {
-    pending = nullptr;
-    ++forgotten;
-  }
-  std::string asked;
-  Answer pending;
-  int forgotten = 0;
-};
-
 TEST(Resolving, NamesAreAskedForAndAddressesAreTriedInTurn) {
+  if (!std::getenv("AGENT_BRANCH_TEST_CA")) GTEST_SKIP() << "the server has no certificate";
   FakeResolver resolver;
-  LibpqBranchRunner runner(&resolver);
+  RunnerOptions options;
+  options.ca_file = std::getenv("AGENT_BRANCH_TEST_CA");
+  LibpqBranchRunner runner(&resolver, options);
   const std::string port = std::to_string(ServerPort());
-  runner.Start(FingerprintTask(
-      1, "postgresql://postgres:open%20sesame@branch.invalid:" + port + "/postgres"));
+  runner.Start(
+      FingerprintTask(1, "postgresql://postgres:open%20sesame@branch.test:" + port + "/postgres"));
   EXPECT_TRUE(RunUntil(&runner, [&] { return !!resolver.pending; }));
-  EXPECT_EQ(resolver.asked, "branch.invalid:" + port);
+  EXPECT_EQ(resolver.asked, "branch.test:" + port);
   resolver.pending(std::vector<std::string>{"not an address", "127.0.0.9", "::1", "127.0.0.1"});
   const BranchEvent event = NextEvent(&runner);
   EXPECT_EQ(event.outcome, BranchOutcome::kDone) << event.error.detail();

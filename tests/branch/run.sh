@@ -49,8 +49,11 @@ SETTINGS
 # With TLS, as at Neon, where libpq's own default asks for it.
 if command -v openssl >/dev/null; then
   "${as[@]}" openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost \
-    -keyout cluster/server.key -out cluster/server.crt 2>/dev/null
+    -addext subjectAltName=DNS:localhost,DNS:branch.test -keyout cluster/server.key -out cluster/server.crt 2>/dev/null
   chmod 600 cluster/server.key
+  cp cluster/server.crt authorities.pem
+  chmod a+rx . && chmod a+r authorities.pem
+  export AGENT_BRANCH_TEST_CA=$data/authorities.pem
   echo 'ssl = on' >>cluster/postgresql.conf
   export AGENT_BRANCH_TEST_TLS=1
 fi

@@ -410,5 +410,75 @@ TEST_F(RunnerTest, FateOfATransactionIsTold) {
   EXPECT_EQ(ask("1'; DROP TABLE a; --").outcome, BranchOutcome::kNotRun);
 }
 
+TEST_F(RunnerTest, WhatEndedTheConnectionIsToldFromWhatFoundNone) {
+  const BranchEvent ended = Run("SELECT pg_terminate_backend(pg_backend_pid())");
+  EXPECT_EQ(ended.outcome, BranchOutcome::kNotRun);
+  EXPECT_TRUE(ended.sent);
+  EXPECT_EQ(ended.error.sqlstate(), "57P01");
+  const BranchEvent long_row = Run("SELECT repeat('x', 200000000)");
+  EXPECT_EQ(long_row.outcome, BranchOutcome::kNotRun);
+  EXPECT_TRUE(long_row.sent);
+  runner_.Start(Migration(++last_id_, ServerUri("there_is_none"), "SELECT 1"));
+  const BranchEvent none = NextEvent(&runner_);
+  EXPECT_EQ(none.outcome, BranchOutcome::kNotRun);
+  EXPECT_FALSE(none.sent);
+}
+
+TEST_F(RunnerTest, OverlongRowIsHungUpOnOverTlsToo) {
+  if (!std::getenv("AGENT_BRANCH_TEST_TLS")) GTEST_SKIP() << "the server has no certificate";
+  for (const char *mode : {"disable", "require"}) {
+    runner_.Start(Migration(++last_id_, database_.uri() + "?sslmode=" + mode,
+                            "SELECT repeat('x', 20000000)"));
+    const BranchEvent event = NextEvent(&runner_);
+    EXPECT_EQ(event.outcome, BranchOutcome::kNotRun) << mode;
+    EXPECT_NE(event.error.detail().find("too long"), std::string::npos) << event.error.detail();
+  }
+}
+
+TEST_F(RunnerTest, TimesWithoutAnEndAreTimes) {
+  BranchTask task = Migration(1, database_.uri(), "SELECT 1");
+  task.statements = 200;
+  task.statement_timeout = task.connect_timeout = task.script_timeout =
+      std::chrono::milliseconds::max();
+  runner_.Start(task);
+  const BranchEvent event = NextEvent(&runner_);
+  EXPECT_EQ(event.kind, BranchEvent::Kind::kReadyToCommit) << event.error.message();
+}
+
+TEST_F(RunnerTest, NoticesAreKept) {
+  const BranchEvent event =
+      Run("DO $$ BEGIN RAISE NOTICE 'first' USING DETAIL = 'more', HINT = 'do', ERRCODE = '01ABC'; "
+          "RAISE WARNING 'second open sesame'; END $$");
+  ASSERT_EQ(event.kind, BranchEvent::Kind::kReadyToCommit);
+  ASSERT_EQ(event.notices.size(), 2u);
+  EXPECT_EQ(event.notices[0].severity, "NOTICE");
+  EXPECT_EQ(event.notices[0].sqlstate, "01ABC");
+  EXPECT_EQ(event.notices[0].message, "first");
+  EXPECT_EQ(event.notices[0].detail, "more");
+  EXPECT_EQ(event.notices[0].hint, "do");
+  EXPECT_EQ(event.notices[0].statement, 1);
+  EXPECT_EQ(event.notices[1].severity, "WARNING");
+  EXPECT_EQ(event.notices[1].message, "second ***");
+  runner_.Commit(event.id);
+  EXPECT_EQ(NextEvent(&runner_).notices.size(), 2u);
+  EXPECT_TRUE(RunAndCommit("SELECT 1").notices.empty()) << "those of another task";
+  const BranchEvent failed = Run("DO $$ BEGIN RAISE NOTICE 'before'; END $$; SELECT 1/0");
+  EXPECT_EQ(failed.outcome, BranchOutcome::kRejected);
+  EXPECT_EQ(failed.notices.size(), 1u);
+}
+
+TEST_F(RunnerTest, NoticesAreBounded) {
+  const BranchEvent many =
+      Run("DO $$ BEGIN FOR i IN 1..1000 LOOP RAISE NOTICE '%', i; END LOOP; END $$");
+  ASSERT_EQ(many.notices.size(), 100u);
+  EXPECT_EQ(many.notices.back().message, "100");
+  EXPECT_EQ(many.notices_dropped, 900);
+  runner_.Cancel(many.id);
+  const BranchEvent large =
+      Run("DO $$ BEGIN FOR i IN 1..20 LOOP RAISE NOTICE '%', repeat('x', 6000); END LOOP; END $$");
+  EXPECT_EQ(large.notices.size(), 10u);  // of 6,006 bytes
+  EXPECT_EQ(large.notices_dropped, 10);
+}
+
 }  // namespace
 }  // namespace agent_branch::testing

@@ -17,11 +17,16 @@ void RequireTarget(const ConnectionTarget &target) {
   Require(!target.user.empty() && !target.database.empty(), "a user or database is missing");
   Require(target.options.empty() || target.options.rfind("endpoint=", 0) == 0,
           "server options are taken over");
-  for (const auto &[keyword, value] : ParametersFor(target, "127.0.0.1")) {
+  for (const auto &[name, secret] : ParametersFor(target, "127.0.0.1", "/authorities")) {
+    const std::string_view keyword = name;
+    const std::string_view value = secret.Reveal();
     Require(value.find('\0') == std::string::npos, "a parameter holds a zero byte");
-    bool names_file = keyword == "passfile" || keyword.rfind("ssl", 0) == 0;
-    Require(!names_file || keyword == "sslmode" || value == "/dev/null/none",
+    bool names_file = keyword == "passfile" || keyword == "sslcert" || keyword == "sslkey" ||
+                      keyword == "sslcrl" || keyword == "sslrootcert";
+    Require(!names_file || value == "/dev/null/none" || value == "/authorities",
             "a URI chooses a file");
+    Require(keyword != "sslmode" || value == "verify-full" || IsLoopbackHost(target.host),
+            "a URI chooses not to verify");
   }
 }
 

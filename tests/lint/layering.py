@@ -13,7 +13,7 @@ _SERVER_OR_LIBPQ = r"postgres.*|libpq.*|pg_.*|fmgr\.h|(?:access|catalog|storage|
 _MAY = {
     "worker/core": (rf"{_STANDARD}|rapidjson/.*|worker/core/.*", None),
     "worker/http": (rf"{_POSIX}|curl/.*|rapidjson/.*|worker/(?:core|http)/.*", _SERVER_OR_LIBPQ),
-    "worker/branch": (rf"{_POSIX}|libpq-fe\.h|worker/(?:core|branch)/.*", r"postgres.*"),
+    "worker/branch": (rf"{_POSIX}|libpq-fe\.h|openssl/.*|worker/(?:core|branch)/.*", r"postgres.*"),
     "worker": (r".*", r"(?:extension|emulator)/.*"),
     "extension": (r".*", r"curl/.*|libpq-fe\.h|emulator/.*|worker/(?!core/).*"),
     "postgres": (r".*", r"curl/.*|libpq-fe\.h|(?:extension|emulator)/.*|worker/(?!core/).*"),

@@ -3,7 +3,7 @@ BEGIN;
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS agent_branch;
-SELECT plan(9);
+SELECT plan(11);
 
 SELECT results_eq($$SELECT name COLLATE "C", boot_val, coalesce(unit, ''), context FROM pg_settings WHERE name LIKE 'agent\_branch.%' ORDER BY 1$$, $$VALUES
 	('agent_branch.active_compute_limit' COLLATE "C", '20', '', 'sighup'),
@@ -12,6 +12,7 @@ SELECT results_eq($$SELECT name COLLATE "C", boot_val, coalesce(unit, ''), conte
 	('agent_branch.api_url', 'https://console.neon.tech/api/v2', '', 'sighup'),
 	('agent_branch.branch_month_price', '1.5', '', 'sighup'),
 	('agent_branch.branch_prefix', 'branch-for-revision-', '', 'sighup'),
+	('agent_branch.ca_file', '', '', 'sighup'),
 	('agent_branch.compute_hour_price', '0.106', '', 'sighup'),
 	('agent_branch.database_workers', '8', '', 'postmaster'),
 	('agent_branch.fixer_answer_tokens', '8192', '', 'sighup'),
@@ -26,6 +27,7 @@ SELECT results_eq($$SELECT name COLLATE "C", boot_val, coalesce(unit, ''), conte
 	('agent_branch.fixer_protocol', 'openai', '', 'sighup'),
 	('agent_branch.fixer_timeout', '120', 's', 'sighup'),
 	('agent_branch.fixer_url', '', '', 'sighup'),
+	('agent_branch.https_proxy', '', '', 'sighup'),
 	('agent_branch.max_age', '86400', 's', 'sighup'),
 	('agent_branch.rate_limit_burst', '40', '', 'sighup'),
 	('agent_branch.rate_limit_per_minute', '700', '', 'sighup'),
@@ -45,6 +47,8 @@ SELECT throws_ok($$SHOW agent_branch.api_key_file$$, '42501', 'must be superuser
 SELECT throws_ok($$SHOW agent_branch.api_key_directory$$, '42501', 'must be superuser or have privileges of pg_read_all_settings to examine "agent_branch.api_key_directory"', 'the keys'' directory is hidden');
 SELECT throws_ok($$SHOW agent_branch.fixer_url$$, '42501', 'must be superuser or have privileges of pg_read_all_settings to examine "agent_branch.fixer_url"', 'the model''s URL is hidden');
 SELECT throws_ok($$SHOW agent_branch.fixer_key_file$$, '42501', 'must be superuser or have privileges of pg_read_all_settings to examine "agent_branch.fixer_key_file"', 'the file of its key, too');
+SELECT throws_ok($$SHOW agent_branch.https_proxy$$, '42501', 'must be superuser or have privileges of pg_read_all_settings to examine "agent_branch.https_proxy"', 'the proxy is hidden');
+SELECT throws_ok($$SHOW agent_branch.ca_file$$, '42501', 'must be superuser or have privileges of pg_read_all_settings to examine "agent_branch.ca_file"', 'the file of authorities, too');
 RESET ROLE;
 
 SELECT * FROM finish();

@@ -1,6 +1,7 @@
 #include "worker/branch/channel.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "worker/branch/record.hpp"
@@ -13,6 +14,13 @@ using State = Connection::State;
 
 Status ZeroByte() {
   return Status::Error("22021", "invalid byte sequence for encoding \"UTF8\": 0x00");
+}
+
+// The most that a setting of the server's takes. The sum of two of them is a time still.
+constexpr std::chrono::milliseconds kLongestTimeout{std::numeric_limits<int>::max()};
+
+std::chrono::milliseconds Bounded(std::chrono::milliseconds timeout) {
+  return std::clamp(timeout, std::chrono::milliseconds(0), kLongestTimeout);
 }
 
 // libpq's texts end at the first zero byte: the rest of the script would be left out in silence.
@@ -88,7 +96,7 @@ void Channel::Dial(TimePoint now) {
   uri_ = task_->uri;
   target_ = std::move(target.value());
   dialer_ = std::make_unique<Dialer>(host_->epoll(), tag_, host_->resolver(), host_->options(),
-                                     target_, now + task_->connect_timeout);
+                                     target_, now + Bounded(task_->connect_timeout));
   phase_ = Phase::kDialing;
 }
 
@@ -107,6 +115,7 @@ bool Channel::FollowDialer(TimePoint now) {
 }
 
 void Channel::BeginTask(TimePoint now) {
+  connection_->ForgetNotices();
   if (task_->kind == BranchTaskKind::kMigrate) {
     if (task_->record) return Send(Step::kBaseline, RecordBaseline(), now);
     return SendScript(now);
@@ -131,11 +140,18 @@ void Channel::Send(Step step, const std::string &query, TimePoint now) {
   step_ = step;
   phase_ = task_ ? Phase::kRunning : Phase::kResetting;
   const std::chrono::milliseconds grace = host_->options().answer_grace;
-  // The server's statement_timeout is one for each statement, and what it answers to them comes
-  // when all have ended.
-  const int statements = step == Step::kScript ? std::max(task_->statements, 1) : 1;
-  overdue_at_ = now + grace + (task_ ? task_->statement_timeout * statements : grace);
+  overdue_at_ = now + grace + (task_ ? TimeFor(step) : grace);
   connection_->Send(query, step == Step::kQuery || step == Step::kProof);
+}
+
+// The server's statement_timeout is one for each statement, but what it answers to them comes when
+// all have ended: that a server is silent is found out by one deadline for them all.
+std::chrono::milliseconds Channel::TimeFor(Step step) const {
+  const std::chrono::milliseconds one = Bounded(task_->statement_timeout);
+  const int statements = std::max(task_->statements, 1);
+  if (step != Step::kScript) return one;
+  const std::chrono::milliseconds all = std::max(one, Bounded(task_->script_timeout));
+  return one > all / statements ? all : one * statements;
 }
 
 bool Channel::FollowQuery(TimePoint now) {
@@ -231,6 +247,7 @@ void Channel::OnProof(TimePoint now) {
 
 void Channel::ReportReady() {
   phase_ = Phase::kReady;
+  AddNotices(&ready_);
   host_->Report(std::move(ready_));
 }
 
@@ -310,7 +327,7 @@ void Channel::OnLost(TimePoint now) {
     after.message = connection_->failure().text;
     Finish(RejectedForEndingItsTransaction(task_->id, true, after));
   } else {
-    Finish(Lost(task_->id, connection_->failure(), EffectUnknown()));
+    Finish(Lost(task_->id, connection_->failure(), TextSent(), EffectUnknown()));
   }
   Drop();
 }
@@ -322,7 +339,7 @@ void Channel::OnOverdue() {
     Finish(RejectedOverdue(*task_));
   } else {
     const ConnectionFailure silent{"57014", "The server did not answer in time."};
-    Finish(Lost(task_->id, silent, EffectUnknown()));
+    Finish(Lost(task_->id, silent, TextSent(), EffectUnknown()));
   }
   Abandon();
 }
@@ -378,7 +395,19 @@ void Channel::CloseIdle() {
   if (phase_ == Phase::kOpen) Drop();
 }
 
+void Channel::AddNotices(BranchEvent *event) const {
+  const bool runs_text =
+      task_->kind == BranchTaskKind::kMigrate || task_->kind == BranchTaskKind::kRunAlone;
+  if (!connection_ || !runs_text) return;
+  event->notices = connection_->notices().kept();
+  event->notices_dropped = connection_->notices().dropped();
+  const bool single = task_->kind == BranchTaskKind::kRunAlone || task_->statements == 1;
+  for (ServerNotice &notice : event->notices)
+    notice.statement = single ? 1 : 0;
+}
+
 void Channel::Finish(BranchEvent event) {
+  AddNotices(&event);
   task_.reset();
   host_->Report(std::move(event));
 }

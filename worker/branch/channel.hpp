@@ -81,6 +81,8 @@ class Channel {
   bool FollowDialer(TimePoint now);
   bool FollowQuery(TimePoint now);
   bool EffectUnknown() const { return step_ == Step::kCommit || step_ == Step::kAlone; }
+  bool TextSent() const { return step_ != Step::kPrepare; }
+  std::chrono::milliseconds TimeFor(Step step) const;
   bool WatchReady(TimePoint now);
   bool WatchOpen(TimePoint now);
 
@@ -103,6 +105,7 @@ class Channel {
   void KeepOpen(TimePoint now);
 
   void Finish(BranchEvent event);
+  void AddNotices(BranchEvent *event) const;
   void Drop();
   void Abandon();
 

@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 
@@ -20,6 +21,7 @@ constexpr int kResultsATurn = 2000;
 // A query is answered with one ERROR, and perhaps a FATAL; libpq keeps the text of each.
 constexpr int kMostErrors = 10;
 constexpr size_t kLongestWhileConnecting = 1 << 20;
+constexpr char kRefusedAuthentication[] = "28000";
 
 struct ResultDeleter {
   void operator()(PGresult *result) const { PQclear(result); }
@@ -37,17 +39,19 @@ std::string NewMark() {
   return mark + " */ ";
 }
 
-PGconn *StartConnecting(const ConnectionParameters &parameters) {
+PgConnection StartConnecting(const ConnectionParameters &parameters) {
   std::vector<const char *> keywords;
   std::vector<const char *> values;
   for (const auto &[keyword, value] : parameters) {
-    keywords.push_back(keyword.c_str());
-    values.push_back(value.c_str());
+    keywords.push_back(keyword);
+    values.push_back(value.Reveal().data());
   }
   keywords.push_back(nullptr);
   values.push_back(nullptr);
-  return PQconnectStartParams(keywords.data(), values.data(), 0);
+  return PgConnection(PQconnectStartParams(keywords.data(), values.data(), 0));
 }
+
+void DropNotice(void *, const PGresult *) {}
 
 // A failed attempt has no PGresult, only a text; verbose, it has "FATAL:  28P01: …" in it.
 std::string SqlStateInText(std::string_view text) {
@@ -81,19 +85,21 @@ std::string WithoutLocation(std::string text) {
 }  // namespace
 
 Connection::Connection(int epoll, uint64_t tag, const ConnectionTarget &target,
-                       const std::string &address, size_t longest_message)
+                       const std::string &address, const std::string &ca_file,
+                       size_t longest_message)
     : epoll_(epoll),
       tag_(tag),
       password_(target.password),
       longest_message_(longest_message),
-      mark_(NewMark()) {
-  connection_.reset(StartConnecting(ParametersFor(target, address)));
-  if (PQstatus(connection_.get()) == CONNECTION_BAD) {
-    Break(LibpqText());
+      mark_(NewMark()),
+      handshake_(
+          std::make_shared<Handshake>(StartConnecting(ParametersFor(target, address, ca_file)))) {
+  if (PQstatus(pg()) == CONNECTION_BAD || handshake_->descriptor() < 0) {
+    Break(handshake_->descriptor() < 0 ? "there are no descriptors" : LibpqText());
     return;
   }
-  PQsetErrorVerbosity(connection_.get(), PQERRORS_VERBOSE);
-  PQsetNoticeReceiver(connection_.get(), &Connection::OnNotice, this);
+  PQsetErrorVerbosity(pg(), PQERRORS_VERBOSE);
+  PQsetNoticeReceiver(pg(), &DropNotice, nullptr);  // it would be called in a thread
   Watch(true);
 }
 
@@ -106,7 +112,11 @@ Connection::~Connection() {
 void Connection::OnNotice(void *self, const PGresult *notice) {
   auto *connection = static_cast<Connection *>(self);
   ServerMessage message = ReadServerMessage(notice, connection->password_.Reveal());
-  if (message.ends_session) connection->last_words_ = std::move(message);
+  if (message.ends_session) {
+    connection->last_words_ = std::move(message);
+  } else {
+    connection->notices_.Add(std::move(message));
+  }
   connection->Progress();
 }
 
@@ -118,21 +128,51 @@ void Connection::Advance() {
 }
 
 void Connection::Connect() {
-  // PQconnectPoll may only be called when the socket is ready for what it asked for.
-  pollfd ready = {PQsocket(connection_.get()), connect_events_, 0};
+  if (!step_under_way_) return BeginStep();
+  const std::optional<HandshakeResult> result = handshake_->TakeResult();
+  if (!result) return;
+  step_under_way_ = false;
+  Unwatch(handshake_->descriptor());
+  EndStep(*result);
+}
+
+// PQconnectPoll may only be called when the socket is ready for what it asked for.
+void Connection::BeginStep() {
+  pollfd ready = {PQsocket(pg()), connect_events_, 0};
   if (poll(&ready, 1, 0) != 1) return;
-  const PostgresPollingStatusType polled = PQconnectPoll(connection_.get());
-  if (polled == PGRES_POLLING_FAILED) return Break(LibpqText());
-  if (polled == PGRES_POLLING_OK) {
-    if (PQsetnonblocking(connection_.get(), 1) != 0) return Break(LibpqText());
-    state_ = State::kReady;
-    PQsetErrorVerbosity(connection_.get(), PQERRORS_DEFAULT);
-    Progress();
-    return Watch(false);
+  Unwatch(PQsocket(pg()));
+  epoll_event event = {};
+  event.events = EPOLLIN;
+  event.data.u64 = tag_;
+  epoll_ctl(epoll_, EPOLL_CTL_ADD, handshake_->descriptor(), &event);
+  step_under_way_ = Handshake::Begin(handshake_);
+  if (!step_under_way_) Break("there are no threads");
+}
+
+void Connection::EndStep(const HandshakeResult &result) {
+  if (!result.refused.empty()) {
+    Break(result.refused);
+    failure_.sqlstate = kRefusedAuthentication;
+    failure_.hint = "Set the role's password anew, with scram_iterations of " +
+                    std::to_string(kMostScramIterations) + " at most.";
+    return;
   }
+  if (result.polled == PGRES_POLLING_FAILED) return Break(LibpqText());
+  if (result.polled == PGRES_POLLING_OK) return Open();
   if (SentTooMuch()) return Break("the server sent too much before it was ready");
-  connect_events_ = polled == PGRES_POLLING_WRITING ? POLLOUT : POLLIN;
-  Watch(polled == PGRES_POLLING_WRITING);
+  connect_events_ = result.polled == PGRES_POLLING_WRITING ? POLLOUT : POLLIN;
+  Watch(result.polled == PGRES_POLLING_WRITING);
+}
+
+void Connection::Open() {
+  connection_ = handshake_->TakeConnection();
+  handshake_.reset();
+  if (PQsetnonblocking(pg(), 1) != 0) return Break(LibpqText());
+  PQsetErrorVerbosity(pg(), PQERRORS_DEFAULT);
+  PQsetNoticeReceiver(pg(), &Connection::OnNotice, this);
+  Progress();
+  Watch(false);  // as a socket that is new to the set
+  state_ = State::kReady;
 }
 
 void Connection::Converse() {
@@ -221,6 +261,11 @@ void Connection::AbsorbError(const PGresult *result) {
 void Connection::AbsorbRow(const PGresult *result) {
   reply_.last_row.clear();
   reply_.last_row_nulls.clear();
+  size_t bytes = 0;
+  for (int column = 0; column < PQnfields(result); ++column)
+    bytes += static_cast<size_t>(PQgetlength(result, 0, column));
+  // It came at once, before anybody could count.
+  if (bytes > longest_message_) return Break("the server sent a message that is too long");
   // No query of ours has more columns; a migration's rows are of no interest.
   const int columns = std::min(PQnfields(result), 4);
   for (int column = 0; column < columns; ++column) {
@@ -279,19 +324,25 @@ void Connection::Flush() {
   Watch(left > 0);
 }
 
-uint64_t Connection::ReceivedBytes() const {
+// In all, or only those that libpq has read.
+uint64_t Connection::ReceivedBytes(bool read) const {
   tcp_info info = {};
   socklen_t length = sizeof(info);
-  if (getsockopt(PQsocket(connection_.get()), IPPROTO_TCP, TCP_INFO, &info, &length) != 0) return 0;
-  return info.tcpi_bytes_received;
+  const int socket = PQsocket(pg());
+  if (getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &length) != 0) return 0;
+  int unread = 0;
+  if (read && ioctl(socket, FIONREAD, &unread) != 0) unread = 0;
+  return info.tcpi_bytes_received - std::min<uint64_t>(unread, info.tcpi_bytes_received);
 }
 
 // libpq keeps an incomplete message in memory, up to a gigabyte, and every server parameter that it
-// is told of. The kernel counts what came in, TLS or not.
+// is told of. The kernel counts what comes in, TLS or not.
 bool Connection::SentTooMuch() {
-  const uint64_t received = ReceivedBytes();
-  if (progressed_) received_at_progress_ = received;
-  progressed_ = false;
+  if (std::exchange(progressed_, false)) {
+    received_at_progress_ = ReceivedBytes(true);
+    return false;
+  }
+  const uint64_t received = ReceivedBytes(false);
   if (received < received_at_progress_) received_at_progress_ = 0;  // libpq opened a new socket
   const size_t allowed = state_ == State::kConnecting ? kLongestWhileConnecting : longest_message_;
   return received - received_at_progress_ > allowed;
@@ -305,7 +356,7 @@ void Connection::Watch(bool for_write) {
   event.events = EPOLLIN;
   if (for_write) event.events |= EPOLLOUT;
   event.data.u64 = tag_;
-  const int socket = PQsocket(connection_.get());
+  const int socket = PQsocket(pg());
   const bool changed = state_ == State::kConnecting || event.events != watched_;
   if (socket < 0 || !changed) return;
   watched_ = state_ == State::kConnecting ? 0 : event.events;
@@ -313,10 +364,14 @@ void Connection::Watch(bool for_write) {
   epoll_ctl(epoll_, EPOLL_CTL_ADD, socket, &event);
 }
 
+void Connection::Unwatch(int descriptor) {
+  if (descriptor >= 0) epoll_ctl(epoll_, EPOLL_CTL_DEL, descriptor, nullptr);
+}
+
 void Connection::Mute() {
   muted_ = true;
-  const int socket = connection_ ? PQsocket(connection_.get()) : -1;
-  if (socket >= 0) epoll_ctl(epoll_, EPOLL_CTL_DEL, socket, nullptr);
+  if (step_under_way_) return Unwatch(handshake_->descriptor());  // its socket is not in the set
+  if (pg()) Unwatch(PQsocket(pg()));
 }
 
 void Connection::Break(std::string text) {
@@ -331,7 +386,7 @@ void Connection::Break(std::string text) {
 }
 
 std::string Connection::LibpqText() const {
-  return PQerrorMessage(connection_.get());
+  return PQerrorMessage(pg());
 }
 
 bool Connection::InTransaction() const {

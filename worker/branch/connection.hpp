@@ -1,4 +1,5 @@
-// One libpq connection, driven only by calls that do not block.
+// One libpq connection, driven only by calls that neither block nor compute for long: what there
+// is to compute while it is made happens in the threads of a Handshake.
 //
 // It owns the PGconn and its place in an epoll set, which belongs to the runner. The owner calls
 // Advance() when the socket is ready, or when more() says that there is work left; each call does a
@@ -17,6 +18,7 @@
 #include <vector>
 
 #include "worker/branch/connection_target.hpp"
+#include "worker/branch/handshake.hpp"
 #include "worker/branch/server_error.hpp"
 
 namespace agent_branch {
@@ -41,6 +43,7 @@ struct Reply {
 struct ConnectionFailure {
   std::string sqlstate;
   std::string text;
+  std::string hint = {};
 };
 
 class Connection {
@@ -49,9 +52,10 @@ class Connection {
   enum class State { kConnecting, kReady, kBusy, kBroken };
 
   // epoll: borrowed; the socket is put there with `tag` as its data. No query of this connection
-  // returns more than `longest_message` bytes in one row, message or notice.
+  // returns more than `longest_message` bytes in one row, message or notice. ca_file: see
+  // ParametersFor().
   Connection(int epoll, uint64_t tag, const ConnectionTarget &target, const std::string &address,
-             size_t longest_message);
+             const std::string &ca_file, size_t longest_message);
   ~Connection();
   Connection(const Connection &) = delete;
   Connection &operator=(const Connection &) = delete;
@@ -71,6 +75,9 @@ class Connection {
   // Whether anything came back since the last Send().
   bool heard() const { return heard_; }
   const ConnectionFailure &failure() const { return failure_; }
+  // Since ForgetNotices().
+  const NoticeList &notices() const { return notices_; }
+  void ForgetNotices() { notices_ = {}; }
   bool InTransaction() const;
   int server_version() const { return PQserverVersion(connection_.get()); }
   bool CountsBytes() const;
@@ -79,12 +86,12 @@ class Connection {
   const std::string &mark() const { return mark_; }
 
  private:
-  struct Closer {
-    void operator()(PGconn *connection) const { PQfinish(connection); }
-  };
-
   static void OnNotice(void *self, const PGresult *notice);
   void Connect();
+  void BeginStep();
+  void EndStep(const HandshakeResult &result);
+  void Open();
+  PGconn *pg() const { return handshake_ ? handshake_->connection() : connection_.get(); }
   void Converse();
   bool Receive();
   void TakeResults();
@@ -95,9 +102,10 @@ class Connection {
   bool SkipCopy(ExecStatusType status);
   void Flush();
   void Progress() { progressed_ = true; }
-  uint64_t ReceivedBytes() const;
+  uint64_t ReceivedBytes(bool read) const;
   bool SentTooMuch();
   void Watch(bool for_write);
+  void Unwatch(int descriptor);
   void Break(std::string text);
   std::string LibpqText() const;
 
@@ -106,7 +114,9 @@ class Connection {
   Secret password_;  // kept to redact it
   size_t longest_message_;
   std::string mark_;
-  std::unique_ptr<PGconn, Closer> connection_;
+  PgConnection connection_;               // once it is open
+  std::shared_ptr<Handshake> handshake_;  // until then
+  bool step_under_way_ = false;           // of the handshake: the PGconn is the thread's
   State state_ = State::kConnecting;
   bool more_ = false;
   bool muted_ = false;
@@ -118,6 +128,7 @@ class Connection {
   Reply reply_;
   bool keep_pages_ = false;
   size_t page_bytes_ = 0;
+  NoticeList notices_;
   ServerMessage last_words_;  // a FATAL that came as a notice
   ConnectionFailure failure_;
 };

@@ -2,15 +2,24 @@
 
 #include <arpa/inet.h>
 #include <libpq-fe.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <memory>
+#include <utility>
 
 namespace agent_branch {
 namespace {
 
 struct OptionsDeleter {
-  void operator()(PQconninfoOption *options) const { PQconninfoFree(options); }
+  void operator()(PQconninfoOption *options) const {
+    for (const PQconninfoOption *one = options; one->keyword; ++one) {
+      if (one->val) explicit_bzero(one->val, strlen(one->val));
+    }
+    PQconninfoFree(options);
+  }
 };
 using ConninfoOptions = std::unique_ptr<PQconninfoOption, OptionsDeleter>;
 
@@ -36,7 +45,7 @@ bool IsEndpointOption(std::string_view value) {
   return true;
 }
 
-void TakeOver(std::string_view keyword, const std::string &value, ConnectionTarget *target,
+void TakeOver(std::string_view keyword, const char *value, ConnectionTarget *target,
               std::string *port) {
   if (keyword == "host") target->host = value;
   if (keyword == "port") *port = value;
@@ -75,15 +84,6 @@ Status Check(ConnectionTarget *target, const std::string &port) {
   return {};
 }
 
-// libpq 16 and later can refuse methods of authentication; 15 does not know the parameter.
-bool LibpqKnows(std::string_view keyword) {
-  const ConninfoOptions defaults(PQconndefaults());
-  for (const PQconninfoOption *one = defaults.get(); one && one->keyword; ++one) {
-    if (keyword == one->keyword) return true;
-  }
-  return false;
-}
-
 }  // namespace
 
 Result<ConnectionTarget> ParseConnectionTarget(const Secret &uri) {
@@ -94,7 +94,7 @@ Result<ConnectionTarget> ParseConnectionTarget(const Secret &uri) {
   if (text.find('\0') != std::string_view::npos) return Refused("There is a zero byte in it.");
   char *libpq_error = nullptr;
   // libpq's text is dropped: it quotes parts of the URI.
-  const ConninfoOptions options(PQconninfoParse(std::string(text).c_str(), &libpq_error));
+  const ConninfoOptions options(PQconninfoParse(text.data(), &libpq_error));
   PQfreemem(libpq_error);
   if (!options) return Refused("libpq cannot parse it.");
   ConnectionTarget target;
@@ -118,34 +118,79 @@ std::vector<std::string> KnownAddresses(const std::string &host) {
   return {};
 }
 
-ConnectionParameters ParametersFor(const ConnectionTarget &target, const std::string &address) {
+bool IsLoopbackHost(const std::string &host) {
+  in_addr v4 = {};
+  if (inet_pton(AF_INET, host.c_str(), &v4) == 1) return ntohl(v4.s_addr) >> 24 == 127;
+  in6_addr v6 = {};
+  if (inet_pton(AF_INET6, host.c_str(), &v6) == 1) return IN6_IS_ADDR_LOOPBACK(&v6);
+  return host == "localhost";
+}
+
+std::string SystemCaFile() {
+  // Debian, Red Hat, SUSE, Alpine: what libcurl's own configure looks for.
+  for (const char *path : {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
+                           "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"}) {
+    if (access(path, R_OK) == 0) return path;
+  }
+  return "/etc/ssl/certs/ca-certificates.crt";  // libpq's error names it
+}
+
+ConnectionParameters ParametersFor(const ConnectionTarget &target, const std::string &address,
+                                   const std::string &ca_file) {
   // libpq takes an empty value for one that is not given, and falls back to files below $HOME. A
   // path below a device cannot exist: libpq then does without, in silence.
   constexpr const char *kNoFile = "/dev/null/none";
-  ConnectionParameters parameters = {
-      {"host", target.host},
-      {"hostaddr", address},
-      {"port", std::to_string(target.port)},
-      {"user", target.user},
-      {"password", std::string(target.password.Reveal())},
-      {"dbname", target.database},
-      {"sslmode", target.ssl_mode},
-      {"channel_binding", target.channel_binding},
-      {"options", target.options},
-      {"passfile", kNoFile},
-      {"sslcert", kNoFile},
-      {"application_name", "agent_branch"},
-      {"client_encoding", "UTF8"},
-      {"gssencmode", "disable"},
-      {"target_session_attrs", "any"},
-      {"keepalives", "1"},
-      {"keepalives_idle", "30"},
-      {"keepalives_interval", "10"},
-      {"keepalives_count", "3"},
+  // "require" verifies nothing, and Neon hands it out.
+  const bool loopback = IsLoopbackHost(target.host);
+  const std::string ssl_mode = !loopback                 ? "verify-full"
+                               : target.ssl_mode.empty() ? "prefer"
+                                                         : target.ssl_mode;
+  const bool verifies = ssl_mode.substr(0, 6) == "verify";
+  const std::string authorities = ca_file.empty() ? SystemCaFile() : ca_file;
+  ConnectionParameters parameters;
+  const auto add = [&parameters](const char *keyword, std::string value) {
+    parameters.emplace_back(keyword, Secret(std::move(value)));
   };
-  // Kerberos talks to other hosts, and waits for them.
-  if (LibpqKnows("require_auth")) parameters.emplace_back("require_auth", "!gss,!sspi");
+  add("host", target.host);
+  add("hostaddr", address);
+  add("port", std::to_string(target.port));
+  add("user", target.user);
+  parameters.emplace_back("password", target.password);
+  add("dbname", target.database);
+  add("sslmode", ssl_mode);
+  add("sslrootcert", verifies ? authorities : kNoFile);
+  add("sslcert", kNoFile);
+  add("sslkey", kNoFile);
+  add("sslcrl", kNoFile);
+  add("sslcompression", "0");
+  add("sslsni", "1");
+  add("ssl_min_protocol_version", "TLSv1.2");
+  add("channel_binding", target.channel_binding.empty() ? "prefer" : target.channel_binding);
+  add("options", target.options);
+  add("passfile", kNoFile);
+  add("application_name", "agent_branch");
+  add("client_encoding", "UTF8");
+  add("gssencmode", "disable");
+  add("target_session_attrs", "any");
+  add("replication", "false");
+  add("keepalives", "1");
+  add("keepalives_idle", "30");
+  add("keepalives_interval", "10");
+  add("keepalives_count", "3");
+  add("tcp_user_timeout", "60000");
   return parameters;
+}
+
+void ForgetLibpqEnvironment() {
+  // An empty value is "not given", so the rest can only be taken away. libpq itself knows most of
+  // the names; these it reads elsewhere.
+  for (const char *name : {"PGSERVICE", "PGSERVICEFILE", "PGSYSCONFDIR", "PGREQUIRESSL",
+                           "PGDATESTYLE", "PGTZ", "PGGEQO", "PGLOCALEDIR"})
+    unsetenv(name);
+  const ConninfoOptions known(PQconndefaults());
+  for (const PQconninfoOption *one = known.get(); one && one->keyword; ++one) {
+    if (one->envvar) unsetenv(one->envvar);
+  }
 }
 
 }  // namespace agent_branch

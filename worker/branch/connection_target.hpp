@@ -2,7 +2,11 @@
 //
 // Such a URI is only half trusted. libpq lets one name files to be read, services, sockets in the
 // file system and server options; none of that is any business of the API's, so the few parameters
-// that are needed are taken over one by one and the rest is dropped.
+// that are needed are taken over one by one and the rest is dropped. Nor is anything taken from
+// libpq's other sources, the environment and the files of the server's user.
+//
+// Only the loopback is reached without TLS. Everywhere else the certificate and the name in it are
+// verified, whatever the URI says, and channel binding is demanded where the URI demands it.
 #pragma once
 
 #include <string>
@@ -33,8 +37,20 @@ Result<ConnectionTarget> ParseConnectionTarget(const Secret &uri);
 std::vector<std::string> KnownAddresses(const std::string &host);
 bool IsNumericAddress(const std::string &host);
 
-// Keyword and value, as PQconnectStartParams takes them.
-using ConnectionParameters = std::vector<std::pair<std::string, std::string>>;
-ConnectionParameters ParametersFor(const ConnectionTarget &target, const std::string &address);
+// A loopback address, or "localhost", which is never looked up.
+bool IsLoopbackHost(const std::string &host);
+
+// The system's certificate authorities, PEM. libpq 15 wants a path.
+std::string SystemCaFile();
+
+// Keyword and value, as PQconnectStartParams takes them. ca_file: of the authorities to verify
+// with; empty: the system's.
+using ConnectionParameters = std::vector<std::pair<const char *, Secret>>;
+ConnectionParameters ParametersFor(const ConnectionTarget &target, const std::string &address,
+                                   const std::string &ca_file);
+
+// Removes the variables that libpq reads (PGSERVICE, PGOPTIONS, PGSSLMODE …) from the process's
+// environment. Before there are threads: getenv() must not run meanwhile.
+void ForgetLibpqEnvironment();
 
 }  // namespace agent_branch

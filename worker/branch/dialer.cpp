@@ -70,7 +70,7 @@ void Dialer::OnAddresses(const Result<std::vector<std::string>> &addresses) {
   if (!addresses.ok()) {
     const Status &status = addresses.status();
     const std::string text = status.message() + (status.detail().empty() ? "" : ": ");
-    return GiveUp({status.sqlstate(), text + status.detail()});
+    return GiveUp({status.sqlstate(), text + status.detail(), status.hint()});
   }
   for (const std::string &address : addresses.value()) {
     if (IsNumericAddress(address)) addresses_.push_back(address);
@@ -82,7 +82,8 @@ void Dialer::OnAddresses(const Result<std::vector<std::string>> &addresses) {
 void Dialer::Attempt(TimePoint now) {
   const std::string &address = addresses_[attempts_++ % addresses_.size()];
   wake_at_ = std::min(give_up_at_, now + options_.attempt_timeout);
-  attempt_ = std::make_unique<Connection>(epoll_, tag_, target_, address, options_.longest_message);
+  attempt_ = std::make_unique<Connection>(epoll_, tag_, target_, address, options_.ca_file,
+                                          options_.longest_message);
   if (attempt_->state() == Connection::State::kBroken) Failed(attempt_->failure(), now);
 }
 
@@ -109,7 +110,8 @@ void Dialer::Failed(const ConnectionFailure &failure, TimePoint now) {
 void Dialer::GiveUp(const ConnectionFailure &failure) {
   const std::string sqlstate = failure.sqlstate.empty() ? "08001" : failure.sqlstate;
   const std::string text = failure.text.empty() ? "the time was up" : failure.text;
-  status_ = Status::Error(sqlstate, "could not connect to the branch's database", text);
+  status_ =
+      Status::Error(sqlstate, "could not connect to the branch's database", text, failure.hint);
   attempt_.reset();
 }
 

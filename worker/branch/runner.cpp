@@ -9,7 +9,9 @@
 namespace agent_branch {
 
 LibpqBranchRunner::LibpqBranchRunner(HostResolver *resolver, RunnerOptions options)
-    : resolver_(resolver), options_(options), epoll_(epoll_create1(EPOLL_CLOEXEC)) {}
+    : resolver_(resolver), options_(std::move(options)), epoll_(epoll_create1(EPOLL_CLOEXEC)) {
+  ForgetLibpqEnvironment();
+}
 
 LibpqBranchRunner::~LibpqBranchRunner() {
   channels_.clear();

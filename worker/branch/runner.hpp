@@ -23,7 +23,8 @@ namespace agent_branch {
 
 class LibpqBranchRunner : public BranchRunner, private ChannelHost {
  public:
-  // resolver: may be null when all hosts are numeric or localhost.
+  // resolver: may be null when all hosts are numeric or localhost. Takes what libpq would read out
+  // of the process's environment.
   explicit LibpqBranchRunner(HostResolver *resolver, RunnerOptions options = {});
   ~LibpqBranchRunner() override;
   LibpqBranchRunner(const LibpqBranchRunner &) = delete;
@@ -33,6 +34,8 @@ class LibpqBranchRunner : public BranchRunner, private ChannelHost {
   void Commit(uint64_t id) override;
   void Cancel(uint64_t id) override;
   void Close(const std::string &connection_key) override;
+  // For connections made from now on; see RunnerOptions::ca_file.
+  void UseCaFile(std::string path) { options_.ca_file = std::move(path); }
 
   // An epoll descriptor, -1 when the system refused one: every task then ends as kNotRun.
   int descriptor() const { return epoll_; }

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <string>
 
 namespace agent_branch {
 
@@ -22,6 +23,8 @@ struct RunnerOptions {
   std::chrono::milliseconds ready_timeout{60'000};
   // For ending a cancelled statement at the server, best effort.
   std::chrono::milliseconds cancel_timeout{5'000};
+  // PEM, the certificate authorities that servers are verified with; empty: the system's.
+  std::string ca_file;
   size_t longest_message = 16 << 20;  // bytes, of one row, message or notice
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <utility>
 
 namespace agent_branch {
 namespace {
@@ -32,13 +33,26 @@ ServerMessage ReadServerMessage(const PGresult *result, std::string_view secret)
   message.fields.hint = Field(result, PG_DIAG_MESSAGE_HINT, secret);
   message.fields.context = Field(result, PG_DIAG_CONTEXT, secret);
   message.position = ReadPosition(result);
-  const std::string severity = Field(result, PG_DIAG_SEVERITY_NONLOCALIZED);
-  message.ends_session = severity == "FATAL" || severity == "PANIC";
+  message.severity = Field(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+  message.ends_session = message.severity == "FATAL" || message.severity == "PANIC";
   // An error of libpq's own has no fields but a text, and an SQLSTATE is five characters.
   if (message.fields.message.empty())
     message.fields.message = CutText(Redact(PQresultErrorMessage(result), secret));
   if (message.fields.sqlstate.size() != 5) message.fields.sqlstate = "XX000";
   return message;
+}
+
+// Once one is left out, so are all that follow: what is kept is a beginning, without holes.
+void NoticeList::Add(ServerMessage message) {
+  ServerError &fields = message.fields;
+  bytes_ +=
+      message.severity.size() + fields.message.size() + fields.detail.size() + fields.hint.size();
+  if (dropped_ > 0 || kept_.size() == kMost || bytes_ > kMostBytes) {
+    ++dropped_;
+    return;
+  }
+  kept_.push_back({std::move(message.severity), std::move(fields.sqlstate),
+                   std::move(fields.message), std::move(fields.detail), std::move(fields.hint), 0});
 }
 
 TextPlace PlaceInText(std::string_view text, int position, bool counts_bytes) {

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "worker/core/flow/branch_task.hpp"
 
@@ -16,11 +17,28 @@ namespace agent_branch {
 struct ServerMessage {
   ServerError fields;
   int position = 0;
+  std::string severity;
   bool ends_session = false;  // FATAL or PANIC
 };
 
 // `secret` is redacted in every text before the text is cut.
 ServerMessage ReadServerMessage(const PGresult *result, std::string_view secret);
+
+// What a server said besides errors, as much of it as is worth keeping.
+class NoticeList {
+ public:
+  static constexpr size_t kMost = 100;
+  static constexpr size_t kMostBytes = 64 * 1024;
+
+  void Add(ServerMessage message);
+  const std::vector<ServerNotice> &kept() const { return kept_; }
+  int64_t dropped() const { return dropped_; }
+
+ private:
+  std::vector<ServerNotice> kept_;
+  size_t bytes_ = 0;
+  int64_t dropped_ = 0;
+};
 
 struct TextPlace {
   int line = 0;

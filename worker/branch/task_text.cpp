@@ -205,13 +205,14 @@ BranchEvent Rejected(uint64_t id, const ServerError &error) {
   return event;
 }
 
-BranchEvent Lost(uint64_t id, const ConnectionFailure &failure, bool commit_sent) {
+BranchEvent Lost(uint64_t id, const ConnectionFailure &failure, bool sent, bool commit_sent) {
   BranchEvent event =
       Finished(id, commit_sent ? BranchOutcome::kCommitUnknown : BranchOutcome::kNotRun);
   event.error = Status::Error(failure.sqlstate.empty() ? "08006" : failure.sqlstate,
                               commit_sent ? "connection was lost while the transaction committed"
                                           : "connection to the branch's database was lost",
                               failure.text);
+  event.sent = sent;
   return event;
 }
 
@@ -247,7 +248,9 @@ BranchEvent RejectedOverdue(const BranchTask &task) {
   ServerError error;
   error.sqlstate = "57014";
   error.message = "canceling statement because the server did not answer in time";
-  error.detail = "Each statement has " + std::to_string(task.statement_timeout.count()) + " ms.";
+  error.detail = "Each statement has " + std::to_string(task.statement_timeout.count()) +
+                 " ms, and all of them together " + std::to_string(task.script_timeout.count()) +
+                 " ms.";
   error.hint = "Do less in one statement, or have the project's statement_timeout raised.";
   return Rejected(task.id, error);
 }

@@ -40,8 +40,8 @@ Result<std::string> QueryText(const BranchTask &task, int server_version);
 BranchEvent Done(uint64_t id, int64_t rows = 0);
 BranchEvent NotRun(uint64_t id, Status why);
 BranchEvent Rejected(uint64_t id, const ServerError &error);
-// The connection broke: before COMMIT was sent, or after.
-BranchEvent Lost(uint64_t id, const ConnectionFailure &failure, bool commit_sent);
+// The connection broke: before COMMIT was sent, or after. sent: so had been the task's own text.
+BranchEvent Lost(uint64_t id, const ConnectionFailure &failure, bool sent, bool commit_sent);
 // prologue: all that was sent before `sql`, to find the error's place in it.
 BranchEvent RejectedScript(const BranchTask &task, const Connection &connection,
                            const Prologue &prologue);

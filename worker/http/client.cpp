@@ -31,8 +31,9 @@ Result<std::unique_ptr<HttpClient>> HttpClient::Create(HttpClientOptions options
 
 HttpClient::HttpClient(HttpClientOptions options, std::unique_ptr<CurlLoop> loop)
     : options_(std::move(options)),
-      exchange_options_{options_.user_agent, options_.ca_file, options_.max_header_bytes,
-                        options_.max_idle},
+      exchange_options_{
+          options_.user_agent, options_.ca_file,      options_.proxy, options_.max_header_bytes,
+          options_.max_idle,   options_.max_lifetime, &sockets_},
       loop_(std::move(loop)),
       resolver_(*loop_, options_.max_look_ups) {}
 
@@ -133,6 +134,7 @@ void HttpClient::Finish(const CurlLoop::Finished &finished) {
   // A look-up that failed has ended all the same.
   if (finished.code != CURLE_OPERATION_TIMEDOUT) found->second->EndLookUp();
   const std::unique_ptr<Exchange> exchange = TakeFromLoop(finished.easy);
+  if (finished.code == CURLE_OPERATION_TIMEDOUT) exchange->HangUpIfSilent();
   CompleteExchange(*exchange, exchange->Finish(finished.code));
 }
 
@@ -141,7 +143,8 @@ void HttpClient::Finish(const CurlLoop::Finished &finished) {
 void HttpClient::EndLate(TimePoint now) {
   while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
     const uint64_t id = deadlines_.begin()->second;
-    if (std::unique_ptr<Exchange> running = TakeFromLoop(easy_of_[id])) {
+    if (std::unique_ptr<Exchange> running = TakeFromLoop(easy_of_.at(id))) {
+      running->HangUpIfSilent();
       CompleteExchange(*running, running->Finish(CURLE_OPERATION_TIMEDOUT));
     } else {
       const std::unique_ptr<Exchange> queued = TakeFromQueue(id);

@@ -8,7 +8,7 @@
 // those of Send() itself.
 //
 // An exchange's time limit counts from Send(), the wait for its turn included. Redirects are not
-// followed, proxies not used, and only a GET is ever repeated by itself.
+// followed, the environment's proxies not used, and only a GET is ever repeated by itself.
 #pragma once
 
 #include <chrono>
@@ -41,7 +41,9 @@ struct HttpClientOptions {
   size_t max_header_bytes = 64 * 1024;
   std::chrono::seconds max_idle{50};  // a connection unused for longer is not used again
   std::string user_agent = "agent_branch";
-  std::string ca_file;  // PEM; empty: the system's. For tests
+  std::chrono::seconds max_lifetime{600};  // one that is older takes no new exchange
+  std::string ca_file;  // PEM, the authorities to verify with; empty: the system's
+  std::string proxy;    // URL of a proxy for https; empty: none, whatever the environment says
 };
 
 class HttpClient : public HttpTransport {
@@ -59,6 +61,10 @@ class HttpClient : public HttpTransport {
   void Resolve(uint64_t id, std::string host, std::chrono::milliseconds timeout);
   void CancelResolve(uint64_t id);
   std::vector<Resolution> TakeResolutions();
+
+  // For exchanges that are sent from now on; see HttpClientOptions.
+  void UseCaFile(std::string path) { exchange_options_.ca_file = std::move(path); }
+  void UseProxy(std::string url) { exchange_options_.proxy = std::move(url); }
 
   int descriptor() const { return loop_->descriptor(); }
   std::optional<TimePoint> NextDeadline() const;
@@ -79,7 +85,8 @@ class HttpClient : public HttpTransport {
   void Complete(uint64_t id, HttpResponse response);
 
   const HttpClientOptions options_;
-  const ExchangeOptions exchange_options_;
+  SocketTable sockets_;  // before the loop, whose connections it outlives
+  ExchangeOptions exchange_options_;
   std::unique_ptr<CurlLoop> loop_;
   Resolver resolver_;
   LookupBudget given_up_;

@@ -26,6 +26,19 @@ bool HasName(std::string_view line, std::string_view name) {
          strncasecmp(line.data(), name.data(), name.size()) == 0;
 }
 
+constexpr std::string_view kNeonRequestId = "x-neon-ret-request-id";
+constexpr std::string_view kRequestId = "x-request-id";
+
+// It ends up in logs and rows.
+std::string ReadRequestId(std::string_view value) {
+  constexpr size_t kLongest = 100;
+  std::string id;
+  for (char c : value) {
+    if (c > 0x20 && c < 0x7f && id.size() < kLongest) id.push_back(c);
+  }
+  return id;
+}
+
 Status NoMemory() {
   return Status::Error("53200", "out of memory for an HTTP request");
 }
@@ -56,6 +69,7 @@ Exchange::Exchange(uint64_t id, HttpRequest request, CheckedUrl url, const Excha
       request_(std::move(request)),
       url_(std::move(url)),
       max_header_bytes_(options.max_header_bytes),
+      options_(options),
       deadline_(now + std::clamp(request_.timeout, milliseconds(0), kLongestLimit)),
       easy_(curl_easy_init()) {}
 
@@ -70,6 +84,9 @@ bool Exchange::BuildHeaders() {
     line.append(name).append(bytes.empty() ? ";" : ": ").append(bytes);
     if (!headers_.Append(Secret(std::move(line)))) return false;
   }
+  if (!request_.request_id.empty() &&
+      !headers_.Append(Secret("X-Request-ID: " + request_.request_id)))
+    return false;
   // libcurl would call any body a form.
   if (!has_type && !headers_.Append(Secret("Content-Type:"))) return false;
   // With "Expect: 100-continue", which libcurl adds to large bodies, it would wait a second for
@@ -108,7 +125,9 @@ void Exchange::SetUpSafety(SetOptions &set, const ExchangeOptions &options) {
   set(CURLOPT_QUICK_EXIT, 1L);
   set(CURLOPT_PROTOCOLS_STR, url_.plain ? "http" : "https");
   set(CURLOPT_FOLLOWLOCATION, 0L);
-  set(CURLOPT_PROXY, "");  // the environment's would see the requests
+  // Never the environment's, which would see the requests. Nor one to the loopback.
+  set(CURLOPT_PROXY, url_.plain ? "" : options.proxy.c_str());
+  set(CURLOPT_NOPROXY, "localhost,127.0.0.1,::1");
   set(CURLOPT_SSL_VERIFYPEER, 1L);
   set(CURLOPT_SSL_VERIFYHOST, 2L);
   set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
@@ -121,6 +140,10 @@ void Exchange::SetUpSafety(SetOptions &set, const ExchangeOptions &options) {
   // Rather a new connection than one whose server is about to close it: what is lost on a reused
   // connection has an unknown outcome.
   set(CURLOPT_MAXAGE_CONN, static_cast<long>(options.max_idle.count()));
+  // And one that is never idle still has an end: addresses of a service change.
+  set(CURLOPT_MAXLIFETIME_CONN, static_cast<long>(options.max_lifetime.count()));
+  // libcurl's default keeps a bundle for a day, though it may have been renewed.
+  set(CURLOPT_CA_CACHE_TIMEOUT, 600L);
   // All that this libcurl can undo; TakeBody() counts what comes out.
   set(CURLOPT_ACCEPT_ENCODING, "gzip, deflate");
   // Compressed size, before the body is read; TakeBody() has the last word.
@@ -138,6 +161,9 @@ void Exchange::SetUpCallbacks(SetOptions &set) {
   set(CURLOPT_RESOLVER_START_DATA, this);
   set(CURLOPT_OPENSOCKETFUNCTION, &Exchange::OnOpenSocket);
   set(CURLOPT_OPENSOCKETDATA, this);
+  // May be called after the exchange is gone, so it is given the table.
+  set(CURLOPT_CLOSESOCKETFUNCTION, &SocketTable::OnClose);
+  set(CURLOPT_CLOSESOCKETDATA, options_.sockets);
 }
 
 CURLcode Exchange::SetTimeLimits(TimePoint now) {
@@ -158,6 +184,7 @@ HttpResponse Exchange::Finish(CURLcode code) {
     response.status = static_cast<int>(status);
     response.body = std::move(body_);
     response.retry_after = retry_after_;
+    response.request_id = request_id_;
     return response;
   }
   FailureFacts facts;
@@ -176,7 +203,18 @@ HttpResponse Exchange::Finish(CURLcode code) {
   facts.host = Printable(url_.host);
   facts.where = url_.where;
   facts.curl_text = curl_text_.data();
-  return DescribeFailure(facts);
+  HttpResponse response = DescribeFailure(facts);
+  response.request_id = request_id_;
+  return response;
+}
+
+// A stream of HTTP/2 that timed out leaves its connection to the others in libcurl, and a dead one
+// is then used again and again (curl's issue 17225).
+void Exchange::HangUpIfSilent() {
+  if (!sent_) return;
+  const auto waited = std::chrono::steady_clock::now() - sent_at_;
+  options_.sockets->HangUpIfSilent(socket_,
+                                   std::chrono::duration_cast<std::chrono::milliseconds>(waited));
 }
 
 // libcurl repeats a request by itself, on a new connection, when a reused one ends before the first
@@ -185,12 +223,14 @@ HttpResponse Exchange::Finish(CURLcode code) {
 // was asked: it has read the request and then died. No option of 7.88 forbids it. But each attempt
 // passes here first, so all but a GET are stopped at the second; the first one's outcome stays
 // unknown.
-int Exchange::BeforeRequest() {
+int Exchange::BeforeRequest(const SocketName &socket) {
   if (sent_ && request_.method != "GET") {
     repeat_refused_ = true;
     return CURL_PREREQFUNC_ABORT;
   }
   sent_ = true;
+  sent_at_ = std::chrono::steady_clock::now();
+  socket_ = socket;
   return CURL_PREREQFUNC_OK;
 }
 
@@ -203,11 +243,16 @@ size_t Exchange::TakeHeader(std::string_view line) {
   constexpr std::string_view kName = "retry-after";
   if (line.substr(0, 5) == "HTTP/") {  // a final response after an interim one begins anew
     retry_after_.reset();
+    request_id_.clear();
     headers_complete_ = false;
   } else if (line == "\r\n" || line == "\n") {
     headers_complete_ = true;
   } else if (HasName(line, kName)) {
     retry_after_ = ParseRetryAfter(line.substr(kName.size() + 1), std::time(nullptr));
+  } else if (HasName(line, kNeonRequestId)) {
+    request_id_ = ReadRequestId(line.substr(kNeonRequestId.size() + 1));
+  } else if (HasName(line, kRequestId) && request_id_.empty()) {
+    request_id_ = ReadRequestId(line.substr(kRequestId.size() + 1));
   }
   return line.size();
 }
@@ -221,8 +266,14 @@ size_t Exchange::TakeBody(std::string_view bytes) {
   return bytes.size();
 }
 
-int Exchange::OnRequest(void *exchange, char *, char *, int, int) noexcept {
-  return static_cast<Exchange *>(exchange)->BeforeRequest();
+int Exchange::OnRequest(void *exchange, char *remote, char *local, int remote_port,
+                        int local_port) noexcept {
+  try {
+    return static_cast<Exchange *>(exchange)->BeforeRequest(
+        {local, local_port, remote, remote_port});
+  } catch (...) {
+    return CURL_PREREQFUNC_ABORT;
+  }
 }
 
 // Any other number than that of the bytes given ends the transfer; an exception may be no memory.
@@ -253,7 +304,7 @@ curl_socket_t Exchange::OnOpenSocket(void *exchange, curlsocktype,
   self->looking_up_ = false;
   // The name was checked, but a name may resolve to anything.
   if (self->url_.plain && !IsLoopback(&address->addr)) return CURL_SOCKET_BAD;
-  return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+  return self->options_.sockets->Open(*address);
 }
 
 }  // namespace agent_branch

@@ -24,14 +24,18 @@
 #include "worker/http/curl_loop.hpp"
 #include "worker/http/failure.hpp"
 #include "worker/http/request_policy.hpp"
+#include "worker/http/socket_table.hpp"
 
 namespace agent_branch {
 
 struct ExchangeOptions {
   std::string user_agent;
   std::string ca_file;  // empty: the system's
+  std::string proxy;    // empty: none
   size_t max_header_bytes = 0;
   std::chrono::seconds max_idle{0};
+  std::chrono::seconds max_lifetime{0};
+  SocketTable *sockets = nullptr;  // borrowed
 };
 
 class Exchange {
@@ -54,6 +58,9 @@ class Exchange {
   // A look-up was begun and has not ended: its thread may go on after the exchange is gone.
   bool looking_up() const { return looking_up_; }
   void EndLookUp() { looking_up_ = false; }
+  // Since the request was written not one byte has come on its connection, whosesoever: hang up, so
+  // that nobody else is sent there.
+  void HangUpIfSilent();
 
  private:
   Exchange(uint64_t id, HttpRequest request, CheckedUrl url, const ExchangeOptions &options,
@@ -64,7 +71,7 @@ class Exchange {
   void SetUpSafety(SetOptions &set, const ExchangeOptions &options);
   void SetUpCallbacks(SetOptions &set);
 
-  int BeforeRequest();
+  int BeforeRequest(const SocketName &socket);
   size_t TakeHeader(std::string_view line);
   size_t TakeBody(std::string_view bytes);
 
@@ -78,9 +85,12 @@ class Exchange {
   const HttpRequest request_;
   const CheckedUrl url_;
   const size_t max_header_bytes_;
+  const ExchangeOptions options_;
   const TimePoint deadline_;
 
   bool sent_ = false;
+  TimePoint sent_at_;
+  SocketName socket_;  // that it was sent on
   bool repeat_refused_ = false;
   bool looking_up_ = false;
   HttpLimit limit_ = HttpLimit::kNone;
@@ -88,6 +98,7 @@ class Exchange {
   size_t header_bytes_ = 0;
   std::string body_;
   std::optional<std::chrono::seconds> retry_after_;
+  std::string request_id_;
 
   std::array<char, CURL_ERROR_SIZE> curl_text_{};
   CurlHeaders headers_;

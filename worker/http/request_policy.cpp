@@ -135,7 +135,7 @@ Status CheckRequest(const HttpRequest &request) {
     Status status = CheckHeader(name, value.Reveal());
     if (!status.ok()) return status;
   }
-  return Status();
+  return CheckHeader("X-Request-ID", request.request_id);
 }
 
 }  // namespace agent_branch

@@ -8,7 +8,9 @@
 
 namespace agent_branch {
 
-constexpr std::chrono::seconds kMaxRetryAfter{3600};
+// A limit of calls a minute is over after a few of them. An answer that says more, by mistake or by
+// malice, must not silence a key for long.
+constexpr std::chrono::seconds kMaxRetryAfter{300};
 
 // Seconds, or an HTTP date seen from now; never less than 0 nor more than kMaxRetryAfter. Nothing
 // when the value is neither: a server's garbage must not decide when we come back.

@@ -26,6 +26,16 @@ TEST(CheckApiUrl, TakesNoHttpToAnotherHostHoweverItIsSpelt) {
     EXPECT_EQ(CheckApiUrl(url).sqlstate(), "22023") << url;
 }
 
+TEST(CheckProxyUrl, TakesAnyHostButNoPassword) {
+  for (const char *url :
+       {"", "http://proxy.example:3128", "https://proxy.example", "http://10.0.0.1:8080/"})
+    EXPECT_TRUE(CheckProxyUrl(url).ok()) << url;
+  for (const char *url :
+       {"proxy.example:3128", "socks5://proxy.example", "http://u:p@proxy.example", "http://",
+        "http://a b", "http://proxy.example/?x"})
+    EXPECT_EQ(CheckProxyUrl(url).sqlstate(), "22023") << url;
+}
+
 TEST(CheckApiUrl, TakesNeitherUserNorQueryNorWhatSplitsAHeader) {
   for (const char *url :
        {"", "ftp://example.org", "file:///etc/passwd", "example.org", "https://", "https:///path",

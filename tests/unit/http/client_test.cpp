@@ -246,5 +246,39 @@ TEST(HttpClient, ClientMayGoWhileExchangesAndLookUpsAreUnderWay) {
   ASSERT_TRUE(driver.RunUntil([&] { return server.requests().size() >= 10; }));
 }
 
+TEST(HttpClient, RequestIdsGoBothWays) {
+  ScriptedServer server([](Connection &connection, const ReceivedRequest &request) {
+    const bool neon = request.path == "/neon";
+    connection.Write(Answer(
+        neon ? 500 : 200, "",
+        std::string("X-Request-Id: proxy\r\n") + (neon ? "X-Neon-Ret-Request-Id: 6a1b \r\n" : "")));
+  });
+  ClientDriver driver;
+  HttpRequest request = Request("POST", server.Url("/neon"));
+  request.request_id = "step-17";
+  EXPECT_EQ(driver.Run(request).request_id, "6a1b");
+  EXPECT_NE(server.requests()[0].head.find("\r\nX-Request-ID: step-17\r\n"), std::string::npos);
+  EXPECT_EQ(driver.Run(Request("GET", server.Url("/other"))).request_id, "proxy");
+  EXPECT_EQ(server.requests()[1].head.find("X-Request-ID"), std::string::npos);
+  request.request_id = "two\r\nlines";
+  EXPECT_EQ(driver.Run(request).outcome, HttpOutcome::kNotSent);
+}
+
+TEST(HttpClient, HttpsGoesThroughTheProxyOfTheOptionsOnly) {
+  ScriptedServer proxy([](Connection &connection, const ReceivedRequest &) {
+    connection.Write(Answer(403, ""));
+    connection.Close();
+  });
+  setenv("https_proxy", "http://127.0.0.1:1", 1);
+  ClientDriver driver;
+  driver.client().UseProxy("http://127.0.0.1:" + std::to_string(proxy.port()));
+  const HttpResponse response = driver.Run(Request("POST", "https://service.invalid/path"));
+  unsetenv("https_proxy");
+  EXPECT_EQ(response.outcome, HttpOutcome::kNotSent) << response.error.message();
+  ASSERT_EQ(proxy.requests().size(), 1u);
+  EXPECT_EQ(proxy.requests()[0].method, "CONNECT");
+  EXPECT_EQ(proxy.requests()[0].path, "service.invalid:443");
+}
+
 }  // namespace
 }  // namespace agent_branch

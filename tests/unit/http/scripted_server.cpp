@@ -174,18 +174,28 @@ int UnusedPort() {
   return port;
 }
 
-TlsServer::TlsServer() {
+TestCertificate::TestCertificate() {
   char directory[] = "/tmp/agent_branch_tls_XXXXXX";
   if (mkdtemp(directory) == nullptr) return;
   directory_ = directory;
   const std::string command =
       "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext "
       "subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout " +
-      directory_ + "/key.pem -out " + certificate() + " >" + directory_ + "/log 2>&1";
-  if (system(command.c_str()) == 0) Start();
+      key() + " -out " + file() + " >" + directory_ + "/log 2>&1";
+  made_ = system(command.c_str()) == 0;
 }
 
-void TlsServer::Start() {
+TestCertificate::~TestCertificate() {
+  for (const char *name : {"/key.pem", "/certificate.pem", "/log"})
+    unlink((directory_ + name).c_str());
+  rmdir(directory_.c_str());
+}
+
+TlsServer::TlsServer(const std::string &address) {
+  if (certificate_.made()) Start(address);
+}
+
+void TlsServer::Start(const std::string &address) {
   int output[2];
   if (pipe(output) != 0) return;
   process_ = fork();
@@ -194,9 +204,10 @@ void TlsServer::Start() {
     dup2(open("/dev/null", O_WRONLY), STDERR_FILENO);
     close(output[0]);
     close(output[1]);
-    const std::string key = directory_ + "/key.pem";
-    const std::string file = certificate();
-    execlp("openssl", "openssl", "s_server", "-www", "-accept", "127.0.0.1:0", "-key", key.c_str(),
+    const std::string key = certificate_.key();
+    const std::string file = certificate_.file();
+    const std::string where = address + ":0";
+    execlp("openssl", "openssl", "s_server", "-www", "-accept", where.c_str(), "-key", key.c_str(),
            "-cert", file.c_str(), static_cast<char *>(nullptr));
     _exit(127);
   }
@@ -219,9 +230,6 @@ TlsServer::~TlsServer() {
     kill(process_, SIGKILL);
     waitpid(process_, nullptr, 0);
   }
-  for (const char *name : {"/key.pem", "/certificate.pem", "/log"})
-    unlink((directory_ + name).c_str());
-  rmdir(directory_.c_str());
 }
 
 }  // namespace agent_branch

@@ -86,10 +86,28 @@ std::string Answer(int status, std::string_view body, std::string_view extra = {
 // A loopback port on which nothing listens.
 int UnusedPort();
 
-// `openssl s_server -www` with a fresh self-signed certificate for localhost and 127.0.0.1.
+// A fresh self-signed certificate for localhost and 127.0.0.1, made by the openssl command.
+class TestCertificate {
+ public:
+  TestCertificate();
+  ~TestCertificate();
+  TestCertificate(const TestCertificate &) = delete;
+  TestCertificate &operator=(const TestCertificate &) = delete;
+
+  // False when there is no openssl command.
+  bool made() const { return made_; }
+  std::string file() const { return directory_ + "/certificate.pem"; }
+  std::string key() const { return directory_ + "/key.pem"; }
+
+ private:
+  std::string directory_;
+  bool made_ = false;
+};
+
+// `openssl s_server -www` with such a certificate.
 class TlsServer {
  public:
-  TlsServer();
+  explicit TlsServer(const std::string &address = "127.0.0.1");
   ~TlsServer();
   TlsServer(const TlsServer &) = delete;
   TlsServer &operator=(const TlsServer &) = delete;
@@ -97,12 +115,12 @@ class TlsServer {
   // False when there is no openssl command.
   bool running() const { return port_ != 0; }
   int port() const { return port_; }
-  std::string certificate() const { return directory_ + "/certificate.pem"; }
+  std::string certificate() const { return certificate_.file(); }
 
  private:
-  void Start();
+  void Start(const std::string &address);
 
-  std::string directory_;
+  TestCertificate certificate_;
   pid_t process_ = -1;
   int port_ = 0;
 };

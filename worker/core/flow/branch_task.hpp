@@ -68,6 +68,8 @@ struct BranchTask {
   bool record = false;
   std::chrono::milliseconds connect_timeout{15'000};
   std::chrono::milliseconds statement_timeout{600'000};
+  // kMigrate: for all statements of `sql` together, or as long as one may take if that is longer.
+  std::chrono::milliseconds script_timeout{3'600'000};
   std::chrono::milliseconds lock_timeout{30'000};
 };
 
@@ -80,6 +82,18 @@ struct ServerError {
   std::string context;
   int line = 0;    // 1-based position of the error in the migration's text, 0 when not known
   int column = 0;  // counted in characters
+};
+
+// What a server said that was no error: NOTICE, WARNING, INFO and the like.
+struct ServerNotice {
+  std::string severity;  // not translated
+  std::string sqlstate;
+  std::string message;
+  std::string detail;
+  std::string hint;
+  // Which of the task's statements it belongs to, from 1; 0: one of several, since libpq hands
+  // notices out ahead of the results that came before them.
+  int statement = 0;
 };
 
 enum class BranchOutcome {
@@ -102,8 +116,13 @@ struct BranchEvent {
   BranchOutcome outcome = BranchOutcome::kNotRun;  // kFinished
   Status error;              // says why, unless kDone; never holds the URI or the password
   ServerError server_error;  // when kRejected
-  // When kNotRun: the task's SQL had been sent when the connection was lost.
+  // kNotRun: the text of the task had been sent, so that it may be what ended the connection. What
+  // the server or the network said is in `error`.
   bool sent = false;
+  // kMigrate, kRunAlone: what the server said since the task began, also at kReadyToCommit. The
+  // first 100, and at most 64 kB; how many came after these is counted.
+  std::vector<ServerNotice> notices;
+  int64_t notices_dropped = 0;
   // kMigrate at kReadyToCommit: the transaction's xid8, empty when it wrote nothing.
   std::string transaction_id;
   TransactionFate fate = TransactionFate::kInProgress;  // kTransactionStatus

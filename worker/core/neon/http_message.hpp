@@ -22,6 +22,8 @@ struct HttpRequest {
   std::string url;     // absolute; http only for loopback addresses
   std::vector<std::pair<std::string, Secret>> headers;
   std::string body;  // sent as it is; empty: no body
+  // Goes out as X-Request-ID, by which the service's support finds the call; empty: none.
+  std::string request_id;
   std::chrono::milliseconds connect_timeout{10'000};
   std::chrono::milliseconds timeout{60'000};  // for the whole exchange, the name look-up included
   size_t max_response_bytes = 8 * 1024 * 1024;
@@ -39,7 +41,10 @@ struct HttpResponse {
   int status = 0;  // the HTTP status code when answered, else 0
   std::string body;
   std::optional<std::chrono::seconds> retry_after;  // from Retry-After: seconds or an HTTP date
-  Status error;                                     // says why, unless answered
+  // The service's own name for the call, from x-neon-ret-request-id or else x-request-id; cut to
+  // what is printable. Empty when it said none.
+  std::string request_id;
+  Status error;  // says why, unless answered
 };
 
 struct HttpCompletion {

@@ -206,7 +206,10 @@ Status CheckTarget(std::string_view target) {
                        "Targets are \"branch\" and \"parent\".");
 }
 
-Status CheckApiUrl(std::string_view url) {
+namespace {
+
+// plain_anywhere: http will do for any host, not only for the loopback's.
+Status CheckUrl(std::string_view url, bool plain_anywhere) {
   const bool https = StartsWithIgnoringCase(url, "https://");
   if (!https && !StartsWithIgnoringCase(url, "http://"))
     return BadUrl("The URL must begin with https://.");
@@ -216,7 +219,18 @@ Status CheckApiUrl(std::string_view url) {
   if (url.find_first_of("?#") != std::string_view::npos)
     return BadUrl("The URL must have neither a query nor a fragment.");
   const std::string_view rest = url.substr(https ? 8 : 7);
-  return CheckAuthority(rest.substr(0, rest.find('/')), !https);
+  return CheckAuthority(rest.substr(0, rest.find('/')), !https && !plain_anywhere);
+}
+
+}  // namespace
+
+Status CheckApiUrl(std::string_view url) {
+  return CheckUrl(url, false);
+}
+
+// What goes through it is encrypted from end to end.
+Status CheckProxyUrl(std::string_view url) {
+  return url.empty() ? Status() : CheckUrl(url, true);
 }
 
 Status CheckFixerUrl(std::string_view url) {

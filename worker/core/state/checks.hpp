@@ -81,6 +81,8 @@ Status CheckTarget(std::string_view target);  // branch or parent
 Status CheckApiUrl(std::string_view url);
 // Empty, or like CheckApiUrl(), and a query may follow.
 Status CheckFixerUrl(std::string_view url);
+// Empty, or http or https to any host; no user, query or fragment.
+Status CheckProxyUrl(std::string_view url);
 Status CheckModel(std::string_view name);
 Status CheckProtocol(std::string_view name);
 Status CheckBranchPrefix(std::string_view prefix);
