@@ -27,6 +27,7 @@ double fixer_output_price = 0;
 char *fixer_protocol = nullptr;
 int fixer_timeout = 120;
 char *fixer_url = nullptr;
+int keep_finished = 90;
 int max_age = 86400;
 int rate_limit_burst = 40;
 int rate_limit_per_minute = 700;
@@ -117,6 +118,9 @@ void DefineSettings() {
                 &fixer_timeout, 1, 3600, PGC_SIGHUP, GUC_UNIT_S);
   DefineString("agent_branch.fixer_url", "URL of the fixer's model, with its path; empty: none.",
                &fixer_url, "", GUC_SUPERUSER_ONLY, CheckString<CheckFixerUrl>);
+  DefineInteger("agent_branch.keep_finished",
+                "Days that finished sessions are kept for, for agent_purge(); 0: for ever.",
+                &keep_finished, 0, 36500, PGC_SIGHUP, 0);
   DefineInteger("agent_branch.max_age", "Age from which the reaper deletes a session's branch.",
                 &max_age, 1, 30 * 86400, PGC_SIGHUP, GUC_UNIT_S);
   DefineInteger("agent_branch.rate_limit_burst", "Calls of the API that may follow at once.",
