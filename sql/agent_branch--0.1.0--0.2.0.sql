@@ -684,20 +684,21 @@ CREATE INDEX event_name ON agent_branch.event (session, id);
 CREATE UNIQUE INDEX event_place ON agent_branch.event (place);
 CREATE INDEX event_unsealed ON agent_branch.event (id) WHERE place IS NULL;
 
-CREATE FUNCTION agent_branch.event_hash(event agent_branch.event, previous bytea) RETURNS bytea
+/* Not of the row's type, which would keep columns from being added to the table. */
+CREATE FUNCTION agent_branch.event_hash(event jsonb, previous bytea) RETURNS bytea
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-	-- Not the session's id, which agent_purge() takes.
-	SELECT sha256(previous || convert_to(jsonb_build_array((event).place, (event).id, extract(epoch FROM (event).at),
-		(event).session, (event).project_id, (event).old_state, (event).state, (event).error, (event).asked,
-		(event).asked_as, (event).asked_by, host((event).client_addr))::text, 'UTF8'));
+	-- Not the session's id, which agent_purge() takes, nor the owner's, which a dump changes.
+	SELECT sha256(previous || convert_to(jsonb_build_array(event -> 'place', event -> 'id', event -> 'at', event -> 'session',
+		event -> 'project_id', event -> 'old_state', event -> 'state', event -> 'error', event -> 'asked',
+		event -> 'asked_as', event -> 'asked_by', event -> 'client_addr')::text, 'UTF8'));
 END;
-COMMENT ON FUNCTION agent_branch.event_hash(agent_branch.event, bytea) IS 'what makes a changed, missing or added event show';
+COMMENT ON FUNCTION agent_branch.event_hash(jsonb, bytea) IS 'what makes a changed, missing or added event show';
 
 CREATE FUNCTION agent_branch.seal_events() RETURNS void
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
-	SET search_path = pg_catalog, pg_temp
+	SET search_path = pg_catalog, pg_temp SET timezone = 'UTC'
 AS $$
 DECLARE
 	event agent_branch.event;
@@ -708,7 +709,7 @@ BEGIN
 			SELECT e.* INTO last FROM agent_branch.event AS e WHERE e.place IS NOT NULL ORDER BY e.place DESC LIMIT 1;
 		END IF;
 		event.place := coalesce(last.place, 0) + 1;
-		event.hash := agent_branch.event_hash(event, coalesce(last.hash, ''));
+		event.hash := agent_branch.event_hash(to_jsonb(event), coalesce(last.hash, ''));
 		UPDATE agent_branch.event AS e SET place = event.place, hash = event.hash WHERE e.id = event.id;
 		last := event;
 	END LOOP;
@@ -719,7 +720,7 @@ COMMENT ON FUNCTION agent_branch.seal_events() IS 'adds to the chain what is not
 CREATE FUNCTION @extschema@.agent_events_verify(OUT whole boolean, OUT checked bigint, OUT unsealed bigint, OUT bad_event bigint,
 	OUT reason text)
 	LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY DEFINER
-	SET search_path = pg_catalog, pg_temp
+	SET search_path = pg_catalog, pg_temp SET timezone = 'UTC'
 AS $$
 DECLARE
 	event agent_branch.event;
@@ -733,7 +734,7 @@ BEGIN
 		IF previous.place IS NOT NULL AND event.place <> previous.place + 1 THEN
 			reason := 'an event before it is missing';
 		ELSIF (previous.place IS NOT NULL OR event.place = 1)
-			AND event.hash IS DISTINCT FROM agent_branch.event_hash(event, coalesce(previous.hash, '')) THEN
+			AND event.hash IS DISTINCT FROM agent_branch.event_hash(to_jsonb(event), coalesce(previous.hash, '')) THEN
 			reason := 'it is not what it was when it was sealed';
 		END IF;
 		IF reason IS NOT NULL THEN

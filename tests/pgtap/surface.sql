@@ -98,7 +98,7 @@ SELECT is_empty($$
 SELECT is_empty($$
 	SELECT p.oid::regprocedure FROM pg_proc AS p JOIN pg_language AS l ON l.oid = p.prolang
 	WHERE p.pronamespace IN ('agent_branch'::regnamespace) AND l.lanname = 'plpgsql'
-		AND p.proconfig IS DISTINCT FROM ARRAY['search_path=pg_catalog, pg_temp']$$,
+		AND p.proconfig[1] IS DISTINCT FROM 'search_path=pg_catalog, pg_temp'$$,
 	'functions in plpgsql pin their search_path');
 
 SELECT is((SELECT relpersistence FROM pg_class WHERE oid = 'agent_branch.credential'::regclass), 'u',
