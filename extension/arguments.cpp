@@ -5,7 +5,8 @@ namespace {
 
 void RequireNotNull(FunctionCallInfo fcinfo, int number, const char *name) {
   if (!fcinfo->args[number].isnull) return;
-  Raise("22004", std::string("argument \"") + name + "\" must not be null");
+  Raise("22004", std::string("argument \"") + name + "\" must not be null", {},
+        "Give a value; \\df+ shows what each argument is for.");
 }
 
 std::string TextOf(Datum datum) {
@@ -67,7 +68,8 @@ std::vector<std::string> RequiredTexts(FunctionCallInfo fcinfo, int number, cons
   for (int n = 0; n < array.count; ++n) {
     if (array.nulls[n])
       Raise("22004", std::string("argument \"") + name + "\" must not contain null",
-            "Element " + std::to_string(n + 1) + " is null.");
+            "Element " + std::to_string(n + 1) + " is null.",
+            "Leave the element out, or give the SQL of a migration.");
     texts.push_back(TextOf(array.elements[n]));
   }
   return texts;

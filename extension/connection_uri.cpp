@@ -21,6 +21,17 @@ void RequireBranch(const Session &session) {
           "Discard it with agent_discard(), and begin anew with agent_branch_create().");
 }
 
+// The parent's URI is the project's own role and password, with which anything can be done to the
+// parent, merges or not.
+void RequireParentAccess(Oid caller, const Session &session) {
+  const std::string access = TextOption(session.project_options, "parent_access").value_or("none");
+  if (access == "full" || IsAdminOf(caller, session.project_id)) return;
+  Raise(
+      "42501", "permission denied for the parent of session " + Quoted(session.name),
+      "Option \"parent_access\" of project " + Quoted(session.project) + " is \"" + access + "\".",
+      "Level admin gets the parent's URI; level user does where the option is \"full\".");
+}
+
 Cell ReadUri(const Session &session, bool of_parent, bool pooled) {
   const Rows rows = of_parent
                         ? RunQuery(
@@ -64,7 +75,9 @@ Datum ConnectionUri(FunctionCallInfo fcinfo) {
   Cell uri;
   LookOnly([&] {
     session = FindSession(caller, name, project, Reach::kOwn);
+    RequireOurs(session);
     RequireBranch(session);
+    if (of_parent) RequireParentAccess(caller, session);
     uri = ReadUri(session, of_parent, pooled);
   });
   return TextResult(uri ? *uri : WaitForUri(session, of_parent, pooled));

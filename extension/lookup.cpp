@@ -6,24 +6,38 @@ namespace agent_branch {
 namespace {
 
 constexpr char kFindProject[] =
-    "SELECT id, project, options FROM agent_branch.project "
-    "WHERE $1 IS NULL OR project = $1 ORDER BY project LIMIT 6";
+    "SELECT p.id, p.project, p.options, p.paused_at IS NOT NULL, p.pause_reason "
+    "FROM agent_branch.project AS p "
+    "WHERE ($1 IS NULL OR p.project = $1) AND p.removed_at IS NULL "
+    "AND EXISTS (SELECT FROM agent_branch.role_access AS a WHERE a.role = $2 "
+    "AND (a.project_id IS NULL OR a.project_id = p.id) "
+    "AND a.level = ANY (string_to_array($3, ' '))) "
+    "ORDER BY p.project LIMIT 6";
+
+// Who reaches a session: $4 has the levels that reach those of other roles.
+#define AGENT_BRANCH_REACHED                                             \
+  "EXISTS (SELECT FROM agent_branch.role_access AS a WHERE a.role = $3 " \
+  "AND (a.project_id IS NULL OR a.project_id = s.project_id) "           \
+  "AND (a.level = ANY (string_to_array($4, ' ')) "                       \
+  "OR (a.level <> 'monitor' OR $4 = 'monitor admin') AND pg_has_role($3, s.owner, 'USAGE'))) "
 
 constexpr char kFindUnfinished[] =
     "SELECT s.id, p.project "
     "FROM agent_branch.session AS s JOIN agent_branch.project AS p ON p.id = s.project_id "
     "WHERE s.name = $1 AND s.finished_at IS NULL AND ($2 IS NULL OR p.project = $2) "
-    "AND (pg_has_role($3, s.owner, 'USAGE') OR $4 AND EXISTS (SELECT FROM agent_branch.access AS a "
-    "WHERE a.level = 'admin' AND pg_has_role($3, a.role, 'USAGE'))) "
-    "ORDER BY p.project LIMIT 6";
+    "AND " AGENT_BRANCH_REACHED "ORDER BY p.project LIMIT 6";
 
 constexpr char kFindFinished[] =
     "SELECT s.id, p.project "
     "FROM agent_branch.session AS s JOIN agent_branch.project AS p ON p.id = s.project_id "
     "WHERE s.name = $1 AND s.finished_at IS NOT NULL AND ($2 IS NULL OR p.project = $2) "
-    "AND (pg_has_role($3, s.owner, 'USAGE') OR $4 AND EXISTS (SELECT FROM agent_branch.access AS a "
-    "WHERE a.level = 'admin' AND pg_has_role($3, a.role, 'USAGE'))) "
-    "ORDER BY s.id DESC LIMIT 1";
+    "AND " AGENT_BRANCH_REACHED "ORDER BY s.id DESC LIMIT 1";
+
+#undef AGENT_BRANCH_REACHED
+
+constexpr char kHasLevel[] =
+    "SELECT EXISTS (SELECT FROM agent_branch.role_access AS a WHERE a.role = $1 "
+    "AND a.level = 'admin' AND (a.project_id IS NULL OR a.project_id = $2))";
 
 // The rows' xmin says who wrote them; the time tells a transaction from one of the same number
 // four thousand million transactions ago.
@@ -36,7 +50,12 @@ constexpr char kReadSession[] =
     "CASE WHEN s.created_at = now() THEN s.xmin END, "
     "EXISTS (SELECT FROM agent_branch.migration AS m WHERE m.session_id = s.id "
     "AND m.status IN ('queued', 'running', 'repairing')), "
-    "r.kinds, r.writers "
+    "r.kinds, r.writers, "
+    // A copy that its worker has not looked at yet still has the original's row of installation.
+    "coalesce(s.installation_id = (SELECT i.id FROM agent_branch.installation AS i "
+    "WHERE i.database_oid = (SELECT d.oid FROM pg_database AS d "
+    "WHERE d.datname = current_database())), false), "
+    "p.paused_at IS NOT NULL, p.pause_reason "
     "FROM agent_branch.session AS s JOIN agent_branch.project AS p ON p.id = s.project_id, "
     "LATERAL (SELECT string_agg(q.kind, ' ') AS kinds, "
     "string_agg(CASE WHEN q.requested_at = now() THEN q.xmin::text END, ' ') AS writers "
@@ -84,6 +103,9 @@ Session SessionOf(const Row &row) {
   session.merge_requested = HasWord(requests, "merge");
   session.finished = row.Bool(9) || HasWord(requests, "discard");
   session.requested_here = WrittenHere(row.Text(15));
+  session.ours = row.Bool(16);
+  session.paused = row.Bool(17);
+  session.pause_reason = row.Text(18);
   return session;
 }
 
@@ -95,10 +117,25 @@ std::string NamesIn(const Rows &rows, size_t column) {
   return rows.size() > kShown ? names + ", ..." : names;
 }
 
+Param RoleParam(Oid role) {
+  return Param::Of(OIDOID, ObjectIdGetDatum(role));
+}
+
+const char *LevelsOf(Reach reach) {
+  switch (reach) {
+    case Reach::kOwnOrAdmin:
+      return "admin";
+    case Reach::kSeen:
+      return "monitor admin";
+    case Reach::kOwn:
+      break;
+  }
+  return "";
+}
+
 int64_t FindSessionId(Oid caller, const std::string &name,
                       const std::optional<std::string> &project, Reach reach, Snapshot snapshot) {
-  const Params params = {name, project, Param::Of(OIDOID, ObjectIdGetDatum(caller)),
-                         reach == Reach::kOwnOrAdmin};
+  const Params params = {name, project, RoleParam(caller), LevelsOf(reach)};
   Rows rows = RunQuery(kFindUnfinished, params, snapshot);
   if (rows.size() > 1)
     Raise("42P08", "session " + Quoted(name) + " is ambiguous",
@@ -112,12 +149,34 @@ int64_t FindSessionId(Oid caller, const std::string &name,
         {}, "agent_sessions shows your sessions; agent_branch_create() makes one.");
 }
 
+Project FindProjectOf(Oid caller, const std::optional<std::string> &name, const char *levels) {
+  const Rows rows = RunQuery(kFindProject, {name, RoleParam(caller), levels}, Snapshot::kFresh);
+  if (rows.size() == 1) {
+    const Row &row = rows[0];
+    return {row.Int(0), row.Text(1), row.Text(2), row.Bool(3), row.Text(4)};
+  }
+  if (name)
+    Raise("42704", "project " + Quoted(*name) + " is not registered", {},
+          "agent_projects shows the registered ones; agent_project_register() adds one.");
+  if (rows.empty())
+    Raise("42704", "no project is registered", {},
+          "Register a Neon project with agent_project_register().");
+  Raise("42P08", "project is ambiguous", "Registered projects: " + NamesIn(rows, 1) + ".",
+        "Name the project in the argument \"project\".");
+}
+
+[[noreturn]] void RaisePaused(const std::string &project, const std::string &reason) {
+  Raise("55000", "project " + Quoted(project) + " is paused", reason,
+        "Wait until an administrator calls agent_project_resume().");
+}
+
 bool IsFinalState(const std::string &state) {
   return state == "merged" || state == "discarded" || state == "expired";
 }
 
 [[noreturn]] void RaiseGone(const std::string &name) {
-  Raise("42704", "session " + Quoted(name) + " does not exist");
+  Raise("42704", "session " + Quoted(name) + " does not exist", {},
+        "agent_sessions shows your sessions; agent_branch_create() makes one.");
 }
 
 void LockObject(const char *table, uint32 key) {
@@ -129,17 +188,24 @@ void LockObject(const char *table, uint32 key) {
 
 }  // namespace
 
-Project FindProject(const std::optional<std::string> &name) {
-  const Rows rows = RunQuery(kFindProject, {name}, Snapshot::kFresh);
-  if (rows.size() == 1) return {rows[0].Int(0), rows[0].Text(1), rows[0].Text(2)};
-  if (name)
-    Raise("42704", "project " + Quoted(*name) + " is not registered", {},
-          "agent_projects shows the registered ones; agent_project_register() adds one.");
-  if (rows.empty())
-    Raise("42704", "no project is registered", {},
-          "Register a Neon project with agent_project_register().");
-  Raise("42P08", "project is ambiguous", "Registered projects: " + NamesIn(rows, 1) + ".",
-        "Name the project in the argument \"project\".");
+Project FindProject(Oid caller, const std::optional<std::string> &name) {
+  return FindProjectOf(caller, name, "user admin");
+}
+
+Project FindOwnProject(Oid caller, const std::string &name) {
+  return FindProjectOf(caller, name, "admin");
+}
+
+bool IsAdminOf(Oid caller, int64_t project_id) {
+  return RunQuery(kHasLevel, {RoleParam(caller), project_id}, Snapshot::kFresh)[0].Bool(0);
+}
+
+void RequireAdmin(Oid caller, const char *function) {
+  const Params params = {RoleParam(caller), std::optional<int64_t>()};
+  if (RunQuery(kHasLevel, params, Snapshot::kFresh)[0].Bool(0)) return;
+  Raise("42501", std::string("permission denied for ") + function,
+        "It concerns every project, and this role has access to single ones.",
+        "Ask an administrator for agent_branch_grant(role, 'admin').");
 }
 
 std::optional<Session> ReadSession(int64_t id) {
@@ -161,6 +227,7 @@ Session FindAndLockSession(Oid caller, const std::string &name,
   LockSession(id);
   auto session = ReadSession(id);
   if (!session) RaiseGone(name);
+  RequireOurs(*session);
   return *session;
 }
 
@@ -168,10 +235,19 @@ void LockSession(int64_t id) {
   LockObject("session", static_cast<uint32>(id));
 }
 
-void LockSessionName(int64_t project_id, const std::string &name) {
-  const uint32 hash = hash_bytes(reinterpret_cast<const unsigned char *>(name.data()),
-                                 static_cast<int>(name.size()));
-  LockObject("project", hash_combine(hash, static_cast<uint32>(project_id)));
+void RequireOurs(const Session &session) {
+  if (session.ours || session.finished) return;
+  Raise("55000", "session " + Quoted(session.name) + " belongs to another installation",
+        "This database is a copy, and only the original's worker goes on with the session.",
+        "If the original is gone for good, call agent_branch_take_over().");
+}
+
+void RequireNotPaused(const Session &session) {
+  if (session.paused) RaisePaused(session.project, session.pause_reason);
+}
+
+void RequireNotPaused(const Project &project) {
+  if (project.paused) RaisePaused(project.name, project.pause_reason);
 }
 
 void RequireCommitted(const Session &session) {

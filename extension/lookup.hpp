@@ -22,11 +22,18 @@ struct Project {
   int64_t id;
   std::string name;
   std::string options;  // JSON
+  bool paused;
+  std::string pause_reason;  // may be empty
 };
 
-// By name, or the one project that is registered. Like FindAndLockSession() it sees what statements
-// of the transaction's isolation level see, so that a row that refers to it can be written.
-Project FindProject(const std::optional<std::string> &name);
+// Of those where the caller has level user or admin: by name, or the only one. Like
+// FindAndLockSession() it sees what statements of the transaction's isolation level see, so that a
+// row that refers to it can be written.
+Project FindProject(Oid caller, const std::optional<std::string> &name);
+// Like FindProject(), where the caller has level admin.
+Project FindOwnProject(Oid caller, const std::string &name);
+// 42501 unless the caller has level admin for every project; `function` is what it calls.
+void RequireAdmin(Oid caller, const char *function);
 
 struct Session {
   int64_t id;
@@ -46,11 +53,15 @@ struct Session {
   bool open_migrations;  // queued or running
   bool made_here;        // by the transaction that asks
   bool requested_here;
+  bool ours;    // of this installation: no worker of a copy touches the original's
+  bool paused;  // its project
+  std::string pause_reason;
 };
 
 enum class Reach {
   kOwn,         // sessions of the caller's roles
-  kOwnOrAdmin,  // those of others too, for a role with access level admin
+  kOwnOrAdmin,  // those of others too, for a role with access level admin in their project
+  kSeen,        // and those that a monitor sees
 };
 
 // The unfinished session of this name, else the latest finished one. Raises 42704 when there is
@@ -63,14 +74,21 @@ Session FindAndLockSession(Oid caller, const std::string &name,
                            const std::optional<std::string> &project);
 std::optional<Session> ReadSession(int64_t id);
 
-// Locks of backends among each other, until the end of the transaction. Object locks of classes
-// that nobody else uses, and not advisory locks, which every user could take as well.
+// Locks backends among each other, until the end of the transaction. An object lock of a class that
+// nobody else uses, and not an advisory lock, which every user could take as well.
 void LockSession(int64_t id);
-void LockSessionName(int64_t project_id, const std::string &name);
 
 // 25001: nothing can be asked of a session that its own transaction has not committed.
 void RequireCommitted(const Session &session);
 void RequireUnfinished(const Session &session);
 void RequireUnexpired(const Session &session);
+// 55000: a copy of the database accepts nothing for the original's sessions, since nothing would
+// come of it.
+void RequireOurs(const Session &session);
+// 55000, with the reason that agent_project_pause() was given.
+void RequireNotPaused(const Session &session);
+void RequireNotPaused(const Project &project);
+// Whether the caller has level admin there.
+bool IsAdminOf(Oid caller, int64_t project_id);
 
 }  // namespace agent_branch

@@ -1,8 +1,9 @@
-// agent_merge.
+// agent_merge, agent_merge_preview, agent_merge_undo and agent_rebase.
 #include "extension/arguments.hpp"
 #include "extension/requests.hpp"
 #include "extension/session_operations.hpp"
 #include "worker/core/state/checks.hpp"
+#include "worker/core/state/unsupported.hpp"
 
 namespace agent_branch {
 namespace {
@@ -21,6 +22,7 @@ namespace {
 
 void RequireMergeable(const Session &session) {
   RequireUnfinished(session);
+  RequireNotPaused(session);
   if (session.state == "merging" || session.goal == "merge" || session.merge_requested)
     Raise("55006", "a merge of session " + Quoted(session.name) + " has been asked for already", {},
           "Wait for it with agent_wait().");
@@ -34,33 +36,117 @@ void RequireMergeable(const Session &session) {
 Datum Merge(FunctionCallInfo fcinfo) {
   RequireWritable("agent_merge");
   const std::string name = RequiredText(fcinfo, 0, "session");
-  const auto strategy = OptionalText(fcinfo, 1);
-  const auto on_drift = OptionalText(fcinfo, 2);
+  MergeWishes wanted;
+  wanted.strategy = OptionalText(fcinfo, 1);
+  wanted.on_drift = OptionalText(fcinfo, 2);
   const auto project = OptionalText(fcinfo, 3);
-  if (auto choice = ChooseMerge(strategy, on_drift, "{}"); !choice.ok())
-    RaiseStatus(choice.status());
+  wanted.on_unrecorded = OptionalText(fcinfo, 4);
+  if (auto choice = ChooseMerge(wanted, "{}"); !choice.ok()) RaiseStatus(choice.status());
   const Oid caller = GetUserId();
   {
     OwnerSession as_owner;
     const Session session = FindAndLockSession(caller, name, project);
     RequireCommitted(session);
-    RequestMerge(caller, session, strategy, on_drift);
+    RequestMerge(caller, session, wanted);
+  }
+  PG_RETURN_VOID();
+}
+
+void RequireSupported(const char *kind) {
+  if (Status status = CheckRequestSupported(kind); !status.ok()) RaiseStatus(status);
+}
+
+Datum MergePreview(FunctionCallInfo fcinfo) {
+  RequireWritable("agent_merge_preview");
+  const std::string name = RequiredText(fcinfo, 0, "session");
+  const auto project = OptionalText(fcinfo, 1);
+  const Oid caller = GetUserId();
+  {
+    OwnerSession as_owner;
+    const Session session = FindAndLockSession(caller, name, project);
+    RequireCommitted(session);
+    RequireMergeable(session);
+    RequireSupported("preview");
+    WriteRequest(caller, {"preview", std::nullopt, session.id});
+  }
+  return CallPg([&] { return DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")); });
+}
+
+void RequireMerged(const Session &session) {
+  const Rows rows =
+      RunQuery("SELECT FROM agent_branch.merge WHERE session_id = $1 AND status = 'merged'",
+               {session.id}, Snapshot::kLatest);
+  if (!rows.empty()) return;
+  Raise("55000", "session " + Quoted(session.name) + " was not merged",
+        "Its state is \"" + session.state + "\".",
+        "There is nothing to take back; agent_merges shows the merges.");
+}
+
+Datum MergeUndo(FunctionCallInfo fcinfo) {
+  RequireWritable("agent_merge_undo");
+  const std::string name = RequiredText(fcinfo, 0, "session");
+  const bool force = RequiredBool(fcinfo, 1, "force");
+  const auto project = OptionalText(fcinfo, 2);
+  const Oid caller = GetUserId();
+  {
+    OwnerSession as_owner;
+    const Session session = FindAndLockSession(caller, name, project);
+    RequireCommitted(session);
+    RequireNotPaused(session);
+    RequireMerged(session);
+    RequireSupported("undo");
+    WriteRequest(caller, {"undo", std::nullopt, session.id, std::nullopt,
+                          force ? "{\"force\": true}" : "{\"force\": false}"});
+  }
+  PG_RETURN_VOID();
+}
+
+void RequireRebasable(const Session &session) {
+  RequireUnfinished(session);
+  RequireNotPaused(session);
+  if (session.state == "merging" || session.goal == "merge" || session.merge_requested)
+    Raise("55006", "session " + Quoted(session.name) + " is being merged", {},
+          "Wait for the merge with agent_wait().");
+  RequireUnexpired(session);
+  if (session.open_migrations || session.state == "migrating")
+    Raise("55006", "session " + Quoted(session.name) + " has migrations that have not run yet", {},
+          "Wait for them with agent_wait(), then rebase.");
+  if (session.has_branch) return;
+  Raise("55000", "session " + Quoted(session.name) + " has no branch",
+        "Its state is \"" + session.state + "\".", "Wait for it with agent_wait().");
+}
+
+Datum Rebase(FunctionCallInfo fcinfo) {
+  RequireWritable("agent_rebase");
+  const std::string name = RequiredText(fcinfo, 0, "session");
+  const auto project = OptionalText(fcinfo, 1);
+  const Oid caller = GetUserId();
+  {
+    OwnerSession as_owner;
+    const Session session = FindAndLockSession(caller, name, project);
+    RequireCommitted(session);
+    RequireRebasable(session);
+    RequireSupported("rebase");
+    WriteRequest(caller, {"rebase", std::nullopt, session.id});
   }
   PG_RETURN_VOID();
 }
 
 }  // namespace
 
-void RequestMerge(Oid caller, const Session &session, const std::optional<std::string> &strategy,
-                  const std::optional<std::string> &on_drift) {
+void RequestMerge(Oid caller, const Session &session, const MergeWishes &wanted) {
   RequireMergeable(session);
-  const Result<MergeChoice> choice = ChooseMerge(strategy, on_drift, session.project_options);
+  const Result<MergeChoice> choice = ChooseMerge(wanted, session.project_options);
   if (!choice.ok()) RaiseStatus(choice.status());
-  const Rows arguments = RunQuery("SELECT jsonb_build_object('strategy', $1, 'on_drift', $2)",
-                                  {choice->strategy, choice->on_drift}, Snapshot::kLatest);
+  const Rows arguments =
+      RunQuery("SELECT jsonb_build_object('strategy', $1, 'on_drift', $2, 'on_unrecorded', $3)",
+               {choice->strategy, choice->on_drift, choice->on_unrecorded}, Snapshot::kLatest);
   WriteRequest(caller, {"merge", std::nullopt, session.id, std::nullopt, arguments[0].Text(0)});
 }
 
 }  // namespace agent_branch
 
 AGENT_BRANCH_FUNCTION(agent_merge, agent_branch::Merge)
+AGENT_BRANCH_FUNCTION(agent_merge_preview, agent_branch::MergePreview)
+AGENT_BRANCH_FUNCTION(agent_merge_undo, agent_branch::MergeUndo)
+AGENT_BRANCH_FUNCTION(agent_rebase, agent_branch::Rebase)

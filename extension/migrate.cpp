@@ -1,5 +1,6 @@
 // agent_migrate.
 #include "extension/arguments.hpp"
+#include "extension/quotas.hpp"
 #include "extension/requests.hpp"
 #include "extension/session_operations.hpp"
 #include "worker/core/state/checks.hpp"
@@ -21,6 +22,8 @@ Datum Migrate(FunctionCallInfo fcinfo) {
     const Session session = FindAndLockSession(caller, session_name, project);
     RequireCommitted(session);
     RequireTakesMigrations(session);
+    RequireNotPaused(session);
+    RequireRoomForMigration(caller, session, sql.size());
     const auto replaced = ReplaceMigration(caller, session, sql, name);
     ordinal = replaced ? *replaced : AddMigration(caller, session.id, sql, name);
   }

@@ -1,4 +1,4 @@
-// agent_project_register and agent_reap.
+// agent_project_register, _remove, _pause and _resume, agent_reap and agent_branch_take_over.
 #include "extension/arguments.hpp"
 #include "extension/lookup.hpp"
 #include "extension/requests.hpp"
@@ -49,12 +49,21 @@ ProjectArguments ReadArguments(FunctionCallInfo fcinfo) {
   return arguments;
 }
 
+void RequireMayRegister(Oid caller, const std::string &project) {
+  const Rows rows =
+      RunQuery("SELECT id FROM agent_branch.project WHERE project = $1 AND removed_at IS NULL",
+               {project}, Snapshot::kFresh);
+  if (rows.empty() || !IsAdminOf(caller, rows[0].Int(0)))
+    RequireAdmin(caller, "agent_project_register()");
+}
+
 Datum Register(FunctionCallInfo fcinfo) {
   RequireWritable("agent_project_register");
   const ProjectArguments arguments = ReadArguments(fcinfo);
   const Oid caller = GetUserId();
   {
     OwnerSession as_owner;
+    RequireMayRegister(caller, arguments.project);
     // The worker reads projects and never locks them, so that waiting for a row here waits for
     // another registration only.
     const Rows rows = as_owner.spi.Query(
@@ -62,11 +71,79 @@ Datum Register(FunctionCallInfo fcinfo) {
         "registered_by) VALUES ($1, $2, $3, $4, $5::jsonb, $6) "
         "ON CONFLICT (project) DO UPDATE SET parent = EXCLUDED.parent, "
         "database = EXCLUDED.database, role = EXCLUDED.role, options = EXCLUDED.options, "
-        "registered_by = EXCLUDED.registered_by, registered_at = EXCLUDED.registered_at "
-        "RETURNING p.id",
+        "registered_by = EXCLUDED.registered_by, registered_by_name = EXCLUDED.registered_by_name, "
+        "registered_at = EXCLUDED.registered_at, removed_at = NULL RETURNING p.id",
         {arguments.project, arguments.parent, arguments.database, arguments.role, arguments.options,
-         Param::Of(REGROLEOID, ObjectIdGetDatum(caller))});
+         Param::Of(OIDOID, ObjectIdGetDatum(caller))});
     WriteRequest(caller, {"register", rows[0].Int(0)});
+  }
+  PG_RETURN_VOID();
+}
+
+void RequireNoSessions(const Project &project) {
+  const int64_t live =
+      RunQuery(
+          "SELECT count(*) FROM agent_branch.session WHERE project_id = $1 AND finished_at IS NULL",
+          {project.id}, Snapshot::kLatest)[0]
+          .Int(0);
+  if (live == 0) return;
+  Raise("55006", "project " + Quoted(project.name) + " has sessions",
+        "Unfinished sessions: " + std::to_string(live) + ".",
+        "Discard them with agent_discard(), and wait until their branches are gone.");
+}
+
+Datum Remove(FunctionCallInfo fcinfo) {
+  RequireWritable("agent_project_remove");
+  const std::string name = RequiredText(fcinfo, 0, "project");
+  const Oid caller = GetUserId();
+  {
+    OwnerSession as_owner;
+    const Project project = FindOwnProject(caller, name);
+    // Sessions that begin meanwhile hold the row by their foreign key, and are counted after that.
+    RunQuery("SELECT id FROM agent_branch.project WHERE id = $1 FOR UPDATE", {project.id},
+             Snapshot::kFresh);
+    RequireNoSessions(project);
+    RunStatement("UPDATE agent_branch.project SET removed_at = now() WHERE id = $1", {project.id});
+    RunStatement("DELETE FROM agent_branch.access WHERE project_id = $1", {project.id});
+    WriteRequest(caller, {"register", project.id});
+  }
+  PG_RETURN_VOID();
+}
+
+void CheckReason(const std::optional<std::string> &reason) {
+  if (!reason) return;
+  if (Status status = CheckPauseReason(*reason); !status.ok()) RaiseStatus(status);
+}
+
+Datum Pause(FunctionCallInfo fcinfo) {
+  RequireWritable("agent_project_pause");
+  const std::string name = RequiredText(fcinfo, 0, "project");
+  const auto reason = OptionalText(fcinfo, 1);
+  CheckReason(reason);
+  const Oid caller = GetUserId();
+  {
+    OwnerSession as_owner;
+    const Project project = FindOwnProject(caller, name);
+    RunStatement(
+        "UPDATE agent_branch.project SET paused_at = coalesce(paused_at, now()), "
+        "pause_reason = $2 WHERE id = $1",
+        {project.id, reason});
+    WriteRequest(caller, {"register", project.id});
+  }
+  PG_RETURN_VOID();
+}
+
+Datum Resume(FunctionCallInfo fcinfo) {
+  RequireWritable("agent_project_resume");
+  const std::string name = RequiredText(fcinfo, 0, "project");
+  const Oid caller = GetUserId();
+  {
+    OwnerSession as_owner;
+    const Project project = FindOwnProject(caller, name);
+    RunStatement(
+        "UPDATE agent_branch.project SET paused_at = NULL, pause_reason = NULL WHERE id = $1",
+        {project.id});
+    WriteRequest(caller, {"register", project.id});
   }
   PG_RETURN_VOID();
 }
@@ -78,6 +155,7 @@ Datum Reap(FunctionCallInfo fcinfo) {
   int64_t sweep = 0;
   {
     OwnerSession as_owner;
+    RequireAdmin(caller, "agent_reap()");
     const Rows rows = as_owner.spi.Query(
         "INSERT INTO agent_branch.sweep (dry_run) VALUES ($1) RETURNING id", {dry_run});
     sweep = rows[0].Int(0);
@@ -92,7 +170,13 @@ Datum TakeOver(FunctionCallInfo) {
   int64_t sessions = 0;
   {
     OwnerSession as_owner;
+    RequireAdmin(caller, "agent_branch_take_over()");
     SpiSession &spi = as_owner.spi;
+    // Roles that the dump named and that were made after it was restored.
+    spi.Execute("SELECT agent_branch.note_roles()");
+    spi.Execute(
+        "UPDATE agent_branch.session AS s SET owner = r.oid FROM pg_roles AS r "
+        "WHERE s.owner = 0 AND r.rolname = s.owner_name");
     spi.Execute(
         "INSERT INTO agent_branch.former_installation (id) "
         "SELECT o.installation_id FROM (SELECT installation_id FROM agent_branch.session UNION "
@@ -116,5 +200,8 @@ Datum TakeOver(FunctionCallInfo) {
 }  // namespace agent_branch
 
 AGENT_BRANCH_FUNCTION(agent_project_register, agent_branch::Register)
+AGENT_BRANCH_FUNCTION(agent_project_remove, agent_branch::Remove)
+AGENT_BRANCH_FUNCTION(agent_project_pause, agent_branch::Pause)
+AGENT_BRANCH_FUNCTION(agent_project_resume, agent_branch::Resume)
 AGENT_BRANCH_FUNCTION(agent_branch_take_over, agent_branch::TakeOver)
 AGENT_BRANCH_FUNCTION(agent_reap, agent_branch::Reap)

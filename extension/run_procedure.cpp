@@ -62,7 +62,9 @@ int64_t Begin(const Run &run) {
 Session Read(int64_t id, const std::string &name) {
   std::optional<Session> session;
   LookOnly([&] { session = ReadSession(id); });
-  if (!session) Raise("42704", "session " + Quoted(name) + " does not exist any more");
+  if (!session)
+    Raise("42704", "session " + Quoted(name) + " does not exist any more", {},
+          "The extension was dropped, or its history was purged.");
   return *session;
 }
 
@@ -70,8 +72,10 @@ void BeginMerge(const Run &run, int64_t id) {
   OwnerSession as_owner;
   LockSession(id);
   const auto session = ReadSession(id);
-  if (!session) Raise("42704", "session " + Quoted(run.session) + " does not exist any more");
-  RequestMerge(run.caller, *session, std::nullopt, std::nullopt);
+  if (!session)
+    Raise("42704", "session " + Quoted(run.session) + " does not exist any more", {},
+          "The extension was dropped, or its history was purged.");
+  RequestMerge(run.caller, *session, {});
 }
 
 std::string Outcome(const Run &run, int64_t id) {

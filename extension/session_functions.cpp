@@ -1,5 +1,6 @@
 // agent_branch_create, agent_discard and agent_extend.
 #include "extension/arguments.hpp"
+#include "extension/quotas.hpp"
 #include "extension/requests.hpp"
 #include "extension/session_operations.hpp"
 #include "extension/settings.hpp"
@@ -8,17 +9,27 @@
 namespace agent_branch {
 namespace {
 
-void RequireNameFree(Oid caller, const Project &project, const std::string &name) {
-  const Rows rows = RunQuery(
-      "SELECT state, pg_has_role($3, owner, 'USAGE') FROM agent_branch.session "
-      "WHERE project_id = $1 AND name = $2 AND finished_at IS NULL",
-      {project.id, name, Param::Of(OIDOID, ObjectIdGetDatum(caller))}, Snapshot::kLatest);
-  if (rows.empty()) return;
+constexpr char kNamesake[] =
+    "SELECT state, pg_has_role($3, owner, 'USAGE') FROM agent_branch.session "
+    "WHERE project_id = $1 AND name = $2 AND finished_at IS NULL";
+
+Rows FindNamesake(Oid caller, const Project &project, const std::string &name) {
+  return RunQuery(kNamesake, {project.id, name, Param::Of(OIDOID, ObjectIdGetDatum(caller))},
+                  Snapshot::kLatest);
+}
+
+[[noreturn]] void RaiseNameTaken(Oid caller, const Project &project, const std::string &name) {
+  const Rows rows = FindNamesake(caller, project, name);
+  const bool own = !rows.empty() && rows[0].Bool(1);
   Raise("42710",
         "session " + Quoted(name) + " of project " + Quoted(project.name) + " exists already",
-        rows[0].Bool(1) ? "Its state is \"" + rows[0].Text(0) + "\"."
-                        : std::string("It belongs to another role."),
+        own ? "Its state is \"" + rows[0].Text(0) + "\"."
+            : std::string("It belongs to another role."),
         "Choose another name, or discard that session with agent_discard() first.");
+}
+
+void RequireNameFree(Oid caller, const Project &project, const std::string &name) {
+  if (!FindNamesake(caller, project, name).empty()) RaiseNameTaken(caller, project, name);
 }
 
 int64_t TtlOf(const NewSession &wanted, const Project &project) {
@@ -104,19 +115,23 @@ Datum Extend(FunctionCallInfo fcinfo) {
 CreatedSession CreateSession(Oid caller, const NewSession &wanted) {
   const std::string prefix = BranchPrefix();
   if (Status status = CheckSessionName(wanted.name, prefix); !status.ok()) RaiseStatus(status);
-  const Project project = FindProject(wanted.project);
+  const Project project = FindProject(caller, wanted.project);
+  RequireNotPaused(project);
   if (Status status = CheckSessionOptions(wanted.options, project.options); !status.ok())
     RaiseStatus(status);
   const TimestampTz expires_at = GetCurrentTransactionStartTimestamp() + TtlOf(wanted, project);
-  LockSessionName(project.id, wanted.name);
   RequireNameFree(caller, project, wanted.name);
+  RequireRoomForSession(caller, project);
   const std::string branch_name = prefix + wanted.name;
   const Rows rows = RunQuery(
+      // Waits for a transaction that makes a session of this name at the same time.
       "INSERT INTO agent_branch.session (project_id, name, owner, branch_name, options, "
-      "expires_at) VALUES ($1, $2, $3, $4, $5::jsonb, $6) RETURNING id",
-      {project.id, wanted.name, Param::Of(REGROLEOID, ObjectIdGetDatum(caller)), branch_name,
+      "expires_at) VALUES ($1, $2, $3, $4, $5::jsonb, $6) "
+      "ON CONFLICT (name, project_id) WHERE finished_at IS NULL DO NOTHING RETURNING id",
+      {project.id, wanted.name, Param::Of(OIDOID, ObjectIdGetDatum(caller)), branch_name,
        wanted.options, Param::Timestamp(expires_at)},
       Snapshot::kFresh);
+  if (rows.empty()) RaiseNameTaken(caller, project, wanted.name);
   const int64_t id = rows[0].Int(0);
   WriteRequest(caller, {"create", project.id, id});
   return {id, branch_name};

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "extension/lookup.hpp"
+#include "worker/core/state/checks.hpp"
 
 namespace agent_branch {
 
@@ -35,7 +36,7 @@ std::optional<int32_t> ReplaceMigration(Oid caller, const Session &session, cons
                                         const std::optional<std::string> &name);
 void RequireTakesMigrations(const Session &session);
 
-void RequestMerge(Oid caller, const Session &session, const std::optional<std::string> &strategy,
-                  const std::optional<std::string> &on_drift);
+// `wanted`: what was given; the project's options and the defaults stand in for the rest.
+void RequestMerge(Oid caller, const Session &session, const MergeWishes &wanted);
 
 }  // namespace agent_branch

@@ -29,6 +29,7 @@ char *fixer_protocol = nullptr;
 int fixer_timeout = 120;
 char *fixer_url = nullptr;
 char *https_proxy = nullptr;
+int keep_finished = 90;
 int max_age = 86400;
 int rate_limit_burst = 40;
 int rate_limit_per_minute = 700;
@@ -127,6 +128,9 @@ void DefineSettings() {
                "URL of the proxy that calls of the API and of the fixer's model go through; "
                "empty: none.",
                &https_proxy, "", GUC_SUPERUSER_ONLY, CheckString<CheckProxyUrl>);
+  DefineInteger("agent_branch.keep_finished",
+                "Days that finished sessions are kept for, for agent_purge(); 0: for ever.",
+                &keep_finished, 0, 36500, PGC_SIGHUP, 0);
   DefineInteger("agent_branch.max_age", "Age from which the reaper deletes a session's branch.",
                 &max_age, 1, 30 * 86400, PGC_SIGHUP, GUC_UNIT_S);
   DefineInteger("agent_branch.rate_limit_burst", "Calls of the API that may follow at once.",

@@ -68,6 +68,7 @@ Datum Wait(FunctionCallInfo fcinfo) {
   const Oid caller = GetUserId();
   Session session;
   LookOnly([&] { session = FindSession(caller, name, project, Reach::kOwnOrAdmin); });
+  RequireOurs(session);
   RequireNothingAskedHere(session);
   return TextResult(WaitUntilSettled(session, *timeout, *timeout));
 }
@@ -77,7 +78,8 @@ Datum Wait(FunctionCallInfo fcinfo) {
 void RequireTimeout(const std::optional<int64_t> &timeout) {
   if (timeout && *timeout > 0) return;
   Raise("22023", "timeout must be greater than zero",
-        timeout ? "It is " + DurationText(*timeout) + "." : "It is null.");
+        timeout ? "It is " + DurationText(*timeout) + "." : "It is null.",
+        "Give an interval such as \"2 min\".");
 }
 
 void LookOnly(const std::function<void()> &look) {
@@ -107,7 +109,9 @@ std::string WaitUntilSettled(const Session &session, int64_t timeout, int64_t wh
     return look.settled || !look.exists;
   });
   if (done && look.exists) return look.state;
-  if (done) Raise("42704", "session " + Quoted(session.name) + " does not exist any more");
+  if (done)
+    Raise("42704", "session " + Quoted(session.name) + " does not exist any more", {},
+          "The extension was dropped, or its history was purged.");
   RaiseTimeout(session, look, whole_timeout);
 }
 

@@ -92,20 +92,36 @@ SPIPlanPtr PlanOf(const char *sql, const std::vector<Oid> &types) {
   return plan;
 }
 
-int ExecuteWith(SPIPlanPtr plan, Arguments &arguments, Snapshot snapshot) {
-  if (snapshot == Snapshot::kLatest) {
-    CommandCounterIncrement();  // so that it shows what this transaction did as well
-    PushActiveSnapshot(GetLatestSnapshot());
+// The snapshot of a query until its result has been taken: values that are out of line can be
+// fetched only while there is one, and after a procedure's commit nobody else has one. When an
+// exception passes, (sub)transaction abort pops it.
+class ResultSnapshot {
+ public:
+  explicit ResultSnapshot(Snapshot snapshot) : exceptions_on_entry_(std::uncaught_exceptions()) {
+    CallPg([&] {
+      pushed_ = snapshot == Snapshot::kLatest || !ActiveSnapshotSet();
+      if (!pushed_) return;
+      CommandCounterIncrement();  // so that it shows what this transaction did as well
+      PushActiveSnapshot(GetLatestSnapshot());
+    });
   }
-  int code = SPI_execute_plan(plan, arguments.values.data(), arguments.nulls.c_str(),
-                              snapshot != Snapshot::kFresh, 0);
-  if (snapshot == Snapshot::kLatest) PopActiveSnapshot();
-  return code;
-}
+  ~ResultSnapshot() {
+    if (pushed_ && std::uncaught_exceptions() <= exceptions_on_entry_) PopActiveSnapshot();
+  }
+  ResultSnapshot(const ResultSnapshot &) = delete;
+  ResultSnapshot &operator=(const ResultSnapshot &) = delete;
+
+ private:
+  int exceptions_on_entry_;
+  bool pushed_ = false;
+};
 
 void Execute(SPIPlanPtr plan, const Params &params, Snapshot snapshot) {
   Arguments arguments(params);
-  int code = CallPg([&] { return ExecuteWith(plan, arguments, snapshot); });
+  int code = CallPg([&] {
+    return SPI_execute_plan(plan, arguments.values.data(), arguments.nulls.c_str(),
+                            snapshot != Snapshot::kFresh, 0);
+  });
   if (code < 0) throw PgException(MakeError(ERRCODE_INTERNAL_ERROR, SPI_result_code_string(code)));
 }
 
@@ -172,6 +188,7 @@ Rows RunQuery(const char *sql, const Params &params, Snapshot snapshot) {
   std::vector<Oid> types;
   for (const Param &param : params)
     types.push_back(param.type());
+  const ResultSnapshot kept(snapshot);
   Execute(PlanOf(sql, types), params, snapshot);
   return TakeRows();
 }
@@ -181,6 +198,7 @@ Rows RunQueryOnce(const std::string &sql, const Params &params, Snapshot snapsho
   for (const Param &param : params)
     types.push_back(param.type());
   SPIPlanPtr plan = Prepare(sql.c_str(), types);
+  const ResultSnapshot kept(snapshot);
   Execute(plan, params, snapshot);
   Rows rows = TakeRows();
   CallPg([&] { SPI_freeplan(plan); });

@@ -37,7 +37,7 @@ class Param {
   }
   // NOLINTEND(google-explicit-constructor)
   // A value that is passed as it is: by value, or pointing to what outlives the call.
-  static Param Of(Oid type, Datum value) {
+  static Param Of(Oid type, std::optional<Datum> value) {
     Param param(std::nullopt);
     param.type_ = type;
     param.value_ = value;

@@ -3,6 +3,984 @@
 
 SET LOCAL search_path TO pg_catalog, pg_temp;
 
+-- =============================================================================================
+-- Access and secrets
+-- =============================================================================================
+
+/*
+ * Names and texts go to Neon and to branches as they are stored here, and both speak UTF-8: in a
+ * database of another encoding they would arrive as something else, without an error.
+ */
+DO $$
+BEGIN
+	IF current_setting('server_encoding') <> 'UTF8' THEN
+		RAISE EXCEPTION 'agent_branch needs a database with encoding UTF8'
+			USING ERRCODE = 'feature_not_supported',
+				DETAIL = 'The encoding of this database is ' || current_setting('server_encoding') || '.',
+				HINT = 'Create a control database with ENCODING ''UTF8'' TEMPLATE template0.';
+	END IF;
+END
+$$;
+
+-- They are made again below, on the tables as they are from here on.
+DROP VIEW @extschema@.agent_worker, @extschema@.agent_branches, @extschema@.agent_events, @extschema@.agent_conflicts,
+	@extschema@.agent_merges, @extschema@.agent_fixer_memory, @extschema@.agent_fixer_calls,
+	@extschema@.agent_migration_attempts, @extschema@.agent_migrations, @extschema@.agent_sessions,
+	@extschema@.agent_projects;
+
+/*
+ * ANALYZE would copy whole URIs, passwords included, into pg_statistic, which is in WAL, on standbys
+ * and in base backups.
+ */
+ALTER TABLE agent_branch.credential ALTER COLUMN uri SET STATISTICS 0;
+DELETE FROM pg_statistic WHERE starelid = 'agent_branch.credential'::regclass;
+
+/*
+ * Roles are kept by their oid, which is what rights go by, and by their name, which is what a dump
+ * needs: the oid of a role that is gone is nobody's, and a row that a dump brings finds its role by
+ * name, or belongs to nobody if there is none.
+ */
+CREATE FUNCTION agent_branch.known_role(INOUT role oid, INOUT role_name name)
+	LANGUAGE plpgsql STABLE PARALLEL SAFE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF role_name IS NULL THEN
+		role_name := (SELECT r.rolname FROM pg_roles AS r WHERE r.oid = known_role.role);
+	ELSE
+		role := coalesce((SELECT r.oid FROM pg_roles AS r WHERE r.rolname = known_role.role_name), 0);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION agent_branch.known_role(oid, name) IS 'the name of a role, or the role of a name: 0 if there is none';
+
+CREATE FUNCTION agent_branch.stamp_role() RETURNS trigger
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF TG_TABLE_NAME = 'session' THEN
+		SELECT k.role, k.role_name INTO NEW.owner, NEW.owner_name
+			FROM agent_branch.known_role(NEW.owner, NEW.owner_name) AS k;
+	ELSIF TG_TABLE_NAME = 'project' THEN
+		SELECT k.role, k.role_name INTO NEW.registered_by, NEW.registered_by_name
+			FROM agent_branch.known_role(NEW.registered_by, NEW.registered_by_name) AS k;
+	ELSE
+		SELECT k.role, k.role_name INTO NEW.role, NEW.role_name
+			FROM agent_branch.known_role(NEW.role, NEW.role_name) AS k;
+	END IF;
+	RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION agent_branch.stamp_role() IS 'notes the name of a new row''s role; finds the role by its name when a dump brings the row';
+
+ALTER TABLE agent_branch.access DROP CONSTRAINT access_pkey;
+ALTER TABLE agent_branch.access
+	ADD COLUMN id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	ALTER COLUMN role TYPE oid,
+	ADD COLUMN role_name name,
+	ADD COLUMN project_id bigint REFERENCES agent_branch.project ON DELETE CASCADE,
+	ADD COLUMN granted_by name DEFAULT current_user,
+	ADD COLUMN granted_at timestamptz DEFAULT now(),
+	ADD COLUMN limits jsonb NOT NULL DEFAULT '{}';
+COMMENT ON COLUMN agent_branch.access.project_id IS 'the one project that the level is for; null: every project';
+COMMENT ON COLUMN agent_branch.access.limits IS 'how much the role may ask for, in each project: see agent_branch_limit()';
+ALTER TABLE agent_branch.session
+	ALTER COLUMN owner TYPE oid,
+	ADD COLUMN owner_name name;
+ALTER TABLE agent_branch.project
+	ALTER COLUMN registered_by TYPE oid,
+	ADD COLUMN registered_by_name name,
+	ADD COLUMN paused_at timestamptz,
+	ADD COLUMN pause_reason text,
+	ADD COLUMN removed_at timestamptz;
+COMMENT ON COLUMN agent_branch.project.paused_at IS 'since when no session may begin, migrate or merge; null: not paused';
+COMMENT ON COLUMN agent_branch.project.removed_at IS 'when agent_project_remove() forgot it; the row stays for its history, and for branches that are still to be deleted';
+
+-- The oids of roles that are gone are in these tables since nothing told them; they are nobody's.
+DELETE FROM agent_branch.access AS a WHERE NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = a.role);
+UPDATE agent_branch.access AS a SET role_name = r.rolname, granted_by = NULL, granted_at = NULL
+	FROM pg_roles AS r WHERE r.oid = a.role;
+UPDATE agent_branch.session AS s SET owner_name = coalesce((SELECT r.rolname FROM pg_roles AS r WHERE r.oid = s.owner), '-');
+UPDATE agent_branch.project AS p SET registered_by_name =
+	coalesce((SELECT r.rolname FROM pg_roles AS r WHERE r.oid = p.registered_by), '-');
+CREATE UNIQUE INDEX access_role ON agent_branch.access (role_name, (coalesce(project_id, 0)));
+CREATE INDEX access_project ON agent_branch.access (project_id);
+CREATE TRIGGER stamp_role BEFORE INSERT ON agent_branch.access
+	FOR EACH ROW EXECUTE FUNCTION agent_branch.stamp_role();
+CREATE TRIGGER stamp_role BEFORE INSERT ON agent_branch.session
+	FOR EACH ROW EXECUTE FUNCTION agent_branch.stamp_role();
+CREATE TRIGGER stamp_role BEFORE INSERT ON agent_branch.project
+	FOR EACH ROW EXECUTE FUNCTION agent_branch.stamp_role();
+
+CREATE FUNCTION agent_branch.note_roles() RETURNS void
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	DELETE FROM agent_branch.access AS a
+		WHERE a.role <> 0 AND NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = a.role);
+	UPDATE agent_branch.access AS a SET role_name = r.rolname
+		FROM pg_roles AS r WHERE r.oid = a.role AND a.role_name <> r.rolname;
+	UPDATE agent_branch.access AS a SET role = r.oid FROM pg_roles AS r WHERE a.role = 0 AND r.rolname = a.role_name;
+END
+$$;
+COMMENT ON FUNCTION agent_branch.note_roles() IS 'forgets the access of roles that are gone, follows those that were renamed, and finds those that a dump named before they were there';
+
+/*
+ * Who may what where, and the one place that says it: a row of access counts while its role is there
+ * and has USAGE of the schema, which DROP OWNED and REVOKE take. The extension's owner, and whoever has
+ * that role's rights, needs no grant.
+ */
+CREATE VIEW agent_branch.role_access AS
+	SELECT r.oid AS role, a.project_id, a.level, a.limits
+	FROM agent_branch.access AS a JOIN pg_roles AS r ON pg_has_role(r.oid, a.role, 'USAGE')
+	WHERE has_schema_privilege(a.role, 'agent_branch', 'USAGE') AND a.role <> 0
+	UNION ALL
+	SELECT r.oid, NULL, 'admin', '{}'
+	FROM pg_extension AS e JOIN pg_roles AS r ON pg_has_role(r.oid, e.extowner, 'USAGE')
+	WHERE e.extname = 'agent_branch';
+COMMENT ON VIEW agent_branch.role_access IS 'levels of each role, those of the roles whose rights it has included; project_id is null for every project';
+
+CREATE VIEW agent_branch.caller_access AS
+	SELECT a.project_id, a.level FROM agent_branch.role_access AS a
+	WHERE a.role = (SELECT r.oid FROM pg_roles AS r WHERE r.rolname = current_user);
+COMMENT ON VIEW agent_branch.caller_access IS 'levels of the role that asks';
+
+CREATE VIEW agent_branch.caller AS
+	SELECT coalesce(bool_or(a.project_id IS NULL) FILTER (WHERE a.level IN ('monitor', 'admin')), false) AS sees_all,
+		coalesce(array_agg(a.project_id) FILTER (WHERE a.level IN ('monitor', 'admin') AND a.project_id IS NOT NULL), '{}')
+			AS sees,
+		coalesce(bool_or(a.project_id IS NULL), false) AS uses_all,
+		coalesce(array_agg(a.project_id) FILTER (WHERE a.project_id IS NOT NULL), '{}') AS uses,
+		ARRAY(SELECT r.oid FROM pg_roles AS r WHERE pg_has_role(r.oid, 'USAGE')) AS roles
+	FROM agent_branch.caller_access AS a;
+COMMENT ON VIEW agent_branch.caller IS 'one row: projects in which the caller sees all sessions, projects in which its own, and the roles whose rights it has';
+
+CREATE VIEW agent_branch.visible_project WITH (security_barrier) AS
+	SELECT p.*, c.sees_all OR p.id = ANY (c.sees) AS whole
+	FROM agent_branch.project AS p, agent_branch.caller AS c
+	WHERE c.uses_all OR p.id = ANY (c.uses);
+COMMENT ON VIEW agent_branch.visible_project IS 'projects that the caller has a level for; whole: the sessions of all roles are the caller''s to see';
+
+/* Without a barrier, so that it can be joined by the session's id: the views that read it have theirs. */
+CREATE VIEW agent_branch.visible_session AS
+	SELECT s.* FROM agent_branch.session AS s, agent_branch.caller AS c
+	WHERE c.sees_all OR s.project_id = ANY (c.sees)
+		OR s.owner = ANY (c.roles) AND (c.uses_all OR s.project_id = ANY (c.uses));
+COMMENT ON VIEW agent_branch.visible_session IS 'sessions of the caller''s roles, and those of all roles where the caller is monitor or admin';
+
+/*
+ * The same for who lists them: each part is found by an index of its own and in the order of its ids,
+ * so that the newest of a million come at once.
+ */
+CREATE VIEW agent_branch.listed_session AS
+	WITH c AS MATERIALIZED (SELECT * FROM agent_branch.caller)
+	(SELECT s.* FROM agent_branch.session AS s WHERE (SELECT c.sees_all FROM c) ORDER BY s.id DESC)
+	UNION ALL
+	SELECT s.* FROM c CROSS JOIN unnest(c.sees) AS p (id) JOIN agent_branch.session AS s ON s.project_id = p.id
+	WHERE NOT c.sees_all
+	UNION ALL
+	SELECT s.* FROM c CROSS JOIN unnest(c.roles) AS r (id) JOIN agent_branch.session AS s ON s.owner = r.id
+	WHERE NOT c.sees_all AND NOT s.project_id = ANY (c.sees) AND (c.uses_all OR s.project_id = ANY (c.uses))
+	ORDER BY id DESC;
+COMMENT ON VIEW agent_branch.listed_session IS 'visible_session, the newest first';
+
+DROP FUNCTION @extschema@.agent_branch_grant(regrole, text);
+DROP FUNCTION @extschema@.agent_branch_revoke(regrole);
+DROP FUNCTION agent_branch.revoke_access(regrole);
+
+CREATE FUNCTION agent_branch.privileges(role oid) RETURNS SETOF text
+	LANGUAGE plpgsql STABLE PARALLEL SAFE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	held CONSTANT text[] := ARRAY(SELECT DISTINCT a.level FROM agent_branch.access AS a WHERE a.role = privileges.role);
+	all_levels CONSTANT text[] := '{user,monitor,admin}';
+BEGIN
+	IF held = '{}' THEN
+		RETURN;
+	END IF;
+	RETURN NEXT 'USAGE ON SCHEMA agent_branch';
+	RETURN QUERY
+		SELECT format('EXECUTE ON ROUTINE %s', d.objid::regprocedure)
+		FROM (VALUES
+			('agent_branch_create', '{user,admin}'::text[]), ('agent_wait', '{user,admin}'),
+			('agent_connection_uri', '{user,admin}'), ('agent_migrate', '{user,admin}'),
+			('agent_merge', '{user,admin}'), ('agent_merge_preview', '{user,admin}'),
+			('agent_merge_undo', '{user,admin}'), ('agent_rebase', '{user,admin}'),
+			('agent_discard', '{user,admin}'), ('agent_extend', '{user,admin}'), ('agent_run', '{user,admin}'),
+			('read_script', '{user,admin}'),
+			('agent_timeline', all_levels), ('agent_branch_tree', all_levels), ('find_session', all_levels),
+			('worker_status', all_levels), ('monthly_cost', all_levels),
+			('agent_metrics', '{monitor,admin}'), ('agent_events_verify', '{monitor,admin}'),
+			('agent_project_register', '{admin}'), ('agent_project_create', '{admin}'),
+			('agent_project_remove', '{admin}'), ('agent_project_pause', '{admin}'),
+			('agent_project_resume', '{admin}'), ('agent_reap', '{admin}'), ('agent_purge', '{admin}'),
+			('agent_branch_take_over', '{admin}')) AS allowed (name, levels)
+			JOIN pg_proc AS f ON f.proname = allowed.name
+			JOIN pg_depend AS d ON d.objid = f.oid AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e'
+				AND d.refclassid = 'pg_extension'::regclass
+				AND d.refobjid = (SELECT e.oid FROM pg_extension AS e WHERE e.extname = 'agent_branch')
+		WHERE allowed.levels && held;
+	RETURN QUERY
+		SELECT format('SELECT ON %s', d.objid::regclass)
+		FROM pg_depend AS d JOIN pg_class AS c ON c.oid = d.objid
+		WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
+			AND d.refobjid = (SELECT e.oid FROM pg_extension AS e WHERE e.extname = 'agent_branch') AND c.relkind = 'v'
+			AND CASE WHEN c.relname IN ('agent_branches', 'agent_fixer_memory', 'metric') THEN held && '{monitor,admin}'
+				ELSE c.relnamespace <> 'agent_branch'::regnamespace END;
+END
+$$;
+COMMENT ON FUNCTION agent_branch.privileges(oid) IS 'what the levels of a role let it do, each as GRANT wants it';
+
+CREATE FUNCTION agent_branch.set_privileges(role oid) RETURNS void
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	name CONSTANT text := (SELECT quote_ident(r.rolname) FROM pg_roles AS r WHERE r.oid = set_privileges.role);
+	privilege text;
+BEGIN
+	IF name IS NULL THEN
+		RETURN;
+	END IF;
+	FOR privilege IN
+		SELECT CASE WHEN d.classid = 'pg_proc'::regclass
+			THEN format('EXECUTE ON ROUTINE %s', d.objid::regprocedure)
+			ELSE format('SELECT ON %s', d.objid::regclass) END
+		FROM pg_depend AS d LEFT JOIN pg_class AS c ON d.classid = 'pg_class'::regclass AND c.oid = d.objid
+		WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
+			AND d.refobjid = (SELECT e.oid FROM pg_extension AS e WHERE e.extname = 'agent_branch')
+			AND (d.classid = 'pg_proc'::regclass OR c.relkind = 'v')
+		UNION ALL SELECT 'USAGE ON SCHEMA agent_branch'
+	LOOP
+		EXECUTE format('REVOKE %s FROM %s', privilege, name);
+	END LOOP;
+	FOR privilege IN SELECT agent_branch.privileges(set_privileges.role) LOOP
+		EXECUTE format('GRANT %s TO %s', privilege, name);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION agent_branch.set_privileges(oid) IS 'gives a role the privileges that its levels come with, and takes all others of the extension';
+
+CREATE FUNCTION agent_branch.project_for_access(project text) RETURNS bigint
+	LANGUAGE plpgsql STABLE PARALLEL SAFE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	found bigint;
+BEGIN
+	IF project IS NULL THEN
+		RETURN NULL;
+	END IF;
+	SELECT p.id INTO found FROM agent_branch.project AS p
+		WHERE p.project = project_for_access.project AND p.removed_at IS NULL;
+	IF found IS NULL THEN
+		RAISE EXCEPTION 'project "%" is not registered', left(project, 80)
+			USING ERRCODE = 'undefined_object',
+				HINT = 'agent_projects shows the registered ones; agent_project_register() adds one.';
+	END IF;
+	RETURN found;
+END
+$$;
+COMMENT ON FUNCTION agent_branch.project_for_access(text) IS 'the project that a grant is for; null: every project';
+
+CREATE FUNCTION @extschema@.agent_branch_grant(role regrole, level text, project text DEFAULT NULL)
+	RETURNS void LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	one CONSTANT bigint := agent_branch.project_for_access(project);
+BEGIN
+	IF level IS NULL OR level NOT IN ('user', 'monitor', 'admin') THEN
+		RAISE EXCEPTION 'unknown access level "%"', coalesce(left(level, 80), '<null>')
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'Levels are "user", "monitor" and "admin".';
+	END IF;
+	IF role IS NULL THEN
+		RAISE EXCEPTION 'argument "role" must not be null'
+			USING ERRCODE = 'null_value_not_allowed', HINT = 'Name a role.';
+	END IF;
+	IF NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = role::oid) THEN
+		RAISE EXCEPTION 'role % does not exist', role::oid
+			USING ERRCODE = 'undefined_object', HINT = 'Name a role of this server.';
+	END IF;
+	PERFORM agent_branch.note_roles();
+	INSERT INTO agent_branch.access AS a (role, level, project_id, granted_by)
+		VALUES (role, level, one, session_user)
+		ON CONFLICT (role_name, (coalesce(a.project_id, 0)))
+		DO UPDATE SET level = excluded.level, granted_by = excluded.granted_by, granted_at = excluded.granted_at;
+	PERFORM agent_branch.set_privileges(role);
+END
+$$;
+COMMENT ON FUNCTION @extschema@.agent_branch_grant(regrole, text, text) IS
+	'gives a role access to one project, or to every project: user (sessions of its own), monitor (sees all, changes nothing), admin (registers projects, reaps, acts on all sessions; never reads others'' connection URIs); replaces the level that it had there';
+
+CREATE FUNCTION @extschema@.agent_branch_limit(role regrole, limits jsonb, project text DEFAULT NULL)
+	RETURNS void LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	one CONSTANT bigint := agent_branch.project_for_access(project);
+	bad text;
+BEGIN
+	IF limits IS NULL OR jsonb_typeof(limits) <> 'object' THEN
+		RAISE EXCEPTION 'limits must be a JSON object' USING ERRCODE = 'datatype_mismatch',
+			HINT = 'Give an object, such as {"live_sessions": 10}; {} lifts all limits.';
+	END IF;
+	SELECT l.key INTO bad FROM jsonb_each(limits) AS l
+		WHERE l.key NOT IN ('live_sessions', 'queued_sessions', 'branches_a_day', 'migration_bytes') LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION 'unknown limit "%"', left(bad, 80) USING ERRCODE = 'invalid_parameter_value',
+			HINT = 'Limits are "live_sessions", "queued_sessions", "branches_a_day" and "migration_bytes".';
+	END IF;
+	SELECT l.key INTO bad FROM jsonb_each(limits) AS l
+		WHERE CASE WHEN jsonb_typeof(l.value) = 'number' THEN l.value::numeric NOT BETWEEN 0 AND 1e12
+			OR l.value::numeric <> trunc(l.value::numeric) ELSE true END LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION 'limit "%" must be an integer from 0 to 1000000000000', bad
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'Leave out what is not to be limited.';
+	END IF;
+	PERFORM agent_branch.note_roles();
+	UPDATE agent_branch.access AS a SET limits = agent_branch_limit.limits
+		WHERE a.role = agent_branch_limit.role::oid AND a.project_id IS NOT DISTINCT FROM one;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'role % has no level there', coalesce(role::text, '<null>') USING ERRCODE = 'undefined_object',
+			HINT = 'Give it one with agent_branch_grant() first; agent_grants shows what there is.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.agent_branch_limit(regrole, jsonb, text) IS
+	'how much a role may have in each project that this grant of its is for: live_sessions, queued_sessions, branches_a_day, migration_bytes (of unfinished sessions)';
+
+CREATE FUNCTION @extschema@.agent_branch_revoke(role regrole, project text DEFAULT NULL)
+	RETURNS void LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	one CONSTANT bigint := agent_branch.project_for_access(project);
+BEGIN
+	IF role IS NULL THEN
+		RAISE EXCEPTION 'argument "role" must not be null'
+			USING ERRCODE = 'null_value_not_allowed', HINT = 'Name a role, or the number of one that is gone.';
+	END IF;
+	PERFORM agent_branch.note_roles();
+	DELETE FROM agent_branch.access AS a WHERE a.role = agent_branch_revoke.role::oid
+		AND (one IS NULL OR a.project_id = one);
+	PERFORM agent_branch.set_privileges(role);
+END
+$$;
+COMMENT ON FUNCTION @extschema@.agent_branch_revoke(regrole, text) IS
+	'takes back what agent_branch_grant() gave to this role: for one project, or altogether';
+
+-- =============================================================================================
+-- Merges: what was asked for
+-- =============================================================================================
+
+ALTER TABLE agent_branch.merge ADD COLUMN on_unrecorded text NOT NULL DEFAULT 'fail'
+	CHECK (on_unrecorded IN ('fail', 'drop'));
+COMMENT ON COLUMN agent_branch.merge.on_unrecorded IS 'what happens to what is on the branch outside of its migrations, when the strategy cannot carry it';
+ALTER TABLE agent_branch.request DROP CONSTRAINT request_kind_check,
+	ADD CONSTRAINT request_kind_check CHECK (kind IN ('register', 'create', 'migrate', 'merge', 'discard', 'extend', 'reap',
+		'take over', 'preview', 'undo', 'rebase'));
+
+DROP FUNCTION @extschema@.agent_merge(text, text, text, text);
+CREATE FUNCTION @extschema@.agent_merge(session text, strategy text DEFAULT NULL, on_drift text DEFAULT NULL,
+	project text DEFAULT NULL, on_unrecorded text DEFAULT NULL)
+	RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.agent_merge(text, text, text, text, text) IS
+	'asks for the session''s branch to become the parent''s new state. strategy: auto, replay, restore, candidate; on_drift, when the parent''s schema moved: fail, rebase; on_unrecorded, for what was done outside of migrations: fail, drop';
+
+CREATE FUNCTION @extschema@.agent_merge_preview(session text, project text DEFAULT NULL)
+	RETURNS jsonb LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.agent_merge_preview(text, text) IS
+	'what agent_merge() would do with this session now, and why; changes nothing';
+
+CREATE FUNCTION @extschema@.agent_merge_undo(session text, force boolean DEFAULT false, project text DEFAULT NULL)
+	RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.agent_merge_undo(text, boolean, text) IS
+	'asks for the parent to be what it was before this session was merged; force: also when something was written since, which is lost';
+
+CREATE FUNCTION @extschema@.agent_rebase(session text, project text DEFAULT NULL)
+	RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.agent_rebase(text, text) IS
+	'asks for the session''s migrations to be run anew on a branch of the parent as it is now';
+
+-- =============================================================================================
+-- Projects and history
+-- =============================================================================================
+
+CREATE FUNCTION @extschema@.agent_project_remove(project text)
+	RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.agent_project_remove(text) IS
+	'forgets a registered project; refused while it has unfinished sessions. Nothing is deleted at Neon but what was to be deleted anyway';
+
+CREATE FUNCTION @extschema@.agent_project_pause(project text, reason text DEFAULT NULL)
+	RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.agent_project_pause(text, text) IS
+	'no session of the project may begin, migrate or merge until agent_project_resume(); callers are told the reason';
+
+CREATE FUNCTION @extschema@.agent_project_resume(project text)
+	RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.agent_project_resume(text) IS 'ends agent_project_pause()';
+
+CREATE FUNCTION @extschema@.agent_purge(older_than interval)
+	RETURNS bigint LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.agent_purge(interval) IS
+	'removes sessions that finished longer ago than this, with all that is known of them; returns their number, at most 100000 a call';
+
+CREATE FUNCTION agent_branch.purge(older_than interval, most integer) RETURNS bigint
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	purged bigint;
+	gone_before bigint;
+BEGIN
+	-- What the worker may still have to do something for stays: a branch that is kept, a step whose
+	-- outcome is not known, a request.
+	DELETE FROM agent_branch.session WHERE id IN (SELECT s.id FROM agent_branch.session AS s
+		WHERE s.finished_at < now() - older_than
+			AND NOT EXISTS (SELECT FROM agent_branch.kept_branch AS k WHERE k.session_id = s.id AND k.deleted_at IS NULL)
+			AND NOT EXISTS (SELECT FROM agent_branch.step AS t WHERE t.session_id = s.id AND t.status = 'intended')
+			AND NOT EXISTS (SELECT FROM agent_branch.request AS r WHERE r.session_id = s.id)
+		ORDER BY s.finished_at LIMIT most);
+	GET DIAGNOSTICS purged = ROW_COUNT;
+	IF purged = 0 THEN
+		RETURN 0;
+	END IF;
+	-- Of the chain of events only the oldest ones go, up to the first that must stay.
+	SELECT min(e.place) INTO gone_before FROM agent_branch.event AS e
+		WHERE e.place IS NOT NULL AND (e.session_id IS NOT NULL OR e.at >= now() - older_than);
+	DELETE FROM agent_branch.event AS e WHERE e.place < gone_before;
+	DELETE FROM agent_branch.schema_snapshot AS f WHERE f.taken_at < now() - older_than
+		AND NOT EXISTS (SELECT FROM agent_branch.session AS s WHERE s.base_fingerprint = f.fingerprint)
+		AND NOT EXISTS (SELECT FROM agent_branch.merge AS m WHERE m.base_fingerprint = f.fingerprint)
+		AND NOT EXISTS (SELECT FROM agent_branch.merge AS m WHERE m.parent_fingerprint = f.fingerprint);
+	RETURN purged;
+END
+$$;
+COMMENT ON FUNCTION agent_branch.purge(interval, integer) IS 'removes sessions that finished longer ago, the oldest first, at most so many, with all that is known of them';
+
+CREATE FUNCTION @extschema@.agent_branch_tree(project text DEFAULT NULL, format text DEFAULT 'text')
+	RETURNS text LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.agent_branch_tree(text, text) IS
+	'parents and the branches that hang under them, as far as the caller may see them; format: text, mermaid, svg';
+
+CREATE FUNCTION agent_branch.find_session(session text, project text)
+	RETURNS bigint LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'agent_branch_find_session';
+COMMENT ON FUNCTION agent_branch.find_session(text, text) IS 'the id of the session that a caller means and may see, as agent_wait() finds it';
+
+/*
+ * Histories go with their session, so that purging is one DELETE; each foreign key has its index, or
+ * that DELETE would read the whole table for each session.
+ */
+DO $$
+DECLARE
+	key record;
+BEGIN
+	FOR key IN SELECT c.conrelid::regclass AS owner, c.conname, pg_get_constraintdef(c.oid) AS definition
+		FROM pg_constraint AS c
+		WHERE c.contype = 'f' AND c.confdeltype = 'a' AND c.connamespace = 'agent_branch'::regnamespace
+			AND c.confrelid IN ('agent_branch.session'::regclass, 'agent_branch.migration'::regclass,
+				'agent_branch.merge'::regclass)
+	LOOP
+		EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I, ADD CONSTRAINT %2$I %s ON DELETE CASCADE', key.owner, key.conname,
+			key.definition);
+	END LOOP;
+END
+$$;
+CREATE INDEX session_project ON agent_branch.session (project_id, id);
+CREATE INDEX session_finished ON agent_branch.session (finished_at) WHERE finished_at IS NOT NULL;
+CREATE INDEX session_live ON agent_branch.session (project_id, owner) WHERE finished_at IS NULL;
+CREATE INDEX session_queued ON agent_branch.session (project_id, id) WHERE state = 'queued' AND finished_at IS NULL;
+CREATE INDEX session_fingerprint ON agent_branch.session (base_fingerprint);
+CREATE INDEX session_failed ON agent_branch.session (id) WHERE state IN ('failed', 'conflict');
+CREATE INDEX session_unsettled ON agent_branch.session (id) WHERE NOT settled;
+CREATE INDEX session_created ON agent_branch.session (created_at);
+CREATE INDEX session_owner ON agent_branch.session (owner, id);
+CREATE INDEX migration_failed ON agent_branch.migration (id) WHERE status = 'failed';
+CREATE INDEX merge_open ON agent_branch.merge (id) WHERE status IN ('queued', 'running');
+CREATE INDEX kept_branch_session ON agent_branch.kept_branch (session_id);
+CREATE INDEX conflict_merge ON agent_branch.conflict (merge_id);
+CREATE INDEX step_project ON agent_branch.step (project_id);
+CREATE INDEX request_project ON agent_branch.request (project_id);
+CREATE INDEX sweep_branch_session ON agent_branch.sweep_branch (session_id);
+CREATE INDEX event_at ON agent_branch.event (at);
+
+-- Rows that are written several times stay on their page; tables that grow for months are vacuumed
+-- by the number of their dead rows, which sit where the worker looks, and not by their share.
+ALTER TABLE agent_branch.session SET (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000);
+ALTER TABLE agent_branch.migration SET (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000);
+ALTER TABLE agent_branch.migration_attempt SET (fillfactor = 90);
+ALTER TABLE agent_branch.step SET (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000);
+ALTER TABLE agent_branch.request SET (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000);
+ALTER TABLE agent_branch.credential SET (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000);
+
+-- =============================================================================================
+-- Views.  They read the tables with their owner's rights and show each role its own.
+-- =============================================================================================
+
+CREATE VIEW @extschema@.agent_grants WITH (security_barrier) AS
+	SELECT a.role::regrole AS role, a.level, p.project, a.limits, a.granted_by, a.granted_at
+	FROM agent_branch.access AS a JOIN pg_roles AS r ON r.oid = a.role
+		LEFT JOIN agent_branch.project AS p ON p.id = a.project_id
+	WHERE pg_has_role(a.role, 'USAGE') OR EXISTS (SELECT FROM agent_branch.caller_access AS c
+		WHERE c.level IN ('monitor', 'admin') AND (c.project_id IS NULL OR c.project_id = a.project_id));
+COMMENT ON VIEW @extschema@.agent_grants IS 'who has which level where (project is null: every project): one''s own, and for monitor and admin those of others';
+
+CREATE VIEW @extschema@.agent_projects WITH (security_barrier) AS
+	SELECT p.project, p.parent, p.database, p.role, p.options, p.registered_by::regrole AS registered_by, p.registered_at,
+		(SELECT count(*) FROM agent_branch.session AS s WHERE s.project_id = p.id AND s.finished_at IS NULL
+			AND s.state <> 'queued') AS sessions,
+		(SELECT count(*) FROM agent_branch.session AS s WHERE s.project_id = p.id AND s.finished_at IS NULL
+			AND s.state = 'queued') AS queued, p.paused_at, p.pause_reason
+	FROM agent_branch.visible_project AS p WHERE p.removed_at IS NULL;
+COMMENT ON VIEW @extschema@.agent_projects IS 'registered projects that the caller has a level for, with the number of sessions that hold or make a branch and of those that wait';
+
+/*
+ * A place in the queue is found by two binary searches in one sorted array, made once for a query that
+ * shows a queued session: counting those before it would take the square of the queue's length.
+ */
+CREATE VIEW @extschema@.agent_sessions WITH (security_barrier) AS
+	SELECT s.name AS session, p.project, s.state, s.settled, s.error, s.error_hint AS hint, s.owner::regrole AS owner,
+		s.branch_name, s.branch_id, s.endpoint_id,
+		CASE WHEN s.state = 'queued' AND s.finished_at IS NULL THEN (
+			width_bucket((s.project_id << 40) + s.id, queue.keys) - width_bucket(s.project_id << 40, queue.keys))::bigint
+		END AS queue_position,
+		s.created_at, s.ready_at, s.state_changed_at, s.expires_at, s.branch_expires_at, s.finished_at, s.pinned,
+		s.api_calls, s.base_fingerprint, s.id, w.waits_for, w.told_at - interval '1 second' AS waits_since,
+		CASE WHEN s.finished_at IS NOT NULL THEN NULL
+			WHEN p.paused_at IS NOT NULL AND s.state = 'queued' THEN 'agent_project_resume()'
+			WHEN s.state IN ('failed', 'conflict') AND s.settled THEN 'agent_migrate(), agent_rebase() or agent_discard()'
+			WHEN s.state = 'ready' AND s.settled THEN 'agent_migrate(), agent_merge() or agent_discard()'
+			WHEN s.state = 'queued' THEN 'a place: a session of the project that ends'
+			ELSE 'the worker'
+		END AS goes_on_with
+	FROM agent_branch.listed_session AS s
+		CROSS JOIN LATERAL (SELECT (SELECT p.project FROM agent_branch.project AS p WHERE p.id = s.project_id) AS project,
+			(SELECT p.paused_at FROM agent_branch.project AS p WHERE p.id = s.project_id) AS paused_at) AS p
+		CROSS JOIN LATERAL (SELECT (SELECT w.waits_for FROM agent_branch.session_wait AS w WHERE w.session_id = s.id
+				AND s.finished_at IS NULL) AS waits_for,
+			(SELECT w.told_at FROM agent_branch.session_wait AS w WHERE w.session_id = s.id
+				AND s.finished_at IS NULL) AS told_at) AS w,
+		LATERAL (SELECT ARRAY(SELECT (q.project_id << 40) + q.id FROM agent_branch.session AS q
+			WHERE q.state = 'queued' AND q.finished_at IS NULL ORDER BY q.project_id, q.id) AS keys) AS queue
+	ORDER BY s.id DESC;
+COMMENT ON VIEW @extschema@.agent_sessions IS 'sessions, finished ones too: those of the caller''s roles, or all for monitor and admin; what each waits for, since when, and what it goes on with';
+
+CREATE VIEW @extschema@.agent_migrations WITH (security_barrier) AS
+	SELECT s.name AS session, p.project, m.ordinal, t.name, m.status, t.sql, m.attempt AS attempts, m.fixer, m.queued_at, t.started_at,
+		t.finished_at, t.finished_at - t.started_at AS duration, t.statements, t.statements_done, t.alone, t.rows, t.risks,
+		t.statement, t.sqlstate, t.message, t.detail, t.hint, t.context, t.line, t."column", m.session_id
+	FROM agent_branch.migration AS m
+		JOIN agent_branch.migration_attempt AS t ON t.migration_id = m.id AND t.number = m.attempt
+		JOIN agent_branch.visible_session AS s ON s.id = m.session_id JOIN agent_branch.project AS p ON p.id = s.project_id;
+COMMENT ON VIEW @extschema@.agent_migrations IS 'migrations of sessions, each with its latest text: how far it came, what it puts at risk, and the error of those that failed as the branch''s server gave it';
+
+CREATE VIEW @extschema@.agent_migration_attempts WITH (security_barrier) AS
+	SELECT s.name AS session, p.project, m.ordinal, t.number AS attempt, t.made_by, t.name, t.status, t.reason, t.sql,
+		t.queued_at, t.started_at, t.finished_at, t.finished_at - t.started_at AS duration, t.statements, t.statements_done,
+		t.alone, t.rows, t.risks, t.statement, t.sqlstate, t.message, t.detail, t.hint, t.context, t.line, t."column",
+		m.session_id
+	FROM agent_branch.migration_attempt AS t JOIN agent_branch.migration AS m ON m.id = t.migration_id
+		JOIN agent_branch.visible_session AS s ON s.id = m.session_id JOIN agent_branch.project AS p ON p.id = s.project_id;
+COMMENT ON VIEW @extschema@.agent_migration_attempts IS 'every text of every migration: who made it, and what came of it';
+
+CREATE VIEW @extschema@.agent_fixer_calls WITH (security_barrier) AS
+	SELECT s.name AS session, p.project, m.ordinal, f.original AS attempt, f.source, f.model, f.outcome, f.reason,
+		f.explanation, f.input_tokens, f.output_tokens, f.cost, f.asked_at, f.answered_at,
+		f.answered_at - f.asked_at AS duration, f.session_id
+	FROM agent_branch.fixer_call AS f JOIN agent_branch.migration AS m ON m.id = f.migration_id
+		JOIN agent_branch.visible_session AS s ON s.id = f.session_id JOIN agent_branch.project AS p ON p.id = s.project_id;
+COMMENT ON VIEW @extschema@.agent_fixer_calls IS 'each time that a fix was looked for: where, what came of it, and what it cost';
+
+CREATE VIEW @extschema@.agent_fixer_memory WITH (security_barrier) AS
+	SELECT p.project, f.id, f.original, f.fix, f.worked, f.failed, f.first_at, f.last_at
+	FROM agent_branch.fixer_memory AS f JOIN agent_branch.visible_project AS p ON p.id = f.project_id
+	WHERE p.whole;
+COMMENT ON VIEW @extschema@.agent_fixer_memory IS 'fixes that worked and how often they did since; for monitor and admin';
+
+CREATE VIEW @extschema@.agent_merges WITH (security_barrier) AS
+	SELECT s.name AS session, p.project, m.status, m.strategy, m.on_drift, m.reason, m.requested_at, m.started_at,
+		m.finished_at, m.base_fingerprint, m.parent_fingerprint, m.backup_name, m.backup_branch_id, m.session_id,
+		m.on_unrecorded
+	FROM agent_branch.merge AS m JOIN agent_branch.visible_session AS s ON s.id = m.session_id
+		JOIN agent_branch.project AS p ON p.id = s.project_id;
+COMMENT ON VIEW @extschema@.agent_merges IS 'merges that were asked for: what was compared and what came of it';
+
+CREATE VIEW @extschema@.agent_conflicts WITH (security_barrier) AS
+	SELECT s.name AS session, p.project, c.object, c.change, c.base_hash, c.parent_hash, m.reason, c.found_at, c.session_id
+	FROM agent_branch.conflict AS c JOIN agent_branch.merge AS m ON m.id = c.merge_id
+		JOIN agent_branch.visible_session AS s ON s.id = c.session_id JOIN agent_branch.project AS p ON p.id = s.project_id;
+COMMENT ON VIEW @extschema@.agent_conflicts IS 'why merges were refused: each object of the parent that changed since the session began';
+
+CREATE VIEW @extschema@.agent_steps WITH (security_barrier) AS
+	SELECT t.id, s.name AS session, p.project, t.kind, t.target, t.status, t.outcome, t.intended_at, t.recorded_at,
+		t.recorded_at - t.intended_at AS duration, t.session_id
+	FROM agent_branch.step AS t JOIN agent_branch.visible_session AS s ON s.id = t.session_id
+		JOIN agent_branch.project AS p ON p.id = s.project_id;
+COMMENT ON VIEW @extschema@.agent_steps IS 'the journal of sessions: each effect outside of this database, when it was intended, and what came of it';
+
+CREATE VIEW @extschema@.agent_branches WITH (security_barrier) AS
+	SELECT b.sweep_id AS sweep, w.dry_run, w.finished_at AS seen_at, p.project, b.branch_id, b.name, b.parent_id, b.class,
+		b.action, s.name AS session, b.created_at, b.expires_at, w.finished_at - b.created_at AS age, b.children,
+		agent_branch.monthly_cost(b.logical_size, b.compute_seconds, w.finished_at - b.created_at) AS monthly_cost
+	FROM agent_branch.visible_project AS p
+		CROSS JOIN LATERAL (SELECT l.sweep_id FROM agent_branch.sweep_branch AS l JOIN agent_branch.sweep AS f ON f.id = l.sweep_id
+			WHERE l.project_id = p.id AND f.finished_at IS NOT NULL ORDER BY l.sweep_id DESC LIMIT 1) AS last
+		JOIN agent_branch.sweep AS w ON w.id = last.sweep_id
+		JOIN agent_branch.sweep_branch AS b ON b.project_id = p.id AND b.sweep_id = last.sweep_id
+		LEFT JOIN agent_branch.session AS s ON s.id = b.session_id
+	WHERE p.whole;
+COMMENT ON VIEW @extschema@.agent_branches IS 'what the last sweep of each project saw at Neon, what each branch is to us, what the sweep did or would do, and an estimate of what the branch costs a month';
+
+/* The worker's last error may be about any project: it is for those who see them all. */
+CREATE VIEW @extschema@.agent_worker AS
+	SELECT w.pid, w.state, w.started_at, w.sessions, w.waiting, w.calls_waiting, w.calls_under_way, w.calls_total,
+		w.call_budget, CASE WHEN a.sees_all THEN w.last_error END AS last_error,
+		CASE WHEN a.sees_all THEN w.last_error_at END AS last_error_at, (
+			SELECT jsonb_agg(jsonb_build_object('session', s.session, 'project', s.project, 'state', s.state,
+				'waits_for', s.waits_for, 'since', s.waits_since) ORDER BY s.waits_since, s.id)
+			FROM @extschema@.agent_sessions AS s WHERE s.waits_for IS NOT NULL) AS queue
+	FROM agent_branch.worker_status() AS w, (SELECT EXISTS (SELECT FROM agent_branch.caller_access AS c
+		WHERE c.level IN ('monitor', 'admin') AND c.project_id IS NULL) AS sees_all) AS a;
+COMMENT ON VIEW @extschema@.agent_worker IS 'this database''s worker: its process, load, budget of API calls, last error, and what each session that the caller may see has waited for, for a second or more; no row when none runs';
+
+-- =============================================================================================
+-- What happened, and how much of it
+-- =============================================================================================
+
+/*
+ * An event tells its own story, also when the session that it is about was purged.  Who asked for
+ * something is an event as well, written in the transaction that asked.
+ */
+ALTER TABLE agent_branch.event
+	DROP CONSTRAINT event_session_id_fkey,
+	ADD CONSTRAINT event_session_id_fkey FOREIGN KEY (session_id) REFERENCES agent_branch.session ON DELETE SET NULL,
+	ALTER COLUMN session_id DROP NOT NULL,
+	ALTER COLUMN state DROP NOT NULL,
+	ADD COLUMN session text,
+	ADD COLUMN project_id bigint,
+	ADD COLUMN owner oid,
+	ADD COLUMN asked text,
+	ADD COLUMN asked_as name,
+	ADD COLUMN asked_by name,
+	ADD COLUMN client_addr inet,
+	ADD COLUMN place bigint,
+	ADD COLUMN hash bytea;
+COMMENT ON TABLE agent_branch.event IS 'every change of a session''s state, and everything that was asked for';
+COMMENT ON COLUMN agent_branch.event.owner IS 'of the session, in this server only: a dump''s events are for monitor and admin until agent_branch_take_over()';
+COMMENT ON COLUMN agent_branch.event.asked IS 'the kind of the request; null: a change of state';
+COMMENT ON COLUMN agent_branch.event.asked_as IS 'the role whose rights counted';
+COMMENT ON COLUMN agent_branch.event.asked_by IS 'the role that had logged in';
+COMMENT ON COLUMN agent_branch.event.place IS 'in the chain, in the order in which the worker found the events; null: not sealed yet';
+COMMENT ON COLUMN agent_branch.event.hash IS 'of the event and the hash of the one before it';
+UPDATE agent_branch.event AS e SET session = s.name, project_id = s.project_id, owner = s.owner
+	FROM agent_branch.session AS s WHERE s.id = e.session_id;
+CREATE INDEX event_owner ON agent_branch.event (owner, id);
+CREATE INDEX event_project ON agent_branch.event (project_id, id);
+CREATE INDEX event_name ON agent_branch.event (session, id);
+CREATE UNIQUE INDEX event_place ON agent_branch.event (place);
+CREATE INDEX event_unsealed ON agent_branch.event (id) WHERE place IS NULL;
+
+/* Not of the row's type, which would keep columns from being added to the table. */
+CREATE FUNCTION agent_branch.event_hash(event jsonb, previous bytea) RETURNS bytea
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	-- Not the session's id, which agent_purge() takes, nor the owner's, which a dump changes.
+	SELECT sha256(previous || convert_to(jsonb_build_array(event -> 'place', event -> 'id', event -> 'at', event -> 'session',
+		event -> 'project_id', event -> 'old_state', event -> 'state', event -> 'error', event -> 'asked',
+		event -> 'asked_as', event -> 'asked_by', event -> 'client_addr')::text, 'UTF8'));
+END;
+COMMENT ON FUNCTION agent_branch.event_hash(jsonb, bytea) IS 'what makes a changed, missing or added event show';
+
+CREATE FUNCTION agent_branch.seal_events() RETURNS void
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp SET timezone = 'UTC'
+AS $$
+DECLARE
+	event agent_branch.event;
+	last agent_branch.event;
+BEGIN
+	FOR event IN SELECT e.* FROM agent_branch.event AS e WHERE e.place IS NULL ORDER BY e.id LOOP
+		IF last.place IS NULL THEN
+			SELECT e.* INTO last FROM agent_branch.event AS e WHERE e.place IS NOT NULL ORDER BY e.place DESC LIMIT 1;
+		END IF;
+		event.place := coalesce(last.place, 0) + 1;
+		event.hash := agent_branch.event_hash(to_jsonb(event), coalesce(last.hash, ''));
+		UPDATE agent_branch.event AS e SET place = event.place, hash = event.hash WHERE e.id = event.id;
+		last := event;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION agent_branch.seal_events() IS 'adds to the chain what is not in it: the worker''s alone, since two at a time would get in each other''s way';
+
+CREATE FUNCTION @extschema@.agent_events_verify(OUT whole boolean, OUT checked bigint, OUT unsealed bigint, OUT bad_event bigint,
+	OUT reason text)
+	LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY DEFINER
+	SET search_path = pg_catalog, pg_temp SET timezone = 'UTC'
+AS $$
+DECLARE
+	event agent_branch.event;
+	previous agent_branch.event;
+BEGIN
+	checked := 0;
+	unsealed := (SELECT count(*) FROM agent_branch.event AS e WHERE e.place IS NULL);
+	whole := true;
+	FOR event IN SELECT e.* FROM agent_branch.event AS e WHERE e.place IS NOT NULL ORDER BY e.place LOOP
+		-- The first one that agent_purge() left is taken as it is, unless it is the very first.
+		IF previous.place IS NOT NULL AND event.place <> previous.place + 1 THEN
+			reason := 'an event before it is missing';
+		ELSIF (previous.place IS NOT NULL OR event.place = 1)
+			AND event.hash IS DISTINCT FROM agent_branch.event_hash(to_jsonb(event), coalesce(previous.hash, '')) THEN
+			reason := 'it is not what it was when it was sealed';
+		END IF;
+		IF reason IS NOT NULL THEN
+			whole := false;
+			bad_event := event.id;
+			RETURN;
+		END IF;
+		checked := checked + 1;
+		previous := event;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.agent_events_verify() IS
+	'whether the chain of events is whole: how many were checked, how many wait to be sealed, and the first that was changed or lost';
+
+CREATE TABLE agent_branch.tally (
+	metric text NOT NULL,
+	project_id bigint NOT NULL REFERENCES agent_branch.project,
+	label text NOT NULL,
+	value double precision NOT NULL,
+	PRIMARY KEY (metric, project_id, label)
+) WITH (fillfactor = 50);
+COMMENT ON TABLE agent_branch.tally IS 'what agent_metrics() counts, which outlives what is purged; written by the worker''s transactions only';
+
+CREATE FUNCTION agent_branch.count_up(metric text, project_id bigint, label text, more double precision) RETURNS void
+	LANGUAGE sql VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	INSERT INTO agent_branch.tally AS t (metric, project_id, label, value)
+		VALUES (count_up.metric, count_up.project_id, count_up.label, count_up.more)
+		ON CONFLICT ON CONSTRAINT tally_pkey DO UPDATE SET value = t.value + excluded.value;
+END;
+COMMENT ON FUNCTION agent_branch.count_up(text, bigint, text, double precision) IS 'adds to a number of the tally';
+
+CREATE FUNCTION agent_branch.observe(metric text, project_id bigint, seconds double precision) RETURNS void
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	bounds CONSTANT double precision[] := '{0.1,0.3,1,3,10,30,100,300,1000}';
+BEGIN
+	-- width_bucket() counts the bounds that are not above it.
+	PERFORM agent_branch.count_up(metric, project_id, coalesce(bounds[width_bucket(seconds, bounds) + 1]::text, 'Infinity'), 1);
+	PERFORM agent_branch.count_up(metric, project_id, 'sum', seconds);
+END
+$$;
+COMMENT ON FUNCTION agent_branch.observe(text, bigint, double precision) IS 'counts a duration in the buckets of a histogram';
+
+/*
+ * Who may listen cannot be limited, and anybody can send: a notification is a hint to look, and tells
+ * nothing to a role that does not see the session.  Whoever listens and sleeps in a transaction fills
+ * the queue, and with a full one no COMMIT would succeed that notifies: before that comes near, nothing
+ * is told any more.
+ */
+CREATE OR REPLACE FUNCTION agent_branch.record_state_change() RETURNS trigger
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF TG_OP = 'INSERT' THEN
+		INSERT INTO agent_branch.event (session_id, session, project_id, owner, state, error, asked_as, asked_by, client_addr)
+			VALUES (NEW.id, NEW.name, NEW.project_id, NEW.owner, NEW.state, NEW.error, NEW.owner_name, session_user, inet_client_addr());
+	ELSE
+		INSERT INTO agent_branch.event (session_id, session, project_id, owner, old_state, state, error)
+			VALUES (NEW.id, NEW.name, NEW.project_id, NEW.owner, OLD.state, NEW.state, NEW.error);
+		IF NEW.state IN ('ready', 'merged', 'failed', 'conflict', 'discarded', 'expired') THEN
+			PERFORM agent_branch.count_up('sessions', NEW.project_id, NEW.state, 1);
+		END IF;
+		IF NEW.state = 'ready' AND OLD.state = 'creating' THEN
+			PERFORM agent_branch.observe('create', NEW.project_id, extract(epoch FROM clock_timestamp() - NEW.created_at));
+		ELSIF NEW.state = 'merged' THEN
+			PERFORM agent_branch.observe('merge', NEW.project_id, extract(epoch FROM clock_timestamp() - OLD.state_changed_at));
+		END IF;
+	END IF;
+	IF pg_notification_queue_usage() < 0.5 THEN
+		PERFORM pg_notify('agent_branch', jsonb_build_object('session_id', NEW.id)::text);
+	END IF;
+	RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION agent_branch.record_request() RETURNS trigger
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	INSERT INTO agent_branch.event (session_id, session, project_id, owner, asked, asked_as, asked_by, client_addr)
+		SELECT NEW.session_id, s.name, coalesce(NEW.project_id, s.project_id), s.owner, NEW.kind, r.rolname, session_user,
+			inet_client_addr()
+		FROM pg_roles AS r LEFT JOIN agent_branch.session AS s ON s.id = NEW.session_id
+		WHERE r.oid = NEW.requested_by::oid;
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION agent_branch.record_request() IS 'writes an event that says who asked for what, as which role, and from where';
+-- Who asked for a session is in the event of its first state.
+CREATE TRIGGER record_request AFTER INSERT ON agent_branch.request
+	FOR EACH ROW WHEN (NEW.kind <> 'create') EXECUTE FUNCTION agent_branch.record_request();
+
+CREATE VIEW agent_branch.visible_event AS
+	WITH c AS MATERIALIZED (SELECT * FROM agent_branch.caller)
+	(SELECT e.* FROM agent_branch.event AS e WHERE (SELECT c.sees_all FROM c) ORDER BY e.id DESC)
+	UNION ALL
+	SELECT e.* FROM c CROSS JOIN unnest(c.sees) AS p (id) JOIN agent_branch.event AS e ON e.project_id = p.id
+	WHERE NOT c.sees_all
+	UNION ALL
+	SELECT e.* FROM c CROSS JOIN unnest(c.roles) AS r (id) JOIN agent_branch.event AS e ON e.owner = r.id
+	WHERE NOT c.sees_all AND NOT e.project_id = ANY (c.sees) AND (c.uses_all OR e.project_id = ANY (c.uses))
+	ORDER BY id DESC;
+COMMENT ON VIEW agent_branch.visible_event IS 'events of the sessions that the caller sees, the newest first; those about no session are for monitor and admin';
+
+CREATE VIEW @extschema@.agent_events WITH (security_barrier) AS
+	SELECT e.id, e.at, e.session, (SELECT p.project FROM agent_branch.project AS p WHERE p.id = e.project_id) AS project, e.old_state, e.state, e.error, e.session_id, e.asked_as, e.asked_by,
+		e.client_addr
+	FROM agent_branch.visible_event AS e WHERE e.asked IS NULL AND e.session_id IS NOT NULL
+	ORDER BY e.id DESC;
+COMMENT ON VIEW @extschema@.agent_events IS 'every change of a session''s state, and who began the session, as which role, from where; NOTIFY agent_branch says that there is a new one';
+
+CREATE VIEW @extschema@.agent_audit WITH (security_barrier) AS
+	SELECT e.id, e.at, e.asked, e.asked_as, e.asked_by, e.client_addr, e.session,
+		(SELECT p.project FROM agent_branch.project AS p WHERE p.id = e.project_id) AS project, e.old_state, e.state, e.error,
+		e.session_id, e.place, e.hash
+	FROM agent_branch.visible_event AS e
+	ORDER BY e.id DESC;
+COMMENT ON VIEW @extschema@.agent_audit IS 'everything that was asked for and every change of state, also of sessions that were purged; place and hash are of the chain that agent_events_verify() checks';
+
+CREATE VIEW agent_branch.metric AS
+	WITH project AS MATERIALIZED (
+		SELECT p.id, p.project FROM agent_branch.visible_project AS p WHERE p.whole AND p.removed_at IS NULL),
+	live AS (
+		SELECT s.project_id, s.state, count(*) AS sessions, min(s.created_at) AS first
+		FROM agent_branch.session AS s WHERE s.finished_at IS NULL GROUP BY s.project_id, s.state),
+	tally AS (
+		SELECT t.metric, p.project, t.label, t.value FROM agent_branch.tally AS t JOIN project AS p ON p.id = t.project_id),
+	bucket AS (
+		SELECT t.metric, t.project, b.bound, sum(t.value) FILTER (WHERE t.label <> 'sum'
+			AND t.label::double precision <= b.bound) AS value
+		FROM tally AS t, unnest('{0.1,0.3,1,3,10,30,100,300,1000,Infinity}'::double precision[]) AS b (bound)
+		WHERE t.metric IN ('create', 'merge') AND t.label <> 'sum' GROUP BY t.metric, t.project, b.bound)
+	SELECT 'agent_branch_sessions'::text AS name, jsonb_build_object('project', p.project, 'state', l.state) AS labels,
+		l.sessions::double precision AS value, 'gauge'::text AS type, 'Unfinished sessions by state.'::text AS help
+	FROM live AS l JOIN project AS p ON p.id = l.project_id
+	UNION ALL
+	SELECT 'agent_branch_queue_oldest_seconds', jsonb_build_object('project', p.project),
+		extract(epoch FROM clock_timestamp() - l.first), 'gauge', 'Age of the session that waits longest for a branch.'
+	FROM live AS l JOIN project AS p ON p.id = l.project_id WHERE l.state = 'queued'
+	UNION ALL
+	SELECT 'agent_branch_session_outcomes_total', jsonb_build_object('project', t.project, 'state', t.label), t.value,
+		'counter', 'How often sessions came to a state that they can stay in.'
+	FROM tally AS t WHERE t.metric = 'sessions'
+	UNION ALL
+	SELECT 'agent_branch_' || b.metric || '_seconds_bucket', jsonb_build_object('project', b.project, 'le',
+		CASE WHEN b.bound = 'Infinity' THEN '+Inf' ELSE b.bound::text END), coalesce(b.value, 0), 'histogram',
+		CASE b.metric WHEN 'create' THEN 'Time from the call to a branch that can be used.'
+			ELSE 'Time from the begin of a merge to its end.' END
+	FROM bucket AS b
+	UNION ALL
+	SELECT 'agent_branch_' || b.metric || '_seconds_count', jsonb_build_object('project', b.project), coalesce(b.value, 0),
+		'histogram', 'Number of these.' FROM bucket AS b WHERE b.bound = 'Infinity'
+	UNION ALL
+	SELECT 'agent_branch_' || t.metric || '_seconds_sum', jsonb_build_object('project', t.project), t.value, 'histogram',
+		'Seconds of these together.' FROM tally AS t WHERE t.metric IN ('create', 'merge') AND t.label = 'sum'
+	UNION ALL
+	SELECT 'agent_branch_kept_branches', jsonb_build_object('project', p.project, 'kind', k.kind), count(*), 'gauge',
+		'Branches that are to be deleted as soon as Neon allows.'
+	FROM agent_branch.kept_branch AS k JOIN project AS p ON p.id = k.project_id WHERE k.deleted_at IS NULL
+	GROUP BY p.project, k.kind
+	UNION ALL
+	SELECT m.name, '{}', m.value, m.type, m.help
+	FROM agent_branch.worker_status() AS w, LATERAL (VALUES
+		('agent_branch_worker_sessions', w.sessions::double precision, 'gauge', 'Sessions that the worker has in hand.'),
+		('agent_branch_worker_waiting', w.waiting, 'gauge', 'Sessions that wait.'),
+		('agent_branch_api_calls_waiting', w.calls_waiting, 'gauge', 'Calls of the API that wait for the budget.'),
+		('agent_branch_api_calls_under_way', w.calls_under_way, 'gauge', 'Calls of the API that are not answered yet.'),
+		('agent_branch_api_calls_total', w.calls_total, 'counter', 'Calls of the API since the worker began.'),
+		('agent_branch_api_call_budget', w.call_budget, 'gauge', 'Calls of the API that may be made at once.'),
+		('agent_branch_worker_start_time_seconds', extract(epoch FROM w.started_at), 'gauge', 'When the worker began.'))
+		AS m (name, value, type, help)
+	WHERE EXISTS (SELECT FROM agent_branch.caller_access AS c WHERE c.level IN ('monitor', 'admin') AND c.project_id IS NULL)
+	UNION ALL
+	SELECT 'agent_branch_worker_up', '{}', (SELECT count(*) FROM agent_branch.worker_status()), 'gauge',
+		'Whether this database has its worker.';
+COMMENT ON VIEW agent_branch.metric IS 'what agent_metrics() returns';
+
+CREATE FUNCTION @extschema@.agent_metrics()
+	RETURNS TABLE (name text, labels jsonb, value double precision, type text, help text)
+	LANGUAGE sql VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	SELECT m.name, m.labels, m.value, m.type, m.help FROM agent_branch.metric AS m ORDER BY m.name, m.labels;
+END;
+COMMENT ON FUNCTION @extschema@.agent_metrics() IS
+	'numbers for a monitoring system, by Prometheus'' names and types: of the projects that the caller may see as a whole';
+
+/*
+ * Between two rows a session waits: for its turn, for its agent, or for the worker.
+ */
+CREATE FUNCTION @extschema@.agent_timeline(session text, project text DEFAULT NULL)
+	RETURNS TABLE (step text, start timestamptz, wait interval, duration interval, what text)
+	LANGUAGE sql VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	WITH wanted AS MATERIALIZED (
+		SELECT agent_branch.find_session(agent_timeline.session, agent_timeline.project) AS id),
+	part AS (
+		SELECT e.state AS step, e.at AS began, lead(e.at) OVER (ORDER BY e.id) AS ended, 0 AS rank,
+			coalesce(e.error, 'state') AS what
+		FROM wanted AS w JOIN @extschema@.agent_events AS e ON e.session_id = w.id
+		UNION ALL
+		SELECT 'migration ' || m.ordinal, m.started_at, m.finished_at, 1, m.status || coalesce(': ' || m.message, '')
+		FROM wanted AS w JOIN @extschema@.agent_migrations AS m ON m.session_id = w.id WHERE m.started_at IS NOT NULL
+		UNION ALL
+		SELECT 'merge', m.started_at, m.finished_at, 1, m.strategy || ', ' || m.status || coalesce(': ' || m.reason, '')
+		FROM wanted AS w JOIN @extschema@.agent_merges AS m ON m.session_id = w.id WHERE m.started_at IS NOT NULL
+		UNION ALL
+		SELECT t.kind, t.intended_at, t.recorded_at, 2, concat_ws(': ', t.target, coalesce(t.outcome, t.status))
+		FROM wanted AS w JOIN @extschema@.agent_steps AS t ON t.session_id = w.id)
+	SELECT p.step, p.began,
+		greatest(p.began - max(p.ended) OVER (PARTITION BY p.rank ORDER BY p.began, p.ended
+			ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), interval '0'),
+		p.ended - p.began, p.what
+	FROM part AS p ORDER BY p.began, p.rank;
+END;
+COMMENT ON FUNCTION @extschema@.agent_timeline(text, text) IS
+	'what happened to a session, in order: its states, its migrations and merges, and each effect outside of this database; wait is the time since what came before it of its kind had ended';
+
+-- =============================================================================================
+-- Privileges: nothing for PUBLIC; those who have a level get what came with this version.
+-- =============================================================================================
+
+DO $$
+DECLARE
+	f regprocedure;
+BEGIN
+	FOR f IN SELECT d.objid::regprocedure FROM pg_depend AS d
+		WHERE d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
+			AND d.refobjid = (SELECT e.oid FROM pg_extension AS e WHERE e.extname = 'agent_branch')
+	LOOP
+		EXECUTE format('REVOKE ALL ON ROUTINE %s FROM PUBLIC', f);
+	END LOOP;
+	PERFORM agent_branch.set_privileges(a.role) FROM (SELECT DISTINCT role FROM agent_branch.access) AS a;
+END
+$$;
+REVOKE ALL ON ALL TABLES IN SCHEMA agent_branch FROM PUBLIC;
+SELECT pg_extension_config_dump('agent_branch.tally', '');
+SELECT pg_extension_config_dump('agent_branch.access_id_seq', '');
 -- ---------------------------------------------------------------------------------------------
 -- A connection URI belongs to a branch's id; each project sweeps itself, and says what is in its way.
 -- ---------------------------------------------------------------------------------------------

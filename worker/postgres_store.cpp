@@ -267,6 +267,8 @@ Status PostgresStore::Commit(const Batch &batch) {
   return InTransaction([&](Transaction &transaction) {
     for (const Mutation &mutation : batch.mutations)
       Write(transaction, mutation);
+    // Here, because the worker is the only one that never runs beside another of its kind.
+    transaction.Query("SELECT agent_branch.seal_events()");
   });
 }
 

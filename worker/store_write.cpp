@@ -1,3 +1,4 @@
+#include "postgres/unseen_insert.hpp"
 #include "worker/store_rows.hpp"
 
 #include "postgres/server.hpp"
@@ -86,6 +87,11 @@ WHERE id = $1)";
 // Rows of a sweep's branches go with it.
 constexpr char kForgetSweeps[] =
     "DELETE FROM agent_branch.sweep WHERE id < $1 AND finished_at < now() - interval '30 days'";
+
+// Little at a time, since the worker does nothing else meanwhile.
+constexpr char kPurge[] = R"(
+SELECT agent_branch.purge(make_interval(days => d.days), 1000)
+FROM (SELECT current_setting('agent_branch.keep_finished')::integer AS days) AS d WHERE d.days > 0)";
 
 constexpr char kSaveSweepBranch[] = R"(
 INSERT INTO agent_branch.sweep_branch (sweep_id, project_id, branch_id, name, parent_id, class,
@@ -216,7 +222,9 @@ struct Writer {
 
   void operator()(const SweepRow &row) const {
     transaction.Execute(kSaveSweep, {row.id, row.started, row.finished, row.error});
-    if (row.finished) transaction.Execute(kForgetSweeps, {row.id});
+    if (!row.finished) return;
+    transaction.Execute(kForgetSweeps, {row.id});
+    transaction.Execute(kPurge);
   }
 
   void operator()(const SweepBranchRow &row) const {
@@ -236,10 +244,13 @@ struct Writer {
         "DELETE FROM agent_branch.credential WHERE project_id = $1 AND pooled = $3 AND "
         "session_id IS NOT DISTINCT FROM nullif($2, 0)",
         {row.project_id, row.session_id, row.pooled});
-    transaction.Execute(
-        "INSERT INTO agent_branch.credential (project_id, session_id, pooled, uri, branch_id) "
-        "VALUES ($1, nullif($2, 0), $3, $4, $5)",
-        {row.project_id, row.session_id, row.pooled, row.uri.Reveal(), row.branch_id});
+    // As a statement's parameter it would be in the log of auto_explain.
+    InsertUnseen("credential",
+                 {{"project_id", row.project_id},
+                  {"session_id", row.session_id == 0 ? Param(std::nullopt) : Param(row.session_id)},
+                  {"pooled", row.pooled},
+                  {"uri", row.uri.Reveal()},
+                  {"branch_id", row.branch_id}});
   }
 
   void operator()(const DropCredentials &row) const {

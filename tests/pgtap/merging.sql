@@ -27,8 +27,8 @@ SELECT lives_ok($$SELECT agent_merge('creating')$$, 'creating');
 SELECT lives_ok($$SELECT agent_merge('conflict', 'restore', 'fail')$$, 'conflict');
 SELECT results_eq($$SELECT s.name, r.arguments FROM agent_branch.request AS r JOIN agent_branch.session AS s ON s.id = r.session_id
 	WHERE r.kind = 'merge' ORDER BY r.id$$,
-	$$VALUES ('ready', '{"strategy": "auto", "on_drift": "fail"}'::jsonb), ('queued', '{"strategy": "auto", "on_drift": "fail"}'),
-		('creating', '{"strategy": "auto", "on_drift": "fail"}'), ('conflict', '{"strategy": "restore", "on_drift": "fail"}')$$,
+	$$VALUES ('ready', '{"strategy": "auto", "on_drift": "fail", "on_unrecorded": "fail"}'::jsonb), ('queued', '{"strategy": "auto", "on_drift": "fail", "on_unrecorded": "fail"}'),
+		('creating', '{"strategy": "auto", "on_drift": "fail", "on_unrecorded": "fail"}'), ('conflict', '{"strategy": "restore", "on_drift": "fail", "on_unrecorded": "fail"}')$$,
 	'requests say what was chosen');
 SELECT agent_project_register('agent-test', options => '{"merge_strategy": "restore"}');
 SELECT pg_temp.make_session('by project', 'ready', 'br-p');

@@ -65,7 +65,7 @@ SELECT function_privs_are('agent_project_register', ARRAY['text', 'text', 'text'
 SELECT function_privs_are('agent_branch_create', ARRAY['text', 'text', 'interval', 'jsonb'], 'agent_test_watcher', '{}'::text[]);
 SELECT function_privs_are('agent_project_register', ARRAY['text', 'text', 'text', 'text', 'jsonb'], 'agent_test_boss', ARRAY['EXECUTE']);
 SELECT function_privs_are('agent_reap', ARRAY['boolean'], 'agent_test_boss', ARRAY['EXECUTE']);
-SELECT function_privs_are('agent_branch_grant', ARRAY['regrole', 'text'], 'agent_test_boss', '{}'::text[]);
+SELECT function_privs_are('agent_branch_grant', ARRAY['regrole', 'text', 'text'], 'agent_test_boss', '{}'::text[]);
 SELECT function_privs_are('agent_branch', 'read_script', ARRAY['text'], 'agent_test_alice', ARRAY['EXECUTE']);
 SELECT function_privs_are('agent_branch', 'read_script', ARRAY['text'], 'agent_test_watcher', '{}'::text[]);
 SELECT schema_privs_are('agent_branch', 'agent_test_alice', ARRAY['USAGE']);

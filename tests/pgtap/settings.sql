@@ -28,6 +28,7 @@ SELECT results_eq($$SELECT name COLLATE "C", boot_val, coalesce(unit, ''), conte
 	('agent_branch.fixer_timeout', '120', 's', 'sighup'),
 	('agent_branch.fixer_url', '', '', 'sighup'),
 	('agent_branch.https_proxy', '', '', 'sighup'),
+	('agent_branch.keep_finished', '90', '', 'sighup'),
 	('agent_branch.max_age', '86400', 's', 'sighup'),
 	('agent_branch.rate_limit_burst', '40', '', 'sighup'),
 	('agent_branch.rate_limit_per_minute', '700', '', 'sighup'),

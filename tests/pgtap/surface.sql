@@ -3,7 +3,7 @@ BEGIN;
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS agent_branch;
-SELECT plan(38);
+SELECT plan(50);
 
 SELECT has_schema('agent_branch');
 SELECT schema_owner_is('agent_branch', (SELECT extowner::regrole::name FROM pg_extension WHERE extname = 'agent_branch'));
@@ -13,12 +13,27 @@ SELECT function_returns('agent_branch_create', ARRAY['text', 'text', 'interval',
 SELECT function_returns('agent_wait', ARRAY['text', 'interval', 'text'], 'text');
 SELECT function_returns('agent_connection_uri', ARRAY['text', 'text', 'boolean', 'text'], 'text');
 SELECT function_returns('agent_migrate', ARRAY['text', 'text', 'text', 'text'], 'integer');
-SELECT function_returns('agent_merge', ARRAY['text', 'text', 'text', 'text'], 'void');
+SELECT function_returns('agent_merge', ARRAY['text', 'text', 'text', 'text', 'text'], 'void');
 SELECT function_returns('agent_discard', ARRAY['text', 'text'], 'void');
 SELECT function_returns('agent_extend', ARRAY['text', 'interval', 'text'], 'timestamp with time zone');
 SELECT function_returns('agent_reap', ARRAY['boolean'], 'bigint');
-SELECT function_returns('agent_branch_grant', ARRAY['regrole', 'text'], 'void');
-SELECT function_returns('agent_branch_revoke', ARRAY['regrole'], 'void');
+SELECT function_returns('agent_branch_grant', ARRAY['regrole', 'text', 'text'], 'void');
+SELECT function_returns('agent_branch_revoke', ARRAY['regrole', 'text'], 'void');
+SELECT function_returns('agent_merge_preview', ARRAY['text', 'text'], 'jsonb');
+SELECT function_returns('agent_merge_undo', ARRAY['text', 'boolean', 'text'], 'void');
+SELECT function_returns('agent_rebase', ARRAY['text', 'text'], 'void');
+SELECT function_returns('agent_project_remove', ARRAY['text'], 'void');
+SELECT function_returns('agent_project_pause', ARRAY['text', 'text'], 'void');
+SELECT function_returns('agent_project_resume', ARRAY['text'], 'void');
+SELECT function_returns('agent_purge', ARRAY['interval'], 'bigint');
+SELECT function_returns('agent_branch_tree', ARRAY['text', 'text'], 'text');
+SELECT is(pg_get_function_result('agent_timeline'::regproc),
+	'TABLE(step text, start timestamp with time zone, wait interval, duration interval, what text)', 'rows of agent_timeline()');
+SELECT is(pg_get_function_result('agent_metrics'::regproc),
+	'TABLE(name text, labels jsonb, value double precision, type text, help text)', 'rows of agent_metrics()');
+SELECT columns_are('agent_grants', ARRAY['role', 'level', 'project', 'limits', 'granted_by', 'granted_at']);
+SELECT columns_are('agent_audit', ARRAY['id', 'at', 'asked', 'asked_as', 'asked_by', 'client_addr', 'session', 'project',
+	'old_state', 'state', 'error', 'session_id', 'place', 'hash']);
 SELECT is_procedure('agent_run', 'agent_run() is a procedure');
 SELECT is(pg_get_function_arguments('agent_run'::regproc),
 	'IN session text, IN migrations text[], INOUT result jsonb, IN project text DEFAULT NULL::text, '
@@ -32,10 +47,11 @@ SELECT is(pg_get_function_arguments('agent_wait'::regproc),
 	'arguments of agent_wait()');
 
 SELECT columns_are('agent_projects', ARRAY['project', 'parent', 'database', 'role', 'options', 'registered_by',
-	'registered_at', 'sessions', 'queued']);
+	'registered_at', 'sessions', 'queued', 'paused_at', 'pause_reason']);
 SELECT columns_are('agent_sessions', ARRAY['session', 'project', 'state', 'settled', 'error', 'hint', 'owner',
 	'branch_name', 'branch_id', 'endpoint_id', 'queue_position', 'created_at', 'ready_at', 'state_changed_at',
-	'expires_at', 'branch_expires_at', 'finished_at', 'pinned', 'api_calls', 'base_fingerprint', 'id', 'waits_for']);
+	'expires_at', 'branch_expires_at', 'finished_at', 'pinned', 'api_calls', 'base_fingerprint', 'id', 'waits_for', 'waits_since',
+	'goes_on_with']);
 SELECT function_returns('agent_branch', 'read_script', ARRAY['text'], 'jsonb');
 SELECT columns_are('agent_migrations', ARRAY['session', 'project', 'ordinal', 'name', 'status', 'sql', 'attempts',
 	'fixer', 'queued_at', 'started_at', 'finished_at', 'duration', 'statements', 'statements_done', 'alone', 'rows', 'risks',
@@ -46,7 +62,7 @@ SELECT columns_are('agent_migration_attempts', ARRAY['session', 'project', 'ordi
 	'session_id']);
 SELECT columns_are('agent_merges', ARRAY['session', 'project', 'status', 'strategy', 'on_drift', 'reason',
 	'requested_at', 'started_at', 'finished_at', 'base_fingerprint', 'parent_fingerprint', 'backup_name',
-	'backup_branch_id', 'session_id']);
+	'backup_branch_id', 'session_id', 'on_unrecorded']);
 SELECT columns_are('agent_fixer_calls', ARRAY['session', 'project', 'ordinal', 'attempt', 'source', 'model', 'outcome',
 	'reason', 'explanation', 'input_tokens', 'output_tokens', 'cost', 'asked_at', 'answered_at', 'duration',
 	'session_id']);
@@ -55,7 +71,7 @@ SELECT columns_are('agent_fixer_memory', ARRAY['project', 'id', 'original', 'fix
 SELECT columns_are('agent_conflicts', ARRAY['session', 'project', 'object', 'change', 'base_hash', 'parent_hash',
 	'reason', 'found_at', 'session_id']);
 SELECT columns_are('agent_events', ARRAY['id', 'at', 'session', 'project', 'old_state', 'state', 'error',
-	'session_id']);
+	'session_id', 'asked_as', 'asked_by', 'client_addr']);
 SELECT columns_are('agent_branches', ARRAY['sweep', 'dry_run', 'seen_at', 'project', 'branch_id', 'name',
 	'parent_id', 'class', 'action', 'session', 'created_at', 'expires_at', 'age', 'children', 'monthly_cost']);
 SELECT columns_are('agent_worker', ARRAY['pid', 'state', 'started_at', 'sessions', 'waiting', 'calls_waiting',
@@ -82,7 +98,7 @@ SELECT is_empty($$
 SELECT is_empty($$
 	SELECT p.oid::regprocedure FROM pg_proc AS p JOIN pg_language AS l ON l.oid = p.prolang
 	WHERE p.pronamespace IN ('agent_branch'::regnamespace) AND l.lanname = 'plpgsql'
-		AND p.proconfig IS DISTINCT FROM ARRAY['search_path=pg_catalog, pg_temp']$$,
+		AND p.proconfig[1] IS DISTINCT FROM 'search_path=pg_catalog, pg_temp'$$,
 	'functions in plpgsql pin their search_path');
 
 SELECT is((SELECT relpersistence FROM pg_class WHERE oid = 'agent_branch.credential'::regclass), 'u',

@@ -15,6 +15,8 @@ VERSION = f"{RELEASED}.test{os.getpid()}"
 # up. The others in the order in which the functions take them.
 SCRIPT = """
 ALTER TABLE agent_branch.step ADD COLUMN note text NOT NULL DEFAULT 'none';
+-- The views that show the column, as an update has to.
+DROP VIEW public.agent_steps CASCADE;
 ALTER TABLE agent_branch.step ALTER COLUMN outcome TYPE varchar;
 SELECT pg_catalog.pg_sleep({seconds});
 ALTER TABLE agent_branch.session ADD COLUMN note text;

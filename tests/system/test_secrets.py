@@ -1,4 +1,5 @@
 """The key, passwords and URIs stay where they belong, and sessions are their owner's."""
+import json
 import re
 
 import psycopg2
@@ -16,7 +17,13 @@ def columns_of_all_tables(system):
 
 
 def test_nothing_secret_is_written_anywhere(own_cluster):
-    system = own_cluster({"log_statement": "all", "log_min_messages": "debug5",
+    system = own_cluster({"shared_preload_libraries": "agent_branch,auto_explain",
+                          "auto_explain.log_min_duration": "0", "auto_explain.log_verbose": "on",
+                          "auto_explain.log_analyze": "on", "auto_explain.log_triggers": "on",
+                          "auto_explain.log_nested_statements": "on",
+                          "debug_print_plan": "on", "debug_print_parse": "on",
+                          "debug_print_rewritten": "on",
+                          "log_statement": "all", "log_min_messages": "debug5",
                           "log_min_error_statement": "debug5", "log_duration": "on",
                           "log_min_duration_statement": "0",
                           "log_parameter_max_length": "-1", "log_error_verbosity": "verbose",
@@ -32,6 +39,8 @@ def test_nothing_secret_is_written_anywhere(own_cluster):
     system.emulator.config(api_key="another")
     system.rows("SELECT agent_discard('s')")
     wait_until(lambda: "does not accept" in (system.session("s")["error"] or ""), 20, "an error")
+    system.rows("ANALYZE")
+    system.rows("ANALYZE agent_branch.credential")
     activity = str(system.rows("SELECT * FROM pg_stat_activity"))
     tables = {row["table"]: str(system.rows(f"SELECT * FROM {row['table']}"))
               for row in columns_of_all_tables(system)}
@@ -45,6 +54,49 @@ def test_nothing_secret_is_written_anywhere(own_cluster):
         assert secret not in log, [line for line in log.splitlines() if secret in line][:3]
         assert secret not in activity
         assert not [table for table, text in {**tables, **views}.items() if secret in text]
+
+
+def test_statistics_have_no_credentials(memory):
+    memory.rows(
+        "INSERT INTO agent_branch.credential (session_id, project_id, pooled, uri) "
+        "SELECT n, 1, false, 'postgresql://user:secret' || n % 3 FROM generate_series(1, 300) AS n")
+    memory.rows("ANALYZE agent_branch.credential")
+    statistics = memory.rows("SELECT attname, most_common_vals::text, histogram_bounds::text "
+                             "FROM pg_stats WHERE tablename = 'credential'")
+    assert "project_id" in {row["attname"] for row in statistics}, "nothing was analyzed"
+    assert "secret" not in str(statistics)
+    assert not memory.rows("SELECT * FROM pg_statistic WHERE starelid = "
+                           "'agent_branch.credential'::regclass AND staattnum = 4")
+
+
+def test_a_stranger_who_listens_is_told_nothing(memory, roles):
+    stranger = memory.cluster.connect(memory.database, user=roles["stranger"])
+    try:
+        with stranger.cursor() as cursor:
+            cursor.execute("LISTEN agent_branch")
+        memory.ready("secret-acquisition")
+
+        def heard():
+            stranger.poll()
+            return len(stranger.notifies) >= 2
+        wait_until(heard, 10, "notifications")
+        for notification in stranger.notifies:
+            assert set(json.loads(notification.payload)) == {"session_id"}, notification.payload
+    finally:
+        stranger.close()
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_a_database_of_another_encoding_is_refused(control, encoding):
+    database = unique("encoded")
+    control.psql(f"CREATE DATABASE {database} ENCODING '{encoding}' TEMPLATE template0 "
+                 "LC_COLLATE 'C' LC_CTYPE 'C'")
+    try:
+        result = control.psql("CREATE EXTENSION agent_branch", database=database, check=False)
+        assert "agent_branch needs a database with encoding UTF8" in result.stderr
+        assert f"The encoding of this database is {encoding}." in result.stderr
+    finally:
+        control.psql(f"DROP DATABASE {database}")
 
 
 def test_a_password_that_the_branch_refuses_is_in_no_error(memory_system, control):

@@ -157,10 +157,10 @@ TEST(CheckSessionOptions, StandInForTheProjects) {
 
 TEST(ChooseMerge, PrefersTheArgumentThenTheProject) {
   const char *project = R"({"merge_strategy": "restore"})";
-  EXPECT_EQ(ChooseMerge(std::nullopt, std::nullopt, "{}")->strategy, "auto");
-  EXPECT_EQ(ChooseMerge(std::nullopt, std::nullopt, project)->strategy, "restore");
-  EXPECT_EQ(ChooseMerge("auto", std::nullopt, project)->strategy, "auto");
-  EXPECT_EQ(ChooseMerge("auto", std::nullopt, project)->on_drift, "fail");
+  EXPECT_EQ(ChooseMerge({}, "{}")->strategy, "auto");
+  EXPECT_EQ(ChooseMerge({}, project)->strategy, "restore");
+  EXPECT_EQ(ChooseMerge({"auto", {}, {}}, project)->strategy, "auto");
+  EXPECT_EQ(ChooseMerge({"auto", {}, {}}, project)->on_drift, "fail");
 }
 
 TEST(CheckPath, IsEmptyOrAbsolute) {

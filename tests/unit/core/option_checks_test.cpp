@@ -26,6 +26,17 @@ TEST(OptionChecks, EveryOptionIsTaken) {
   EXPECT_TRUE(CheckProjectOptions("{}").ok());
 }
 
+TEST(OptionChecks, WhatAProjectMayLimitAndAllowIsTaken) {
+  Result<ProjectOptions> options = CheckProjectOptions(
+      R"({"max_live_sessions":0,"max_queued_sessions":20000,"max_branches_a_day":100,)"
+      R"("max_migration_bytes":1000000,"parent_access":"full","on_unrecorded":"fail",)"
+      R"("managed_schemas":["neon_auth"],"gates":[],"isolate_role":false,"replay_budget":"10 s"})");
+  ASSERT_TRUE(options.ok()) << options.status().message();
+  ASSERT_EQ(options->durations.size(), 1u);
+  EXPECT_EQ(options->durations[0].key, "replay_budget");
+  EXPECT_EQ(options->durations[0].range, DurationRange::kZeroOrMore);
+}
+
 TEST(OptionChecks, WrongTypesValuesAndKeysAreToldApart) {
   struct {
     const char *json;
@@ -59,7 +70,25 @@ TEST(OptionChecks, WrongTypesValuesAndKeysAreToldApart) {
       {R"({"refuse_risks":"drop"})", "42804"},
       {R"({"refuse_risks":[1]})", "42804"},
       {R"({"refuse_risks":["Drop"]})", "22023"},
-      {R"({"gates":[]})", "0A000"},
+      {R"({"merge_strategy":"candidate"})", "0A000"},
+      {R"({"on_unrecorded":"drop"})", "0A000"},
+      {R"({"on_unrecorded":"keep"})", "22023"},
+      {R"({"parent_access":"read_only"})", "0A000"},
+      {R"({"parent_access":"all"})", "22023"},
+      {R"({"parent_access":true})", "42804"},
+      {R"({"gates":["SELECT true"]})", "0A000"},
+      {R"({"gates":"SELECT true"})", "42804"},
+      {R"({"gates":[1]})", "42804"},
+      {R"({"isolate_role":true})", "0A000"},
+      {R"({"isolate_role":"no"})", "42804"},
+      {R"({"managed_schemas":"neon_auth"})", "42804"},
+      {R"({"managed_schemas":[""]})", "22023"},
+      {R"({"managed_schemas":[7]})", "42804"},
+      {R"({"max_live_sessions":-1})", "22023"},
+      {R"({"max_queued_sessions":"1"})", "42804"},
+      {R"({"max_branches_a_day":1.5})", "42804"},
+      {R"({"max_migration_bytes":1000000000001})", "22023"},
+      {R"({"replay_budget":10})", "42804"},
       {R"({"Ttl":"1 h"})", "22023"},
       {R"({"":1})", "22023"},
   };
@@ -86,15 +115,18 @@ TEST(OptionChecks, SessionHasComputeSizesOnly) {
 }
 
 TEST(OptionChecks, MergeIsChosenByTheCallThenTheProjectThenTheDefault) {
-  Result<MergeChoice> choice = ChooseMerge(std::nullopt, std::nullopt, "{}");
+  Result<MergeChoice> choice = ChooseMerge({}, "{}");
   ASSERT_TRUE(choice.ok());
   EXPECT_EQ(choice->strategy, "auto");
   EXPECT_EQ(choice->on_drift, "fail");
   const char *project = R"({"merge_strategy":"restore"})";
-  EXPECT_EQ(ChooseMerge(std::nullopt, std::nullopt, project)->strategy, "restore");
-  EXPECT_EQ(ChooseMerge("auto", "fail", project)->strategy, "auto");
-  EXPECT_EQ(ChooseMerge("replay", std::nullopt, "{}").status().sqlstate(), "0A000");
-  EXPECT_EQ(ChooseMerge("x", std::nullopt, "{}").status().sqlstate(), "22023");
+  EXPECT_EQ(ChooseMerge({}, project)->strategy, "restore");
+  EXPECT_EQ(ChooseMerge({"auto", "fail", {}}, project)->strategy, "auto");
+  EXPECT_EQ(ChooseMerge({"replay", {}, {}}, "{}").status().sqlstate(), "0A000");
+  EXPECT_EQ(ChooseMerge({"x", {}, {}}, "{}").status().sqlstate(), "22023");
+  EXPECT_EQ(ChooseMerge({{}, {}, "fail"}, "{}")->on_unrecorded, "fail");
+  EXPECT_EQ(ChooseMerge({{}, {}, "drop"}, "{}").status().sqlstate(), "0A000");
+  EXPECT_EQ(ChooseMerge({{}, {}, "x"}, "{}").status().sqlstate(), "22023");
 }
 
 TEST(OptionChecks, TextOptionIsNoneWhenItIsNoText) {

@@ -115,10 +115,24 @@ Status CheckProjectText(std::string_view argument, std::string_view value) {
   if (CharacterCount(value) > kMaxNameLength)
     return Status::Error(kNameTooLong, name + " is too long",
                          "It has " + Count(CharacterCount(value), " characters; the limit is ") +
-                             Count(kMaxNameLength, "."));
+                             Count(kMaxNameLength, "."),
+                         "Give the " + name + " as Neon knows it.");
   if (HasControlCharacter(value))
     return Status::Error(kInvalidName, name + " must not contain control characters", {},
                          "Give the " + name + " as Neon knows it.");
+  return {};
+}
+
+Status CheckPauseReason(std::string_view reason) {
+  constexpr size_t kMaxReason = 1000;
+  if (CharacterCount(reason) > kMaxReason)
+    return Status::Error(kNameTooLong, "reason is too long",
+                         "It has " + Count(CharacterCount(reason), " characters; the limit is ") +
+                             Count(kMaxReason, "."),
+                         "Callers are told the reason: make it a sentence.");
+  if (HasControlCharacter(reason))
+    return Status::Error(kInvalidName, "reason must not contain control characters", {},
+                         "Callers are told the reason: make it one line.");
   return {};
 }
 
@@ -156,7 +170,8 @@ Status CheckMigration(std::string_view sql, const std::optional<std::string> &na
   if (CharacterCount(*name) > kMaxNameLength)
     return Status::Error(kNameTooLong, "name of the migration is too long",
                          "It has " + Count(CharacterCount(*name), " characters; the limit is ") +
-                             Count(kMaxNameLength, "."));
+                             Count(kMaxNameLength, "."),
+                         "Give it a short name, or none.");
   return {};
 }
 
@@ -193,7 +208,7 @@ Status CheckDuration(std::string_view what, int64_t microseconds, DurationRange 
         kInvalidValue,
         name + (range == DurationRange::kZeroOrMore ? " must not be negative"
                                                     : " must be greater than zero"),
-        seen);
+        seen, "Give an interval such as \"90 min\".");
   if (range == DurationRange::kTtl && microseconds > kMaxTtl)
     return Status::Error(kInvalidValue, name + " must not exceed 30 days", seen,
                          "A branch at Neon expires after 30 days at most.");

@@ -30,6 +30,9 @@ std::string Quoted(std::string_view text);  // the same in double quotes
 // For project, parent, database and role: what `argument` says is named in the message.
 Status CheckProjectText(std::string_view argument, std::string_view value);
 
+// Of agent_project_pause().
+Status CheckPauseReason(std::string_view reason);
+
 // 42602 invalid_name, or 42622 name_too_long together with the prefix of its branch.
 Status CheckSessionName(std::string_view name, std::string_view branch_prefix);
 Status CheckMigration(std::string_view sql, const std::optional<std::string> &name);
@@ -66,14 +69,18 @@ Status CheckFunctionName(std::string_view name);
 // One string option of a JSON object that was checked before.
 std::optional<std::string> TextOption(std::string_view json, const char *key);
 
+struct MergeWishes {
+  std::optional<std::string> strategy;       // auto, replay, restore, candidate
+  std::optional<std::string> on_drift;       // fail, rebase
+  std::optional<std::string> on_unrecorded;  // fail, drop
+};
 struct MergeChoice {
   std::string strategy;
   std::string on_drift;
+  std::string on_unrecorded;
 };
-// What was given, else the project's option, else auto and fail.
-Result<MergeChoice> ChooseMerge(const std::optional<std::string> &strategy,
-                                const std::optional<std::string> &on_drift,
-                                std::string_view project_json);
+// What was given, else the project's option, else auto, fail and fail.
+Result<MergeChoice> ChooseMerge(const MergeWishes &wanted, std::string_view project_json);
 
 Status CheckTarget(std::string_view target);  // branch or parent
 

@@ -1,7 +1,10 @@
 // The options of projects and sessions; see checks.hpp.
+#include <initializer_list>
+
 #include "worker/core/base/rapidjson.hpp"
 #include "worker/core/script/script.hpp"
 #include "worker/core/state/checks.hpp"
+#include "worker/core/state/unsupported.hpp"
 
 namespace agent_branch {
 namespace {
@@ -10,13 +13,14 @@ namespace json = agent_branch_rapidjson;
 
 constexpr char kInvalidValue[] = "22023";
 constexpr char kWrongType[] = "42804";
-constexpr char kNotSupported[] = "0A000";
 
 constexpr char kProjectKeys[] =
-    "Options are \"api_key_file\", \"fixer\", \"fixer_function\", \"lock_timeout\", \"max_cu\", "
-    "\"max_parallel\", \"max_pinned\", \"merge_strategy\", \"min_cu\", \"on_drift\", "
-    "\"refuse_risks\", \"statement_timeout\", \"ttl\" and "
-    "\"undo_window\".";
+    "Options are \"api_key_file\", \"fixer\", \"fixer_function\", \"gates\", \"isolate_role\", "
+    "\"lock_timeout\", \"managed_schemas\", \"max_branches_a_day\", \"max_cu\", "
+    "\"max_live_sessions\", \"max_migration_bytes\", \"max_parallel\", \"max_pinned\", "
+    "\"max_queued_sessions\", \"merge_strategy\", \"min_cu\", \"on_drift\", "
+    "\"on_unrecorded\", \"parent_access\", \"refuse_risks\", \"replay_budget\", "
+    "\"statement_timeout\", \"ttl\" and \"undo_window\".";
 constexpr char kSessionKeys[] = "Options of a session are \"max_cu\" and \"min_cu\".";
 
 // Compute sizes at Neon.
@@ -39,7 +43,8 @@ const char *TypeName(const json::Value &value) {
 
 Status WrongType(std::string_view key, const char *wanted, const json::Value &value) {
   return Status::Error(kWrongType, "option " + Quoted(key) + " must be " + wanted,
-                       std::string("It is ") + TypeName(value) + ".");
+                       std::string("It is ") + TypeName(value) + ".",
+                       "Mind that JSON has numbers and booleans without quotes.");
 }
 
 Status UnknownOption(std::string_view key, const char *keys) {
@@ -51,10 +56,12 @@ Status Parse(std::string_view text, json::Document *document) {
   if (document->HasParseError())
     return Status::Error(kInvalidValue, "options could not be read",
                          std::string("At byte ") + std::to_string(document->GetErrorOffset()) +
-                             ": " + json::GetParseError_En(document->GetParseError()));
+                             ": " + json::GetParseError_En(document->GetParseError()),
+                         "Give a JSON object, nested at most as deep as options are.");
   if (!document->IsObject())
     return Status::Error(kWrongType, "options must be a JSON object",
-                         std::string("They are ") + TypeName(*document) + ".");
+                         std::string("They are ") + TypeName(*document) + ".",
+                         "Give an object, such as {\"max_parallel\": 2}.");
   return {};
 }
 
@@ -64,7 +71,8 @@ Status CheckInteger(std::string_view key, const json::Value &value, int64_t leas
   return Status::Error(kInvalidValue,
                        "option " + Quoted(key) + " must be from " + std::to_string(least) + " to " +
                            std::to_string(most),
-                       "It is " + std::to_string(value.GetInt64()) + ".");
+                       "It is " + std::to_string(value.GetInt64()) + ".",
+                       "Give a number in this range, or leave the option out.");
 }
 
 Status CheckComputeSize(std::string_view key, const json::Value &value) {
@@ -89,22 +97,72 @@ double NumberOr(const json::Value &object, const char *key, double otherwise) {
                                                                   : otherwise;
 }
 
+Status OneOf(std::string_view value, std::initializer_list<const char *> values,
+             const std::string &unknown, const char *hint) {
+  for (const char *allowed : values)
+    if (value == allowed) return {};
+  return Status::Error(kInvalidValue, "unknown " + unknown + " " + Quoted(value), {}, hint);
+}
+
 Status CheckStrategy(std::string_view strategy) {
-  if (strategy == "auto" || strategy == "restore") return {};
-  if (strategy == "replay")
-    return Status::Error(kNotSupported, "merge strategy \"replay\" is not supported yet", {},
-                         "Use \"auto\" or \"restore\".");
-  return Status::Error(kInvalidValue, "unknown merge strategy " + Quoted(strategy), {},
-                       "Strategies are \"auto\" and \"restore\".");
+  Status status = OneOf(strategy, {"auto", "replay", "restore", "candidate"}, "merge strategy",
+                        "Strategies are \"auto\", \"replay\", \"restore\" and \"candidate\".");
+  return status.ok() ? CheckStrategySupported(strategy) : status;
 }
 
 Status CheckOnDrift(std::string_view on_drift) {
-  if (on_drift == "fail") return {};
-  if (on_drift == "rebase")
-    return Status::Error(kNotSupported, "on_drift \"rebase\" is not supported yet", {},
-                         "Use \"fail\".");
-  return Status::Error(kInvalidValue, "unknown value of on_drift " + Quoted(on_drift), {},
-                       "The only value is \"fail\".");
+  Status status = OneOf(on_drift, {"fail", "rebase"}, "value of on_drift",
+                        "Values are \"fail\" and \"rebase\".");
+  return status.ok() ? CheckOnDriftSupported(on_drift) : status;
+}
+
+Status CheckOnUnrecorded(std::string_view on_unrecorded) {
+  Status status = OneOf(on_unrecorded, {"fail", "drop"}, "value of on_unrecorded",
+                        "Values are \"fail\" and \"drop\".");
+  return status.ok() ? CheckOnUnrecordedSupported(on_unrecorded) : status;
+}
+
+Status CheckParentAccess(std::string_view access) {
+  Status status = OneOf(access, {"none", "read_only", "full"}, "value of option \"parent_access\"",
+                        "Values are \"none\", \"read_only\" and \"full\".");
+  return status.ok() ? CheckParentAccessSupported(access) : status;
+}
+
+// Names of schemas, none twice as long as a name can be.
+Status CheckNames(std::string_view key, const json::Value &value) {
+  constexpr json::SizeType kMaxNames = 100;
+  if (!value.IsArray()) return WrongType(key, "an array of strings", value);
+  if (value.Size() > kMaxNames)
+    return Status::Error(kInvalidValue, "option " + Quoted(key) + " has too many elements",
+                         "It has " + std::to_string(value.Size()) + "; the limit is 100.",
+                         "Name only schemas that others manage.");
+  for (const json::Value &name : value.GetArray()) {
+    if (!name.IsString()) return WrongType(key, "an array of strings", name);
+    if (name.GetStringLength() > 0 && name.GetStringLength() <= 63) continue;
+    return Status::Error(kInvalidValue, "option " + Quoted(key) + " must hold names",
+                         "One has " + std::to_string(name.GetStringLength()) + " bytes.",
+                         "A schema's name has from 1 to 63.");
+  }
+  return {};
+}
+
+Status CheckGates(std::string_view key, const json::Value &value) {
+  constexpr json::SizeType kMaxGates = 100;
+  constexpr json::SizeType kMaxBytes = 64 * 1024;
+  if (!value.IsArray()) return WrongType(key, "an array of strings", value);
+  for (const json::Value &gate : value.GetArray())
+    if (!gate.IsString()) return WrongType(key, "an array of strings", gate);
+  for (const json::Value &gate : value.GetArray()) {
+    if (value.Size() <= kMaxGates && gate.GetStringLength() <= kMaxBytes) continue;
+    return Status::Error(kInvalidValue, "option \"gates\" is too long", {},
+                         "There may be 100 gates of 64 kB each.");
+  }
+  return value.Empty() ? Status() : CheckOptionSupported(key);
+}
+
+Status CheckIsolateRole(std::string_view key, const json::Value &value) {
+  if (!value.IsBool()) return WrongType(key, "a boolean", value);
+  return value.GetBool() ? CheckOptionSupported(key) : Status();
 }
 
 // A plain name, so that no option reaches a file outside of the directory.
@@ -144,7 +202,7 @@ Status CheckRisks(std::string_view key, const json::Value &value) {
 
 std::optional<DurationRange> RangeOf(std::string_view key) {
   if (key == "ttl") return DurationRange::kTtl;
-  if (key == "undo_window") return DurationRange::kZeroOrMore;
+  if (key == "undo_window" || key == "replay_budget") return DurationRange::kZeroOrMore;
   if (key == "statement_timeout" || key == "lock_timeout") return DurationRange::kPositive;
   return std::nullopt;
 }
@@ -152,6 +210,8 @@ std::optional<DurationRange> RangeOf(std::string_view key) {
 Status CheckTextOption(std::string_view key, std::string_view text, ProjectOptions *seen) {
   if (key == "merge_strategy") return CheckStrategy(text);
   if (key == "on_drift") return CheckOnDrift(text);
+  if (key == "on_unrecorded") return CheckOnUnrecorded(text);
+  if (key == "parent_access") return CheckParentAccess(text);
   if (key == "api_key_file") {
     seen->api_key_file = std::string(text);
     return CheckKeyFile(text);
@@ -160,16 +220,27 @@ Status CheckTextOption(std::string_view key, std::string_view text, ProjectOptio
   return {};
 }
 
+bool IsQuota(std::string_view key) {
+  return key == "max_live_sessions" || key == "max_queued_sessions" ||
+         key == "max_branches_a_day" || key == "max_migration_bytes";
+}
+
+bool IsTextOption(std::string_view key) {
+  return key == "merge_strategy" || key == "on_drift" || key == "on_unrecorded" ||
+         key == "parent_access" || key == "api_key_file";
+}
+
 Status CheckProjectOption(std::string_view key, const json::Value &value, ProjectOptions *seen) {
   if (key == "max_parallel") return CheckInteger(key, value, 1, 1000);
   if (key == "max_pinned") return CheckInteger(key, value, 0, 1'000'000);
   if (key == "refuse_risks") return CheckRisks(key, value);
   if (key == "min_cu" || key == "max_cu") return CheckComputeSize(key, value);
   if (key == "fixer" || key == "fixer_function") return CheckFixerOption(key, value);
-  if (key == "gates")
-    return Status::Error(kNotSupported, "option " + Quoted(key) + " is not supported yet", {},
-                         kProjectKeys);
-  if (RangeOf(key) || key == "merge_strategy" || key == "on_drift" || key == "api_key_file") {
+  if (IsQuota(key)) return CheckInteger(key, value, 0, 1'000'000'000'000);
+  if (key == "gates") return CheckGates(key, value);
+  if (key == "isolate_role") return CheckIsolateRole(key, value);
+  if (key == "managed_schemas") return CheckNames(key, value);
+  if (RangeOf(key) || IsTextOption(key)) {
     if (!value.IsString()) return WrongType(key, "a string", value);
     return CheckTextOption(key, {value.GetString(), value.GetStringLength()}, seen);
   }
@@ -236,15 +307,18 @@ std::optional<std::string> TextOption(std::string_view text, const char *key) {
   return std::string(member->value.GetString(), member->value.GetStringLength());
 }
 
-Result<MergeChoice> ChooseMerge(const std::optional<std::string> &strategy,
-                                const std::optional<std::string> &on_drift,
-                                std::string_view project_json) {
+Result<MergeChoice> ChooseMerge(const MergeWishes &wanted, std::string_view project_json) {
+  const auto choose = [&](const std::optional<std::string> &given, const char *key,
+                          const char *otherwise) {
+    return given ? *given : TextOption(project_json, key).value_or(otherwise);
+  };
   MergeChoice choice;
-  choice.strategy =
-      strategy ? *strategy : TextOption(project_json, "merge_strategy").value_or("auto");
-  choice.on_drift = on_drift ? *on_drift : TextOption(project_json, "on_drift").value_or("fail");
+  choice.strategy = choose(wanted.strategy, "merge_strategy", "auto");
+  choice.on_drift = choose(wanted.on_drift, "on_drift", "fail");
+  choice.on_unrecorded = choose(wanted.on_unrecorded, "on_unrecorded", "fail");
   if (Status status = CheckStrategy(choice.strategy); !status.ok()) return status;
   if (Status status = CheckOnDrift(choice.on_drift); !status.ok()) return status;
+  if (Status status = CheckOnUnrecorded(choice.on_unrecorded); !status.ok()) return status;
   return choice;
 }
 
