@@ -41,14 +41,14 @@ Engine::Engine(Parts parts, const StoreSnapshot &snapshot)
       operations_(&calls_, parts.clock),
       models_({parts.http, parts.keys, parts.clock, parts.settings}),
       desk_({&world_, &journal_, &calls_, &operations_, &models_, parts.branches, parts.store,
-             parts.clock, parts.random, parts.settings}),
+             parts.clock, parts.random, parts.settings, parts.scripts, parts.helpers}),
       admission_(&desk_, [this](Session &session) { remove_.Finish(session); }),
       create_(&desk_, &admission_),
-      fix_({&desk_, &models_, parts.fixes, parts.scripts, parts.keys,
+      fix_({&desk_, &models_, parts.fixes, parts.keys,
             [this](Session &session, const ServerError &error) {
               migrate_.GiveUpRepair(session, error);
             }}),
-      migrate_(&desk_, &create_, parts.scripts, &fix_),
+      migrate_(&desk_, &create_, &fix_),
       merge_(&desk_, &create_, &admission_),
       remove_(&desk_),
       retire_(&desk_),
@@ -156,7 +156,10 @@ void Engine::OnRequests(const Intake &intake) {
 }
 
 void Engine::Apply(const RequestRow &request, const Intake &intake) {
-  if (!taken_requests_.insert(request.id).second) return;
+  if (reload_wanted_ || !taken_requests_.insert(request.id).second) return;
+  LookAgain(request);
+  // Left for the engine that comes then.
+  if (reload_wanted_ && request.kind == "discard") return;
   journal_.Add(DropRequest{request.id});
   journal_.AfterCommit([this, id = request.id] { taken_requests_.erase(id); });
   if (request.kind == "take over") {
@@ -190,6 +193,26 @@ void Engine::Apply(const RequestRow &request, const Intake &intake) {
   }
   desk_.Save(*session);
   if (session->activity == Activity::kNone) desk_.Resume(*session);
+}
+
+void Engine::SetAside(const Owner &owner, const Status &why) {
+  Session *session = world_.FindSession(owner.session_id);
+  if (session == nullptr) return;
+  // What is shown; the row in the table has it from the store.
+  session->row.error = why.message();
+  desk_.Interrupt(*session);
+  session->set_aside = true;
+}
+
+// What was set aside is read anew when what it suffered from may have been mended.
+void Engine::LookAgain(const RequestRow &request) {
+  if (request.kind != "register" && request.kind != "discard") return;
+  for (const auto &[id, session] : world_.sessions) {
+    const bool concerned = request.kind == "register"
+                               ? session->row.project_id == request.project_id
+                               : id == request.session_id;
+    if (session->set_aside && concerned) reload_wanted_ = true;
+  }
 }
 
 void Engine::TakeMigration(const RequestRow &request, const Intake &intake) {
@@ -281,7 +304,8 @@ void Engine::Advance() {
     if (runnable.empty()) break;
     for (int64_t id : runnable) {
       Session *session = world_.FindSession(id);
-      if (session != nullptr && session->activity == Activity::kNone) Drive(*session);
+      if (session == nullptr || session->set_aside) continue;
+      if (session->activity == Activity::kNone) Drive(*session);
     }
   }
   retire_.Advance();

@@ -32,6 +32,7 @@ class Engine {
     Random *random = nullptr;
     const Settings *settings = nullptr;  // may change between turns; then Reconfigure()
     FixStore *fixes = nullptr;           // null: there is no fixer
+    HelperRunner *helpers = nullptr;     // null: no SQL function is called
   };
 
   // Takes up what the snapshot left unfinished: each open step is reconciled before anything else.
@@ -40,6 +41,7 @@ class Engine {
   void OnRequests(const Intake &intake);
   void OnHttp(const HttpCompletion &completion);
   void OnBranch(const BranchEvent &event) { desk_.OnBranchEvent(event); }
+  void OnHelper(const HelperEvent &event) { desk_.OnHelperEvent(event); }
   void Reconfigure() { calls_.Reconfigure(); }
 
   // The tables hold sessions that were not ours before: a new engine has to load them.
@@ -53,7 +55,11 @@ class Engine {
   const Batch &batch() const { return journal_.batch(); }
   // Sessions that the batch changes.
   const std::set<int64_t> &touched() const { return journal_.touched(); }
-  void Committed() { journal_.Committed(); }
+  // set_aside: whose part of the batch could not be written, and is lost; see SetAside().
+  void Committed(const std::set<Owner> &set_aside = {}) { journal_.Committed(set_aside); }
+  // Its rows cannot be written, for this reason: ends what is under way for it, and begins nothing
+  // more. Registering its project or discarding the session has everything loaded anew.
+  void SetAside(const Owner &owner, const Status &why);
   // When Advance() has something to do though nothing happens; nothing: never.
   std::optional<Instant> NextDeadline() const;
 
@@ -77,6 +83,7 @@ class Engine {
   void AskMerge(Session &session, const RequestRow &request);
   void GiveUp(Session &session, Goal goal);
   void WakePaused();
+  void LookAgain(const RequestRow &request);
   void Drive(Session &session);
   void DriveResting(Session &session);
   void SetExpiry(Session &session);

@@ -104,7 +104,7 @@ void FixFlow::Drive(Session &session) {
     return GiveUp(session, history.value(), last.empty() ? why : why + ": " + last);
   }
   if (!history->memory_asked && AskMemory(session, history.value())) return;
-  if (!project.fixer_function.empty() && !history->function_ended &&
+  if (!project.fixer_function.empty() && parts_.desk->has_helpers() && !history->function_ended &&
       AskFunction(session, history.value()))
     return;
   if (project.fixer != "function" && HasModel()) return AskModel(session, history.value());
@@ -127,25 +127,47 @@ void FixFlow::GoOn(Session &session) {
   parts_.desk->Commit(session, [](Session &) {});
 }
 
+void FixFlow::Compare(Session &session, const FixHistory &history, const std::string &sql,
+                      OnIntent then) {
+  const auto second = [this, history, sql, then = std::move(then)](
+                          Session &read, const std::shared_ptr<const Script> &original) {
+    parts_.desk->ReadScript(
+        read, sql,
+        [this, history, sql, original, then](Session &both,
+                                             const std::shared_ptr<const Script> &fix) {
+          if (both.migrations.empty()) return;
+          then(both, CompareIntent(*original, history.original, *fix, sql, ErrorsOf(history)));
+        });
+  };
+  parts_.desk->ReadScript(session, history.original, second);
+}
+
 void FixFlow::Propose(Session &session, const FixHistory &history, std::string sql,
                       std::string made_by) {
-  MigrationRow &migration = session.migrations.front();
-  const int number = history.last_attempt + 1;
-  Intent intent;
   bool known = sql == history.original ||
                std::any_of(history.tried.begin(), history.tried.end(),
                            [&](const TriedFix &tried) { return tried.sql == sql; });
   if (known) {
+    Intent intent;
     intent.reason = "it is a text that was tried already";
-  } else {
-    intent = CompareIntent(parts_.reader->Read(history.original), history.original,
-                           parts_.reader->Read(sql), sql, ErrorsOf(history));
+    return Judge(session, history, std::move(sql), std::move(made_by), intent);
   }
+  Compare(session, history, sql,
+          [this, history, sql, made_by](Session &compared, const Intent &intent) {
+            Judge(compared, history, sql, made_by, intent);
+          });
+}
+
+void FixFlow::Judge(Session &session, const FixHistory &history, std::string sql,
+                    std::string made_by, const Intent &intent) {
+  MigrationRow &migration = session.migrations.front();
+  const int number = history.last_attempt + 1;
   if (!intent.preserved) {
     MigrationRow proposed = migration;
     proposed.made_by = made_by;
     Remember(session, proposed, false);
     RefusedFixRow refused;
+    refused.session_id = session.row.id;
     refused.migration_id = migration.id;
     refused.number = number;
     refused.sql = std::move(sql);
@@ -157,7 +179,8 @@ void FixFlow::Propose(Session &session, const FixHistory &history, std::string s
   migration.attempt = number;
   migration.made_by = made_by;
   migration.status = MigrationStatus::kQueued;
-  parts_.desk->journal().Add(AttemptRow{migration.id, number, std::move(sql), std::move(made_by)});
+  parts_.desk->journal().Add(
+      AttemptRow{migration.id, number, std::move(sql), std::move(made_by), session.row.id});
   parts_.desk->journal().Add(migration);
   GoOn(session);
 }
@@ -173,9 +196,15 @@ bool FixFlow::Prepare(Session &session) {
     parts_.desk->TryAgain(session, sql.status());
     return false;
   }
-  work.intent =
-      CompareIntent(parts_.reader->Read(history->original), history->original,
-                    parts_.reader->Read(sql.value()), sql.value(), ErrorsOf(history.value()));
+  Compare(session, history.value(), sql.value(), [this](Session &compared, const Intent &intent) {
+    works_[compared.row.id].intent = intent;
+    LookBefore(compared);
+  });
+  return false;
+}
+
+void FixFlow::LookBefore(Session &session) {
+  const Work &work = works_[session.row.id];
   BranchTask task;
   task.kind = BranchTaskKind::kFingerprint;
   task.facts = DefinitionsExpression(ViewsPutBack(work.intent.added));
@@ -191,7 +220,6 @@ bool FixFlow::Prepare(Session &session) {
       prepared.attempt = ran.migrations.front().attempt;
     }
   });
-  return false;
 }
 
 std::string FixFlow::Facts(const Session &session, bool last) const {
@@ -227,6 +255,7 @@ Intent FixFlow::Prove(const Session &session, const std::string &objects,
 void FixFlow::Refuse(Session &session, const std::string &reason) {
   MigrationRow &migration = session.migrations.front();
   RefusedFixRow refused;
+  refused.session_id = session.row.id;
   refused.migration_id = migration.id;
   refused.number = migration.attempt;
   refused.made_by = migration.made_by;

@@ -23,7 +23,6 @@ class FixFlow {
     Desk *desk = nullptr;
     ModelCalls *models = nullptr;
     FixStore *store = nullptr;  // null: there is no fixer
-    ScriptReader *reader = nullptr;
     KeyRing *keys = nullptr;
     // Fails the session's first migration with the error of its original.
     std::function<void(Session &, const ServerError &)> give_up;
@@ -76,11 +75,18 @@ class FixFlow {
   bool AskMemory(Session &session, const FixHistory &history);
   bool AskFunction(Session &session, const FixHistory &history);
   void AskModel(Session &session, const FixHistory &history);
+  void OnFunction(Session &session, const HelperEvent &event);
   void ReadSchema(Session &session, const FixHistory &history);
   void Send(Session &session, const FixHistory &history);
   void OnAnswer(Session &session, const ModelAnswer &answer, milliseconds took);
 
   void Propose(Session &session, const FixHistory &history, std::string sql, std::string made_by);
+  void Judge(Session &session, const FixHistory &history, std::string sql, std::string made_by,
+             const Intent &intent);
+  // How a fix compares with the original, once both are read.
+  using OnIntent = std::function<void(Session &, const Intent &)>;
+  void Compare(Session &session, const FixHistory &history, const std::string &sql, OnIntent then);
+  void LookBefore(Session &session);
   void Record(Session &session, FixCallRow call);
   void GoOn(Session &session);
   void GiveUp(Session &session, const FixHistory &history, const std::string &why);

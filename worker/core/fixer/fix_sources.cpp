@@ -54,22 +54,45 @@ bool FixFlow::AskMemory(Session &session, const FixHistory &history) {
 
 bool FixFlow::AskFunction(Session &session, const FixHistory &history) {
   const std::string &function = parts_.desk->ProjectOf(session).row.fixer_function;
-  Result<std::optional<std::string>> sql = parts_.store->CallFixFunction(history, function);
+  Result<HelperTask> task = parts_.store->FixFunctionCall(history, function);
   FixCallRow call = MakeCall(history, "function", function);
-  const bool has_text = sql.ok() && sql.value().has_value();
-  if (!sql.ok()) {
+  if (!task.ok()) {
     call.outcome = "failed";
-    call.reason = CleanText(sql.status().message(), 500);
-  } else {
-    call.outcome = has_text ? "answered" : "nothing";
+    call.reason = CleanText(task.status().message(), 500);
+    Record(session, std::move(call));
+    GoOn(session);
+    return true;
   }
+  // Recorded before it is made: what ends the worker is not called again and again.
+  works_[session.row.id].call = call;
+  parts_.desk->journal().Add(std::move(call));
+  parts_.desk->Commit(session, [this, task = std::move(task.value())](Session &recorded) {
+    parts_.desk->Help(recorded, task, [this](Session &helped, const HelperEvent &event) {
+      OnFunction(helped, event);
+    });
+  });
+  return true;
+}
+
+void FixFlow::OnFunction(Session &session, const HelperEvent &event) {
+  if (session.migrations.empty()) return;
+  Result<FixHistory> history = Read(session);
+  if (!history.ok()) return;
+  FixCallRow call = std::exchange(works_[session.row.id].call, {});
+  const std::string made_by = "function " + call.model;
+  if (event.outcome != HelperEvent::Outcome::kDone) {
+    call.outcome = "failed";
+    call.reason = CleanText(event.error.message, 500);
+  } else {
+    call.outcome = event.answer.empty() ? "nothing" : "answered";
+  }
+  const bool answered = call.outcome == "answered";
   Record(session, std::move(call));
-  if (has_text) {
-    Propose(session, history, std::move(*sql.value()), "function " + function);
+  if (answered) {
+    Propose(session, history.value(), event.answer, made_by);
   } else {
     GoOn(session);
   }
-  return true;
 }
 
 void FixFlow::AskModel(Session &session, const FixHistory &history) {

@@ -179,12 +179,14 @@ void Desk::OnBranchEvent(const BranchEvent &event) {
 void Desk::Commit(Session &session, OnSession then) {
   Save(session);
   Begin(session, Activity::kCommit, 0);
-  parts_.journal->AfterCommit([this, id = session.row.id, then = std::move(then)] {
-    Session *committed = parts_.world->FindSession(id);
-    if (committed == nullptr) return;
-    Resume(*committed);
-    then(*committed);
-  });
+  parts_.journal->AfterCommit(
+      [this, id = session.row.id, then = std::move(then)] {
+        Session *committed = parts_.world->FindSession(id);
+        if (committed == nullptr) return;
+        Resume(*committed);
+        then(*committed);
+      },
+      Owner::Session(session.row.id));
 }
 
 void Desk::Intend(Session &session, StepKind kind, std::string target, OnSession then) {
@@ -251,6 +253,11 @@ void Desk::Interrupt(Session &session) {
       return;
     case Activity::kModel:
       parts_.models->Cancel(session.activity_id);
+      Resume(session);
+      return;
+    case Activity::kHelper:
+      parts_.helpers->Cancel(session.activity_id);
+      helps_.erase(session.activity_id);
       Resume(session);
       return;
     case Activity::kPause:

@@ -10,6 +10,7 @@
 #include <set>
 
 #include "worker/core/fixer/model_calls.hpp"
+#include "worker/core/flow/helper_task.hpp"
 #include "worker/core/neon/api_calls.hpp"
 #include "worker/core/neon/branch_list.hpp"
 #include "worker/core/neon/operations.hpp"
@@ -18,6 +19,9 @@ namespace agent_branch {
 
 // Whether Neon has another expiry for the session's branch than the session has, and can be told.
 bool ExpiryDiffers(const Session &session, int64_t now);
+
+// SQLSTATE of the refusal of a text that could not be read in time.
+inline constexpr std::string_view kNotRead = "54001";
 
 class Desk {
  public:
@@ -32,6 +36,8 @@ class Desk {
     const Clock *clock = nullptr;
     Random *random = nullptr;
     const Settings *settings = nullptr;
+    ScriptReader *scripts = nullptr;
+    HelperRunner *helpers = nullptr;  // null: everything is read here
   };
   using OnAnswer = std::function<void(Session &, const ApiAnswer &)>;
   using OnFound = std::function<void(Session &, const Result<std::vector<NeonBranch>> &)>;
@@ -95,6 +101,14 @@ class Desk {
   // A call of the fixer's model.
   using OnModel = std::function<void(Session &, const ModelAnswer &, milliseconds took)>;
   void AskModel(Session &session, ModelQuestion question, OnModel then);
+  // Runs a task in a process of its own.
+  using OnHelper = std::function<void(Session &, const HelperEvent &)>;
+  void Help(Session &session, HelperTask task, OnHelper then);
+  bool has_helpers() const { return parts_.helpers != nullptr; }
+  // Reads a migration's text: a short one at once, one that may take long in a helper. A text that
+  // cannot be read in time is a script that is refused.
+  using OnScript = std::function<void(Session &, const std::shared_ptr<const Script> &)>;
+  void ReadScript(Session &session, const std::string &sql, OnScript then);
   // Opens a step and goes on once it is committed: for effects that are no API calls.
   void Intend(Session &session, StepKind kind, std::string target, OnSession then);
   // Closes the session's open step: done, or without effect.
@@ -107,6 +121,7 @@ class Desk {
   // Ends what the session waits for, if that can be ended; whatever it was had no effect.
   void Interrupt(Session &session);
   void OnBranchEvent(const BranchEvent &event);
+  void OnHelperEvent(const HelperEvent &event);
   // Makes the session ready to be driven.
   void Resume(Session &session);
   std::set<int64_t> TakeRunnable();
@@ -122,6 +137,7 @@ class Desk {
   Parts parts_;
   std::set<int64_t> runnable_;
   std::map<uint64_t, std::pair<int64_t, OnEvent>> tasks_;
+  std::map<uint64_t, std::pair<int64_t, OnHelper>> helps_;
   uint64_t next_task_id_ = 1;
 };
 

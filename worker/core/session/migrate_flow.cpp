@@ -83,14 +83,27 @@ void MigrateFlow::Prepare(Session &session) {
     desk_->TryAgain(session, sql.status());
     return;
   }
-  auto script = std::make_shared<const Script>(reader_->Read(sql.value()));
+  desk_->ReadScript(session, sql.value(),
+                    [this](Session &read, const std::shared_ptr<const Script> &script) {
+                      if (!read.migrations.empty()) Begin(read, script);
+                    });
+}
+
+void MigrateFlow::Begin(Session &session, const std::shared_ptr<const Script> &script) {
+  MigrationRow &migration = session.migrations.front();
+  const bool begun = session.uncertain || migration.statements_done > 0;
+  if (begun && script->refusal.sqlstate() == kNotRead) {
+    // How far it came can be told by its statements only.
+    desk_->TryAgain(session, script->refusal);
+    return;
+  }
   MigrationRun run;
   run.migration_id = migration.id;
   run.attempt = migration.attempt;
+  run.script = script;
   run.segments = SplitIntoSegments(*script);
   session.run = std::move(run);
   NoteStatements(*script, &migration);
-  bool begun = session.uncertain || migration.statements_done > 0;
   if (begun) {
     desk_->Resume(session);
   } else if (!script->refusal.ok()) {
@@ -258,7 +271,8 @@ void MigrateFlow::OnReadyToCommit(Session &session, const BranchEvent &event) {
     return;
   }
   desk_->journal().Add(migration);
-  desk_->journal().AfterCommit([this, id = event.id] { desk_->branches().Commit(id); });
+  desk_->journal().AfterCommit([this, id = event.id] { desk_->branches().Commit(id); },
+                               Owner::Session(session.row.id));
 }
 
 void MigrateFlow::Reconcile(Session &session) {

@@ -19,8 +19,8 @@ namespace agent_branch {
 class MigrateFlow {
  public:
   // All are borrowed.
-  MigrateFlow(Desk *desk, CreateFlow *creator, ScriptReader *reader, FixFlow *fixer)
-      : desk_(desk), creator_(creator), reader_(reader), fixer_(fixer) {}
+  MigrateFlow(Desk *desk, CreateFlow *creator, FixFlow *fixer)
+      : desk_(desk), creator_(creator), fixer_(fixer) {}
 
   // state kMigrating, nothing under way.
   void Drive(Session &session);
@@ -30,6 +30,7 @@ class MigrateFlow {
  private:
   // What is to be carried out.
   void Prepare(Session &session);
+  void Begin(Session &session, const std::shared_ptr<const Script> &script);
   void LookAtRisks(Session &session, std::shared_ptr<const Script> script);
   void Weigh(Session &session, const Script &script, const std::string &answer);
   void NextSegment(Session &session);
@@ -66,7 +67,6 @@ class MigrateFlow {
 
   Desk *desk_;
   CreateFlow *creator_;
-  ScriptReader *reader_;
   FixFlow *fixer_;
 };
 

@@ -53,13 +53,10 @@ int StatementAt(const Script &script, const ServerError &error) {
 }  // namespace
 
 int MigrateFlow::Locate(const Session &session, int completed, ServerError *error) const {
-  const MigrationRow &migration = session.migrations.front();
   const Segment *segment = CurrentSegment(session);
   if (error->line == 1) error->column += segment->column - 1;
   if (error->line > 0) error->line += segment->line - 1;
-  Result<std::string> sql = desk_->store().MigrationSql(migration.id, migration.attempt);
-  if (!sql.ok()) return 0;
-  const Script script = reader_->Read(sql.value());
+  const Script &script = *session.run->script;
   if (error->line > 0 && script.parsed) return StatementAt(script, *error);
   if (completed < 0) return 0;
   const size_t number = segment->first + static_cast<size_t>(completed);

@@ -58,6 +58,8 @@ std::string WaitBoard::WhyWaits(const Session &session, Admission::Uses &uses) c
       if (!migrates) return "an answer of a branch's database";
       return "migration " + std::to_string(session.migrations.front().ordinal) + " on its branch";
     }
+    case Activity::kHelper:
+      return "a process that reads a text or calls the project's function";
     case Activity::kModel:
       return "the answer of the fixer's model";
     case Activity::kOperations:

@@ -25,6 +25,7 @@ enum class Activity {
   kCall,        // an API call, waiting or under way
   kTask,        // a task on the branch's or the parent's database
   kModel,       // a call of the fixer's model
+  kHelper,      // a task in a process of its own
   kOperations,  // operations at Neon
   kCommit,      // its rows have to be committed before it acts
   kPause,       // wake_at
@@ -44,6 +45,7 @@ struct MergeRefusal {
 struct MigrationRun {
   int64_t migration_id = 0;
   int attempt = 0;
+  std::shared_ptr<const Script> script;
   std::vector<Segment> segments;
   // It ended with an error, and what it left behind is to be seen to first.
   std::optional<ServerError> rejection;
@@ -63,6 +65,8 @@ struct Session {
   Instant wake_at{0};
   int failures = 0;  // in a row, of what is being tried
 
+  // Its rows cannot be written or read: nothing is done for it before they were mended.
+  bool set_aside = false;
   bool parent_checked = false;
   bool branch_gone = false;
   bool branch_checked = false;  // read once more before it is deleted, and it is ours
