@@ -14,7 +14,10 @@ Status Error(const char *sqlstate) {
 }
 
 TEST(Owner, IsTheSessionOrElseTheProject) {
-  EXPECT_EQ(OwnerOf(SessionRow{.id = 7, .project_id = 3}), Owner::Session(7));
+  SessionRow session;
+  session.id = 7;
+  session.project_id = 3;
+  EXPECT_EQ(OwnerOf(session), Owner::Session(7));
   StepRow step;
   step.project_id = 3;
   EXPECT_EQ(OwnerOf(step), Owner::Project(3));
