@@ -64,11 +64,29 @@ bool CommitsPrepared(const Node *tree) {
          reinterpret_cast<const TransactionStmt *>(tree)->kind == TRANS_STMT_COMMIT_PREPARED;
 }
 
+bool IsTemplate(Oid database) {
+  HeapTuple tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(database));
+  if (!HeapTupleIsValid(tuple)) return false;
+  const bool is_template = reinterpret_cast<Form_pg_database>(GETSTRUCT(tuple))->datistemplate;
+  ReleaseSysCache(tuple);
+  return is_template;
+}
+
+// All but a change of name refuse to run in a transaction block. Found out before a worker is
+// stopped, which would stay so for as long as the block is open.
+void RefuseInTransactionBlock(const Node *tree, ProcessUtilityContext context) {
+  const bool top_level = context == PROCESS_UTILITY_TOPLEVEL;
+  if (nodeTag(tree) != T_RenameStmt)
+    PreventInTransactionBlock(top_level,
+                              GetCommandTagName(CreateCommandTag(const_cast<Node *>(tree))));
+}
+
 // Only for those who may run the statement: others must not be able to stop workers with one that
 // fails.
 bool MayStopWorkerOf(const Node *tree, Oid database) {
-  if (nodeTag(tree) == T_CreatedbStmt) return have_createdb_privilege();
-  return OwnsDatabase(database, GetUserId());
+  if (OwnsDatabase(database, GetUserId()))
+    return nodeTag(tree) != T_CreatedbStmt || have_createdb_privilege();
+  return nodeTag(tree) == T_CreatedbStmt && have_createdb_privilege() && IsTemplate(database);
 }
 
 void PauseForThisTransaction(Oid database) {
@@ -86,11 +104,18 @@ void OnUtility(PlannedStmt *planned, const char *text, bool read_only_tree,
   const char *name = DatabaseToBeFree(tree);
   if (name != nullptr) {
     Oid database = get_database_oid(name, true);
-    if (OidIsValid(database) && MayStopWorkerOf(tree, database)) PauseForThisTransaction(database);
+    if (OidIsValid(database) && MayStopWorkerOf(tree, database)) {
+      RefuseInTransactionBlock(tree, context);
+      PauseForThisTransaction(database);
+    }
   }
   auto *run = previous_utility_hook != nullptr ? previous_utility_hook : standard_ProcessUtility;
   run(planned, text, read_only_tree, context, params, environment, receiver, completion);
-  if (nodeTag(tree) == T_CreatedbStmt) ProbeDatabasesAtCommit();
+  if (nodeTag(tree) == T_CreatedbStmt) {
+    CommandCounterIncrement();  // so that its row is seen
+    ProbeDatabaseAtCommit(
+        get_database_oid(reinterpret_cast<const CreatedbStmt *>(tree)->dbname, true));
+  }
   if (CommitsPrepared(tree)) PreparedTransactionCommitted();
 }
 

@@ -151,6 +151,10 @@ std::string BranchPrefix() {
   return branch_prefix == nullptr ? "" : branch_prefix;
 }
 
+int DatabaseWorkers() {
+  return database_workers;
+}
+
 bool HasApiKeyDirectory() {
   return api_key_directory != nullptr && *api_key_directory != '\0';
 }

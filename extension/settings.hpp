@@ -13,5 +13,6 @@ void DefineSettings();  // in _PG_init()
 
 std::string BranchPrefix();
 bool HasApiKeyDirectory();
+int DatabaseWorkers();
 
 }  // namespace agent_branch

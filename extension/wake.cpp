@@ -8,8 +8,10 @@ namespace {
 struct Pending {
   bool wake_worker;
   bool extension_changed;
-  bool probe_databases;
+  bool probe;
+  Oid probed;  // InvalidOid: all databases
   bool unpause;
+  SubTransactionId paused_in;
 };
 Pending pending;
 
@@ -26,7 +28,7 @@ void Committed() {
   pending = Pending{};
   if (done.wake_worker) WakeWorker(MyDatabaseId, WakeReason::kRequest);
   if (done.extension_changed) ExtensionChanged();
-  if (done.probe_databases) RequestProbe(InvalidOid);
+  if (done.probe) RequestProbe(done.probed);
   if (done.unpause) UnpauseDatabases();
 }
 
@@ -59,10 +61,19 @@ void OnTransactionEvent(XactEvent event, void *) {
   }
 }
 
+// What is rolled back keeps no database paused. Subtransactions that began after the one that ends
+// are parts of it.
+void OnSubtransactionEvent(SubXactEvent event, SubTransactionId ended, SubTransactionId, void *) {
+  if (event != SUBXACT_EVENT_ABORT_SUB || !pending.unpause || pending.paused_in < ended) return;
+  UnpauseDatabases();
+  pending.unpause = false;
+}
+
 }  // namespace
 
 void RegisterTransactionCallback() {
   RegisterXactCallback(OnTransactionEvent, nullptr);
+  RegisterSubXactCallback(OnSubtransactionEvent, nullptr);
 }
 
 void WakeWorkerAtCommit() {
@@ -73,11 +84,13 @@ void ExtensionChangedInThisTransaction() {
   pending.extension_changed = true;
 }
 
-void ProbeDatabasesAtCommit() {
-  pending.probe_databases = true;
+void ProbeDatabaseAtCommit(Oid database) {
+  pending.probe = true;
+  pending.probed = database;
 }
 
 void UnpauseAtTransactionEnd() {
+  if (!pending.unpause) pending.paused_in = GetCurrentSubTransactionId();
   pending.unpause = true;
 }
 

@@ -4,6 +4,8 @@
 // down every later one of the session.
 #pragma once
 
+#include "postgres/server.hpp"
+
 namespace agent_branch {
 
 void RegisterTransactionCallback();  // in _PG_init()
@@ -13,9 +15,9 @@ void WakeWorkerAtCommit();
 void ExtensionChangedInThisTransaction();
 // COMMIT PREPARED was run here: whatever the transaction did, no callback of its own was called.
 void PreparedTransactionCommitted();
-// A database was created, perhaps from a template that has the extension.
-void ProbeDatabasesAtCommit();
-// However the transaction ends: workers may connect again to databases that were paused in it.
+// The database was created, perhaps from a template that has the extension. InvalidOid: any was.
+void ProbeDatabaseAtCommit(Oid database);
+// However the (sub)transaction ends: workers may connect again to databases that were paused in it.
 void UnpauseAtTransactionEnd();
 
 }  // namespace agent_branch

@@ -1,5 +1,8 @@
 // agent_branch.worker_status(), which the view agent_worker reads.
+#include <algorithm>
+
 #include "extension/arguments.hpp"
+#include "extension/settings.hpp"
 #include "postgres/shared_state.hpp"
 
 namespace agent_branch {
@@ -42,12 +45,39 @@ void PutRow(ReturnSetInfo *result, const WorkerSlot &slot) {
   tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
+// How many workers there may be, if there are as many.
+int WorkersIfFull() {
+  const std::vector<WorkerSlot> slots = WorkerSlots();
+  const auto busy = std::count_if(slots.begin(), slots.end(), [](const WorkerSlot &slot) {
+    return slot.state != WorkerState::kAbsent;
+  });
+  const int most = DatabaseWorkers();
+  return busy >= most ? most : 0;
+}
+
+// That this database's worker has to wait for another's to leave.
+void PutWaitingRow(ReturnSetInfo *result, int most) {
+  Datum values[kColumns] = {};
+  bool nulls[kColumns];
+  memset(nulls, true, sizeof(nulls));
+  values[1] = CStringGetTextDatum(StateName(WorkerState::kAbsent));
+  values[kColumns - 2] = CStringGetTextDatum(psprintf(
+      "%d databases have a worker, as many as agent_branch.database_workers allows", most));
+  nulls[1] = nulls[kColumns - 2] = false;
+  tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
 Datum WorkerStatus(FunctionCallInfo fcinfo) {
   const auto slot = FindWorkerSlot(MyDatabaseId);
+  const bool present = slot && slot->pid != 0;
+  const int full = present || !HasSharedMemory() ? 0 : WorkersIfFull();
   CallPg([&] {
     InitMaterializedSRF(fcinfo, 0);
-    if (slot && slot->pid != 0)
-      PutRow(reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo), *slot);
+    auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+    if (present)
+      PutRow(result, *slot);
+    else if (full > 0 && (!slot || slot->state == WorkerState::kAbsent))
+      PutWaitingRow(result, full);
   });
   return Datum{0};
 }

@@ -36,8 +36,10 @@ extern "C" {
 #include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_authid.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
@@ -53,17 +55,20 @@ extern "C" {
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/parsenodes.h"
+#include "parser/parse_func.h"
 #include "parser/parser.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "storage/condition_variable.h"
+#include "storage/dsm.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/lmgr.h"
 #include "storage/lwlock.h"
 #include "storage/proc.h"
 #include "storage/procarray.h"
+#include "storage/shm_mq.h"
 #include "storage/shmem.h"
 #include "tcop/tcopprot.h"
 #include "tcop/utility.h"
@@ -78,6 +83,7 @@ extern "C" {
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
@@ -115,6 +121,34 @@ inline bool OwnsDatabase(Oid database, Oid role) {
 #else
   return pg_database_ownercheck(database, role);
 #endif
+}
+
+inline bool MayExecute(Oid function, Oid role) {
+#if PG_VERSION_NUM >= 160000
+  return object_aclcheck(ProcedureRelationId, function, role, ACL_EXECUTE) == ACLCHECK_OK;
+#else
+  return pg_proc_aclcheck(function, role, ACL_EXECUTE) == ACLCHECK_OK;
+#endif
+}
+
+constexpr bool kHasTransactionTimeout = PG_VERSION_NUM >= 170000;
+
+// pg_database.datconnlimit of a database whose DROP was cut off; it has a name only in newer minor
+// versions.
+constexpr int32 kInvalidDatabase = -2;
+
+// Of a background worker that acts for a role: before 17, only for one that may log in.
+#if PG_VERSION_NUM >= 170000
+constexpr uint32 kHelperConnectionFlags = BGWORKER_BYPASS_ROLELOGINCHECK;
+constexpr bool kHelperNeedsLogin = false;
+#else
+constexpr uint32 kHelperConnectionFlags = 0;
+constexpr bool kHelperNeedsLogin = true;
+#endif
+
+// Waits until the receiver has all of it, or is gone.
+inline void SendToWorker(shm_mq_handle *queue, Size size, const void *data) {
+  shm_mq_send(queue, size, data, false, true);
 }
 
 // Calls `walker` for the parts of an untransformed query; raises what it does not know, statements

@@ -138,6 +138,8 @@ WaitChannel &ChannelOf(int64_t session_id) {
 }
 
 void PauseUnderLock(Oid database) {
+  for (const Pause &pause : state->pauses)
+    if (pause.database == database && pause.pid == MyProcPid) return;
   for (Pause &pause : state->pauses) {
     if (pause.database != InvalidOid) continue;
     pause = {database, MyProcPid};
@@ -230,6 +232,7 @@ std::optional<uint64_t> ClaimWorkerSlot(Oid database) {
   slot->database = database;
   slot->pid = 0;
   slot->state = WorkerState::kStarting;
+  slot->ends_as_meant = false;
   return ++slot->generation;
 }
 
@@ -265,6 +268,14 @@ std::vector<WorkerSlot> WorkerSlots() {
   return slots;
 }
 
+WorkerEnd LastEndOf(Oid database) {
+  Locked locked(LW_SHARED);
+  const WorkerSlot *slot = SlotOf(database);
+  if (slot == nullptr) return WorkerEnd::kAsMeant;  // it found no extension, and gave the slot up
+  if (slot->state != WorkerState::kAbsent) return WorkerEnd::kNone;
+  return slot->ends_as_meant ? WorkerEnd::kAsMeant : WorkerEnd::kFailed;
+}
+
 bool AttachWorker(Oid database) {
   worker_database = database;
   CallPg([] { before_shmem_exit(DetachWorker, Datum{0}); });
@@ -273,6 +284,7 @@ bool AttachWorker(Oid database) {
   if (slot == nullptr || slot->pid != 0) return false;
   if (PausedUnderLock(database)) {
     slot->state = WorkerState::kAbsent;
+    slot->ends_as_meant = true;
     return false;
   }
   slot->pid = MyProcPid;
@@ -290,6 +302,12 @@ void LeaveDatabase() {
   slot->database = InvalidOid;
   slot->state = WorkerState::kAbsent;
   WakeLauncherUnderLock();
+}
+
+void EndsAsMeant() {
+  Locked locked;
+  WorkerSlot *slot = SlotOf(worker_database);
+  if (slot != nullptr && slot->pid == MyProcPid) slot->ends_as_meant = true;
 }
 
 void PublishNumbers(const WorkerNumbers &numbers) {
@@ -332,6 +350,7 @@ void PauseDatabase(Oid database) {
   WorkerSlot *slot = SlotOf(database);
   if (slot != nullptr && slot->pid != 0) {
     slot->state = WorkerState::kStopping;
+    slot->ends_as_meant = true;
     kill(slot->pid, SIGTERM);
   }
   LWLockRelease(lock);

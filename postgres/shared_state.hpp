@@ -53,6 +53,7 @@ struct WorkerSlot {
   int32_t procno;
   uint64_t generation;  // counts the claims: which start of a worker this is
   WorkerState state;
+  bool ends_as_meant;  // by itself, or asked to: the next start is no restart after a failure
   TimestampTz started_at;
   Wakes wakes;
   WorkerNumbers numbers;
@@ -99,6 +100,9 @@ void ReleaseWorkerSlot(Oid database, uint64_t generation);
 void ForgetDatabase(Oid database);
 bool IsPaused(Oid database);
 std::vector<WorkerSlot> WorkerSlots();
+// How the database's last worker ended, if it has.
+enum class WorkerEnd { kNone, kAsMeant, kFailed };
+WorkerEnd LastEndOf(Oid database);
 
 // --- The worker ---
 
@@ -108,6 +112,8 @@ bool AttachWorker(Oid database);
 // Gives the slot up for good: this database has no extension. The launcher does not start a worker
 // there again before it is asked to.
 void LeaveDatabase();
+// The worker is about to end with nothing wrong: it is to be started again at once.
+void EndsAsMeant();
 void PublishNumbers(const WorkerNumbers &numbers);
 void PublishError(std::string_view message);
 Wakes WakesOfThisWorker();
@@ -116,8 +122,9 @@ Wakes WakesOfThisWorker();
 
 std::optional<WorkerSlot> FindWorkerSlot(Oid database);
 
-// Keeps workers off a database: asks a running one to exit and lets none start. Raises when too
-// many databases are paused. Ends with UnpauseDatabase() or with this process.
+// Keeps workers off a database: asks a running one to exit and lets none start. Once more for the
+// same database is nothing new. Raises when too many databases are paused. Ends with
+// UnpauseDatabase() or with this process.
 void PauseDatabase(Oid database);
 // Waits until no worker is connected to it, at most that long; interruptible. Plain PostgreSQL
 // code: an ERROR passes through.

@@ -269,18 +269,28 @@ void Transaction::Abort() noexcept {
   MemoryContextSwitchTo(caller_);
 }
 
-RolledBackSubtransaction::RolledBackSubtransaction()
-    : caller_(CurrentMemoryContext), owner_(CurrentResourceOwner) {
+Subtransaction::Subtransaction() : caller_(CurrentMemoryContext), owner_(CurrentResourceOwner) {
   CallPg([] { BeginInternalSubTransaction(nullptr); });
   MemoryContextSwitchTo(caller_);
 }
 
-RolledBackSubtransaction::~RolledBackSubtransaction() {
+void Subtransaction::Release() {
+  CallPg([] { ReleaseCurrentSubTransaction(); });
+  open_ = false;
+  Restore();
+}
+
+Subtransaction::~Subtransaction() {
+  if (!open_) return;
   PgError error;
   if (!guard::TryPg([](void *) { RollbackAndReleaseCurrentSubTransaction(); }, nullptr, &error)) {
     LogError(LOG, "could not roll back", error);
     proc_exit(1);
   }
+  Restore();
+}
+
+void Subtransaction::Restore() noexcept {
   MemoryContextSwitchTo(caller_);
   CurrentResourceOwner = owner_;
 }

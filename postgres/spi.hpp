@@ -161,20 +161,28 @@ class Transaction {
   bool open_ = false;
 };
 
+// A subtransaction: rolled back by the destructor unless it was released before. What was raised in
+// it is over then, and the transaction goes on.
+class Subtransaction {
+ public:
+  Subtransaction();
+  ~Subtransaction();
+  Subtransaction(const Subtransaction &) = delete;
+  Subtransaction &operator=(const Subtransaction &) = delete;
+  void Release();
+
+ private:
+  void Restore() noexcept;
+
+  MemoryContext caller_;
+  ResourceOwner owner_;
+  bool open_ = true;
+};
+
 // A subtransaction that is always rolled back: what it locked is released when it ends, so that a
 // function that waits holds no lock on what it looked at. Uses no transaction id while it only
 // reads.
-class RolledBackSubtransaction {
- public:
-  RolledBackSubtransaction();
-  ~RolledBackSubtransaction();
-  RolledBackSubtransaction(const RolledBackSubtransaction &) = delete;
-  RolledBackSubtransaction &operator=(const RolledBackSubtransaction &) = delete;
-
- private:
-  MemoryContext caller_;
-  ResourceOwner owner_;
-};
+class RolledBackSubtransaction : private Subtransaction {};
 
 // Acts as the owner of the extension agent_branch, inside a security-restricted operation and with
 // search_path = pg_catalog, pg_temp. When an exception passes, (sub)transaction abort restores

@@ -1002,3 +1002,12 @@ SELECT pg_catalog.pg_extension_config_dump('agent_branch.project_upkeep', '');
 ALTER TABLE agent_branch.sweep_branch DROP CONSTRAINT sweep_branch_action_check,
 	ADD CONSTRAINT sweep_branch_action_check CHECK (action IN ('none', 'delete', 'would delete', 'blocked by children',
 		'blocked: protected', 'blocked: default', 'next sweep'));
+
+-- ---------------------------------------------------------------------------------------------
+-- What stops the worker
+-- ---------------------------------------------------------------------------------------------
+
+COMMENT ON FUNCTION agent_branch.worker_status() IS 'this database''s worker, from shared memory; one without a process when it has to wait for another database''s worker to leave, no row when none runs';
+
+/* Without one, a publication FOR ALL TABLES would forbid every UPDATE. */
+ALTER TABLE agent_branch.installation ADD PRIMARY KEY (id);

@@ -43,9 +43,10 @@ void EventLoop::Open() {
   wakes_seen_ = WakesOfThisWorker();
   Result<StoreSnapshot> snapshot = store_.Load();
   if (!snapshot.ok()) RaiseStatus(snapshot.status());
+  ShowUnreadable();
   engine_ = std::make_unique<Engine>(
       Engine::Parts{http_.get(), branches_.get(), &store_, &keys_, &budgets_, &scripts_, &clock_,
-                    &random_, &settings_, &store_},
+                    &random_, &settings_, &store_, &helpers_},
       snapshot.value());
   events_ = CallPg([http = http_->descriptor(), branches = branches_->descriptor()] {
     WaitEventSet *set = CreateProcessWaitEventSet(4);
@@ -84,7 +85,8 @@ void EventLoop::Run() {
     TakeEvents();
     TakeRequests();
     Turn();
-    if (engine_->ReloadWanted() && !engine_->HasBatch()) return;
+    helpers_.Advance();  // what this turn asked for
+    if ((reload_ || engine_->ReloadWanted()) && !engine_->HasBatch()) return;
     Publish();
     Sleep();
   }
@@ -98,6 +100,9 @@ void EventLoop::TakeEvents() {
   branches_->Advance();
   for (const BranchEvent &event : branches_->TakeEvents())
     engine_->OnBranch(event);
+  helpers_.Advance();
+  for (const HelperEvent &event : helpers_.TakeEvents())
+    engine_->OnHelper(event);
 }
 
 void EventLoop::TakeRequests() {
@@ -116,7 +121,19 @@ void EventLoop::TakeRequests() {
     return;
   }
   requests_due_ = false;
+  ShowUnreadable();
+  if (store_.mended()) {
+    reload_ = true;
+    return;
+  }
   engine_->OnRequests(intake.value());
+}
+
+void EventLoop::ShowUnreadable() {
+  for (const Status &why : store_.unreadable()) {
+    LogMessage(LOG, "agent_branch: " + Describe(why));
+    PublishError(why.message());
+  }
 }
 
 void EventLoop::Turn() {
@@ -131,9 +148,21 @@ void EventLoop::Turn() {
   CallPg([] { SetLatch(MyLatch); });
 }
 
+Status EventLoop::WriteBatch(PostgresStore::Refused *refused) {
+  const Batch &batch = engine_->batch();
+  if (batch.mutations.empty()) return {};
+  Status status = store_.Commit(batch);
+  if (status.ok() || !IsOfItsData(status, store_failures_)) return status;
+  Result<PostgresStore::Refused> apart = store_.CommitApart(batch);
+  if (!apart.ok()) return apart.status();
+  *refused = std::move(apart.value());
+  return {};
+}
+
 bool EventLoop::CommitBatch() {
   if (clock_.Now() < store_allowed_at_) return false;
-  Status status = engine_->batch().mutations.empty() ? Status() : store_.Commit(engine_->batch());
+  PostgresStore::Refused refused;
+  Status status = WriteBatch(&refused);
   if (!status.ok()) {
     // Nothing is lost: the batch stays, and nothing that waits for it is sent.
     ++store_failures_;
@@ -145,7 +174,18 @@ bool EventLoop::CommitBatch() {
   store_failures_ = 0;
   store_allowed_at_ = Instant(0);
   std::set<int64_t> touched = engine_->touched();
-  engine_->Committed();
+  std::set<Owner> set_aside;
+  for (const auto &[owner, why] : refused)
+    set_aside.insert(owner);
+  engine_->Committed(set_aside);
+  for (const auto &[owner, why] : refused) {
+    LogMessage(LOG, "agent_branch: what happened to " +
+                        (owner.session_id != 0 ? "session " + std::to_string(owner.session_id)
+                                               : "project " + std::to_string(owner.project_id)) +
+                        " cannot be recorded: " + Describe(why));
+    PublishError(why.message());
+    engine_->SetAside(owner, why);
+  }
   bool of_projects = touched.erase(0) > 0;
   if (of_projects) {
     BroadcastAllSessions();
@@ -175,6 +215,7 @@ long EventLoop::Timeout() const {
   };
   if (auto when = http_->NextDeadline()) consider(ToInstant(*when));
   if (auto when = branches_->NextDeadline()) consider(ToInstant(*when));
+  consider(helpers_.NextDeadline());
   bool store_waits = engine_->HasBatch() || requests_due_;
   if (store_waits) consider(store_allowed_at_);
   if (!next) return -1;

@@ -14,6 +14,7 @@
 #include "worker/branch/runner.hpp"
 #include "worker/core/engine.hpp"
 #include "worker/curl_host_resolver.hpp"
+#include "worker/helpers.hpp"
 #include "worker/http/client.hpp"
 #include "worker/key_budgets.hpp"
 #include "worker/key_files.hpp"
@@ -53,9 +54,14 @@ class EventLoop {
   std::unique_ptr<HttpClient> http_;
   std::unique_ptr<CurlHostResolver> resolver_;
   std::unique_ptr<LibpqBranchRunner> branches_;
+  Helpers helpers_{&clock_};
   std::unique_ptr<Engine> engine_;
   WaitEventSet *events_ = nullptr;
   Wakes wakes_seen_{};
+  void ShowUnreadable();
+  Status WriteBatch(PostgresStore::Refused *refused);
+
+  bool reload_ = false;
   bool requests_due_ = true;
   int store_failures_ = 0;
   Instant store_allowed_at_{0};

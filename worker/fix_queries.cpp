@@ -1,6 +1,5 @@
 // What the fixer reads and calls in the control database; see worker/core/fixer/fix_store.hpp.
 #include "postgres/spi.hpp"
-#include "worker/core/state/checks.hpp"
 #include "worker/postgres_store.hpp"
 
 #include "postgres/server.hpp"
@@ -8,8 +7,9 @@
 namespace agent_branch {
 namespace {
 
-// The worker waits for it, and everything else for the worker.
-constexpr int kFunctionTimeout = 2'000;  // milliseconds
+// Its helper is one of few.
+constexpr milliseconds kFunctionTimeout{5'000};
+constexpr int kMostInterrupted = 2;
 
 constexpr char kOriginal[] = R"(
 SELECT m.session_id, t.number, t.sql, t.sqlstate, t.message, t.detail, t.hint, t.context, t.line,
@@ -43,7 +43,7 @@ WHERE project_id = $1 AND signature = $2 AND worked > failed ORDER BY worked - f
 LIMIT 5)";
 
 constexpr char kArgument[] = R"(
-SELECT s.owner::oid::bigint, jsonb_build_object('project', p.project, 'session', s.name,
+SELECT r.oid::bigint, r.rolcanlogin, r.rolname, jsonb_build_object('project', p.project, 'session', s.name,
     'migration', m.ordinal, 'name', t.name, 'sql', t.sql,
     'error', jsonb_build_object('sqlstate', t.sqlstate, 'message', t.message, 'detail', t.detail,
       'hint', t.hint, 'context', t.context, 'line', t.line, 'column', t."column"),
@@ -54,6 +54,7 @@ SELECT s.owner::oid::bigint, jsonb_build_object('project', p.project, 'session',
       WHERE a.migration_id = m.id AND a.number > t.number), '[]'))
 FROM agent_branch.migration AS m JOIN agent_branch.session AS s ON s.id = m.session_id
 JOIN agent_branch.project AS p ON p.id = s.project_id
+LEFT JOIN pg_roles AS r ON r.oid = p.registered_by
 JOIN agent_branch.migration_attempt AS t ON t.migration_id = m.id AND t.number = $2
 WHERE m.id = $1)";
 
@@ -75,9 +76,12 @@ void CountCall(const Row &row, FixHistory *history) {
   if (row.IsNull(2)) history->open_calls.push_back(row.Int(0));
   if (source == "memory") history->memory_asked = true;
   if (source == "function") {
-    history->function_ended = history->function_ended || outcome != "answered";
+    if (outcome == "interrupted") ++history->function_interrupted;
+    const bool lost = outcome == "interrupted" && history->function_interrupted < kMostInterrupted;
+    history->function_ended = history->function_ended || (outcome != "answered" && !lost);
+  } else if (outcome == "interrupted") {
+    ++history->interrupted;
   }
-  if (outcome == "interrupted") ++history->interrupted;
   const bool unusable = outcome == "declined" || outcome == "refused" || outcome == "cut off" ||
                         outcome == "malformed" || outcome == "several answers" ||
                         outcome == "too long";
@@ -142,30 +146,26 @@ Result<std::vector<RememberedFix>> PostgresStore::RememberedFixes(int64_t projec
   return fixes;
 }
 
-Result<std::optional<std::string>> PostgresStore::CallFixFunction(const FixHistory &history,
-                                                                  const std::string &function) {
-  std::optional<std::string> answer;
-  // The option was checked, but tables can be written by a restored dump, too.
-  if (Status name = CheckFunctionName(function); !name.ok()) return name;
-  try {
-    Status status = InTransaction([&](Transaction &transaction) {
-      Rows rows = transaction.Query(kArgument, {history.migration_id, history.original_number});
-      if (rows.empty()) return;
-      const AsRole role(static_cast<Oid>(rows[0].Int(0)));
-      const StatementTimeout timeout(kFunctionTimeout);
-      Rows answers =
-          transaction.QueryOnce("SELECT " + function + "($1::jsonb)::text", {rows[0].Text(1)});
-      if (!answers.empty() && !answers[0].IsNull(0)) answer = answers[0].Text(0);
-    });
-    if (!status.ok()) return status;
-  } catch (const PgInterrupt &interrupt) {
-    if (interrupt.error().sqlerrcode != ERRCODE_QUERY_CANCELED) throw;
-    return StatusOf(interrupt.error());
-  }
-  if (answer && answer->find_first_not_of(" \t\r\n") == std::string::npos) answer.reset();
-  if (answer && answer->size() > kMaxMigrationBytes)
-    return Status::Error("54000", "the function's text is longer than a migration may be");
-  return answer;
+Result<HelperTask> PostgresStore::FixFunctionCall(const FixHistory &history,
+                                                  const std::string &function) {
+  HelperTask task;
+  task.kind = HelperTask::Kind::kCallFixFunction;
+  task.function = function;
+  task.timeout = kFunctionTimeout;
+  Status status = InTransaction([&](Transaction &transaction) {
+    Rows rows = transaction.Query(kArgument, {history.migration_id, history.original_number});
+    if (rows.empty() || rows[0].IsNull(0))
+      Raise("42704", "the role that registered the project is gone", {},
+            "Register the project again.");
+    if (kHelperNeedsLogin && !rows[0].Bool(1))
+      Raise("42501", "the fixer's function needs a role that may log in",
+            "Role \"" + rows[0].Text(2) + "\", which registered the project, may not.",
+            "Have a role with LOGIN register the project.");
+    task.role_oid = static_cast<uint32_t>(rows[0].Int(0));
+    task.text = rows[0].Text(3);
+  });
+  if (!status.ok()) return status;
+  return task;
 }
 
 }  // namespace agent_branch

@@ -8,19 +8,15 @@
 #include <cerrno>
 #include <cstring>
 
+#include "postgres/guard.hpp"
 #include "worker/settings_reader.hpp"
+
+#include "postgres/server.hpp"
 
 namespace agent_branch {
 namespace {
 
 constexpr off_t kMaxSize = 4096;
-
-// Says whose key file it is that cannot be used.
-Result<Secret> Named(const std::string &whose, Result<Secret> read) {
-  if (read.ok()) return read;
-  const Status &why = read.status();
-  return Status::Error(why.sqlstate(), whose + " " + why.message(), why.detail(), why.hint());
-}
 
 Status Unusable(const std::string &path, const std::string &why) {
   return Status::Error("F0000", "key file \"" + path + "\" cannot be used", why,
@@ -66,12 +62,29 @@ std::string VersionOf(const struct stat &status) {
 Result<Secret> KeyFiles::Key(const std::string &file) {
   std::string path = file.empty() ? ApiKeyFile() : ApiKeyDirectory() + "/" + file;
   if (path.empty()) return Unset();
-  return Named("API", Read(path));
+  if (file.empty()) return Told("agent_branch.api_key_file", path, true);
+  return Told("the project's api_key_file", path, false);
 }
 
 Result<Secret> KeyFiles::FixerKey() {
   std::string path = FixerKeyFile();
-  return path.empty() ? KeyRing::FixerKey() : Named("fixer", Read(path));
+  return path.empty() ? KeyRing::FixerKey() : Told("agent_branch.fixer_key_file", path, true);
+}
+
+Result<Secret> KeyFiles::Told(const std::string &whose, const std::string &path, bool tell_reason) {
+  Result<Secret> read = Read(path);
+  if (read.ok()) {
+    logged_.erase(path);
+    return read;
+  }
+  const Status &why = read.status();
+  std::string &logged = logged_[path];
+  if (logged != why.detail()) {
+    logged = why.detail();
+    LogMessage(LOG, "agent_branch: " + why.message() + ": " + why.detail());
+  }
+  return Status::Error(why.sqlstate(), "the key file of " + whose + " cannot be used",
+                       tell_reason ? why.detail() : "The server log says why.", why.hint());
 }
 
 Result<Secret> KeyFiles::Read(const std::string &path) {

@@ -8,9 +8,10 @@
 // What else can happen, and what is done:
 //   CREATE EXTENSION commits       its backend asks for a probe of the database
 //   DROP EXTENSION commits         the worker notices, gives its slot up and exits
-//   a worker ends in any other way its exit asks for a probe; it is started again, after a pause
-//   that
-//                                  doubles while workers of that database end young
+//   a worker ends as it is meant to its exit asks for a probe; it is started again at once
+//   a worker fails                 the same, after a pause that doubles while workers of that
+//                                  database fail young
+//   as many workers as may run do  told in the log, once a database; it waits for one to leave
 //   no free background worker slot tried again after some seconds
 //   DROP DATABASE and the like     the backend pauses the database first: no worker starts there;
 //   the
@@ -57,13 +58,15 @@ class Launcher {
   void NoticeFailedStarts();
   void StartDue();
   bool StartWorker(Oid database);
+  void TellFull(Oid database, size_t limit);
   long Timeout() const;
 
   std::map<Oid, int64_t> due_;  // databases to be probed, and from when
   std::map<Oid, Start> starts_;
+  std::set<Oid> told_full_;
 };
 
-// Databases that accept connections.
+// Databases that accept connections: DROP DATABASE that was cut off leaves one that does not.
 std::set<Oid> ReadDatabases() {
   struct Found {
     Oid *oids;
@@ -78,7 +81,7 @@ std::set<Oid> ReadDatabases() {
     SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, nullptr, 0, nullptr);
     while (HeapTuple tuple = systable_getnext(scan)) {
       auto *database = reinterpret_cast<Form_pg_database>(GETSTRUCT(tuple));
-      if (!database->datallowconn) continue;
+      if (!database->datallowconn || database->datconnlimit == kInvalidDatabase) continue;
       if (all.count == capacity) {
         capacity *= 2;
         all.oids = static_cast<Oid *>(repalloc(all.oids, sizeof(Oid) * capacity));
@@ -102,8 +105,12 @@ void Launcher::TakeWork() {
     int64_t when = NowMs();
     if (started != starts_.end() && started->second.at > 0) {
       Start &start = started->second;
-      start.failures = when - start.at < kYoung ? start.failures + 1 : 0;
-      start.at = 0;  // counted
+      const WorkerEnd end = LastEndOf(database);
+      if (end != WorkerEnd::kNone) {
+        const bool failed = end == WorkerEnd::kFailed && when - start.at < kYoung;
+        start.failures = failed ? start.failures + 1 : 0;
+        start.at = 0;  // counted
+      }
       if (start.failures > 1) {
         when += std::min(kLongestPause, kFirstPause << std::min(start.failures, 16));
       }
@@ -163,6 +170,14 @@ bool Launcher::StartWorker(Oid database) {
   return false;
 }
 
+// It may be that this database has no extension: only a worker could tell.
+void Launcher::TellFull(Oid database, size_t limit) {
+  if (!told_full_.insert(database).second) return;
+  LogMessage(LOG, "agent_branch: the database with OID " + std::to_string(database) +
+                      " waits for a worker: " + std::to_string(limit) +
+                      " databases have one, as many as agent_branch.database_workers allows");
+}
+
 void Launcher::StartDue() {
   if (due_.empty()) return;
   int64_t now = NowMs();
@@ -177,6 +192,7 @@ void Launcher::StartDue() {
     if (existing.count(database) == 0) {
       ForgetDatabase(database);
       starts_.erase(database);
+      told_full_.erase(database);
       entry = due_.erase(entry);
       continue;
     }
@@ -189,10 +205,12 @@ void Launcher::StartDue() {
     }
     // A worker that is there may be about to leave: the probe stays until it has.
     if (entry->second > now || has_worker || busy >= limit) {
+      if (entry->second <= now && !has_worker) TellFull(database, limit);
       ++entry;
       continue;
     }
     if (StartWorker(database)) {
+      told_full_.erase(database);
       entry = due_.erase(entry);
       continue;
     }

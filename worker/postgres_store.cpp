@@ -103,21 +103,38 @@ void CheckExtension(Oid expected) {
 
 constexpr char kOurs[] = "installation_id = (SELECT id FROM agent_branch.installation)";
 
+constexpr char kIsCopy[] = R"(
+SELECT i.database_oid <> d.oid OR i.system_identifier <> (pg_control_system()).system_identifier
+FROM agent_branch.installation AS i, pg_database AS d WHERE d.datname = current_database())";
+
+constexpr char kHasOthers[] = R"(
+SELECT EXISTS (SELECT FROM agent_branch.session AS s, agent_branch.installation AS i
+  WHERE s.finished_at IS NULL AND s.installation_id <> i.id))";
+
 // Who this installation is. A copy of a database (as a template, or of the whole server after
 // pg_upgrade or initdb) has the original's identity: it takes one of its own, so that its worker
 // and the original's never touch each other's branches. Sessions that are another installation's
 // are told so, and left alone.
 std::string Identify(Transaction &transaction) {
-  int64_t copies = transaction.Execute(
-      "UPDATE agent_branch.installation SET id = gen_random_uuid(), created_at = now(), "
-      "system_identifier = (pg_control_system()).system_identifier, database_oid = d.oid "
-      "FROM pg_database AS d WHERE d.datname = current_database() AND (database_oid <> d.oid OR "
-      "system_identifier <> (pg_control_system()).system_identifier)");
-  int64_t others = transaction.Execute(
-      "UPDATE agent_branch.session SET error = 'the session belongs to another installation', "
-      "error_hint = 'This database is a copy. If the original is gone for good, an administrator "
-      "can call agent_branch_take_over().' FROM agent_branch.installation AS i WHERE finished_at "
-      "IS NULL AND installation_id <> i.id");
+  // An UPDATE may be refused even when it finds no row: of a table that a publication publishes.
+  const bool is_copy = transaction.Query(kIsCopy)[0].Bool(0);
+  const bool has_others = transaction.Query(kHasOthers)[0].Bool(0);
+  int64_t copies =
+      !is_copy
+          ? 0
+          : transaction.Execute(
+                "UPDATE agent_branch.installation SET id = gen_random_uuid(), created_at = now(), "
+                "system_identifier = (pg_control_system()).system_identifier, database_oid = d.oid "
+                "FROM pg_database AS d WHERE d.datname = current_database()");
+  int64_t others = !is_copy && !has_others ? 0
+                                           : transaction.Execute(
+                                                 "UPDATE agent_branch.session SET error = 'the "
+                                                 "session belongs to another installation', "
+                                                 "error_hint = 'This database is a copy. If the "
+                                                 "original is gone for good, an administrator "
+                                                 "can call agent_branch_take_over().' FROM "
+                                                 "agent_branch.installation AS i WHERE finished_at "
+                                                 "IS NULL AND installation_id <> i.id");
   if (copies > 0) LogMessage(LOG, "agent_branch: this database is a copy and has a new identity");
   if (others > 0) {
     LogMessage(LOG, "agent_branch: " + std::to_string(others) +
@@ -157,10 +174,12 @@ Result<StoreSnapshot> PostgresStore::Load() {
     }
     loaded.last_step_id =
         transaction.Query("SELECT coalesce(max(id), 0) FROM agent_branch.step")[0].Int(0);
-    loaded.projects = ReadAll(transaction, kProjectColumns, ReadProject);
-    loaded.sessions = ReadAll(
-        transaction, std::string(kSessionColumns) + "WHERE finished_at IS NULL AND " + kOurs,
-        ReadSession);
+    unreadable_projects_.clear();
+    unreadable_sessions_.clear();
+    unreadable_.clear();
+    loaded.projects = ReadProjects(transaction, "");
+    loaded.sessions =
+        ReadSessions(transaction, std::string("WHERE finished_at IS NULL AND ") + kOurs);
     loaded.migrations = ReadAll(
         transaction,
         std::string(kMigrationColumns) + "WHERE m.status IN ('queued', 'running', 'repairing')",
@@ -175,6 +194,10 @@ Result<StoreSnapshot> PostgresStore::Load() {
                            "SELECT id, project_id, session_id, kind, target FROM "
                            "agent_branch.step WHERE status = 'intended' ORDER BY id",
                            ReadStep);
+    // Of a session that is not here: still intended, when it is read again.
+    std::erase_if(loaded.steps, [this](const StepRow &step) {
+      return IsLeftOut(step.session_id, step.project_id);
+    });
     loaded.kept =
         ReadAll(transaction,
                 "SELECT project_id, session_id, branch_id, name, kind, extract(epoch "
@@ -203,17 +226,17 @@ Result<Intake> PostgresStore::ReadRequests() {
     for (const Row &row : transaction.Query(kRequests))
       intake.requests.push_back(ReadRequest(row));
     if (intake.requests.empty()) return;
-    intake.projects = ReadAll(
-        transaction,
-        std::string(kProjectColumns) +
-            "WHERE id IN (SELECT project_id FROM agent_branch.request WHERE kind IN ('register', "
-            "'create'))",
-        ReadProject);
-    intake.sessions = ReadAll(
-        transaction,
-        std::string(kSessionColumns) +
-            "WHERE id IN (SELECT session_id FROM agent_branch.request WHERE kind = 'create')",
-        ReadSession);
+    unreadable_.clear();
+    intake.projects = ReadProjects(transaction,
+                                   "WHERE id IN (SELECT project_id FROM agent_branch.request "
+                                   "WHERE kind IN ('register', 'create'))");
+    intake.sessions = ReadSessions(transaction,
+                                   "WHERE id IN (SELECT session_id FROM agent_branch.request "
+                                   "WHERE kind = 'create')");
+    // They stay, until what they are about can be read.
+    std::erase_if(intake.requests, [this](const RequestRow &request) {
+      return IsLeftOut(request.session_id, request.project_id);
+    });
     intake.migrations = ReadAll(
         transaction,
         std::string(kMigrationColumns) +

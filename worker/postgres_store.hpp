@@ -6,8 +6,12 @@
 #pragma once
 
 #include <functional>
+#include <map>
+#include <set>
+#include <vector>
 
 #include "worker/core/fixer/fix_store.hpp"
+#include "worker/core/state/owner.hpp"
 #include "worker/core/state/store.hpp"
 
 namespace agent_branch {
@@ -30,17 +34,36 @@ class PostgresStore : public Store, public FixStore {
   Result<int64_t> CreateSweep() override;
   Status Commit(const Batch &batch) override;
 
+  // For a batch that cannot be committed as a whole: commits what can be, owner by owner. Returns
+  // whose changes were left out and why; the reason stands in agent_sessions.error.
+  using Refused = std::map<Owner, Status>;
+  Result<Refused> CommitApart(const Batch &batch);
+  // Rows of projects and sessions that were left out when they were last read, and why.
+  const std::vector<Status> &unreadable() const { return unreadable_; }
+  // A project can be read again that could not: everything is to be loaded anew.
+  bool mended() const { return mended_; }
+
   int64_t LastFixCallId() override;
   Result<FixHistory> ReadFixHistory(int64_t migration_id) override;
   Result<std::vector<RememberedFix>> RememberedFixes(int64_t project_id,
                                                      const std::string &signature) override;
-  Result<std::optional<std::string>> CallFixFunction(const FixHistory &history,
-                                                     const std::string &function) override;
+  Result<HelperTask> FixFunctionCall(const FixHistory &history,
+                                     const std::string &function) override;
 
  private:
   Status InTransaction(const std::function<void(Transaction &)> &body);
 
+  // Projects, then sessions: rows that cannot be read are left out, and their error is shown.
+  std::vector<ProjectRow> ReadProjects(Transaction &transaction, const std::string &condition);
+  std::vector<SessionRow> ReadSessions(Transaction &transaction, const std::string &condition);
+  void LeaveOut(Transaction &transaction, const Owner &owner, const Status &why);
+  bool IsLeftOut(int64_t session_id, int64_t project_id) const;
+
   unsigned int extension_;
+  std::set<int64_t> unreadable_projects_;
+  std::set<int64_t> unreadable_sessions_;
+  std::vector<Status> unreadable_;
+  bool mended_ = false;
 };
 
 }  // namespace agent_branch

@@ -1,4 +1,5 @@
 #include "postgres/unseen_insert.hpp"
+#include "worker/core/base/text.hpp"
 #include "worker/store_rows.hpp"
 
 #include "postgres/server.hpp"
@@ -166,6 +167,14 @@ std::string Joined(const std::vector<std::string> &words) {
   return joined;
 }
 
+// What a branch's server says is shown in terminals, where control characters would be obeyed.
+ServerError Cleaned(ServerError error) {
+  constexpr size_t kMostBytes = 64 * 1024;
+  for (std::string *text : {&error.message, &error.detail, &error.hint, &error.context})
+    *text = CleanLines(*text, kMostBytes);
+  return error;
+}
+
 struct Writer {
   Transaction &transaction;
 
@@ -179,7 +188,7 @@ struct Writer {
   }
 
   void operator()(const MigrationRow &row) const {
-    const ServerError &error = row.error;
+    const ServerError error = Cleaned(row.error);
     transaction.Execute(kSaveMigration, {row.id,          MigrationStatusName(row.status),
                                          row.attempt,     row.transaction_id,
                                          row.seen_before, row.segment_rows,

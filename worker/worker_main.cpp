@@ -9,7 +9,8 @@ namespace {
 // What a database or a role may have set otherwise, and what the journal depends on.
 void PinSettings() {
   CallPg([] {
-    const char *pinned[][2] = {{"search_path", "pg_catalog, pg_temp"},
+    const char *pinned[][2] = {{"role", "none"},
+                               {"search_path", "pg_catalog, pg_temp"},
                                {"default_transaction_isolation", "read committed"},
                                {"default_transaction_read_only", "off"},
                                {"default_transaction_deferrable", "off"},
@@ -22,11 +23,14 @@ void PinSettings() {
                                {"row_security", "off"},
                                {"session_replication_role", "origin"},
                                {"synchronous_commit", "on"},
+                               {"standard_conforming_strings", "on"},
                                {"DateStyle", "ISO"},
                                {"extra_float_digits", "1"}};
     for (const auto &setting : pinned) {
       SetConfigOption(setting[0], setting[1], PGC_SUSET, PGC_S_OVERRIDE);
     }
+    if (kHasTransactionTimeout)
+      SetConfigOption("transaction_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
   });
 }
 
@@ -56,9 +60,11 @@ void WorkerMain(Datum argument) {
   try {
     EventLoop loop(extension);
     loop.Run();
+    EndsAsMeant();
   } catch (const ExtensionGone &) {
     // Dropped, or dropped and made again: a new worker looks at what is there now.
     LogMessage(DEBUG1, "agent_branch: the extension was dropped");
+    EndsAsMeant();
   }
 }
 

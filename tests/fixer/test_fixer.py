@@ -176,12 +176,11 @@ def test_a_function_that_gives_no_text_holds_nothing_up(stage, body, outcome):
     assert state == "ready"
 
 
-def test_a_function_is_called_as_the_sessions_owner(stage):
-    with_function(stage, "IF current_user <> 'owner_of_it' THEN RAISE 'called as %', current_user; "
+def test_a_function_is_called_as_the_role_that_registered_the_project(stage):
+    with_function(stage, "IF current_user <> 'postgres' THEN RAISE 'called as %', current_user; "
                   "END IF; RETURN failure->>'sql' || ' DEFAULT ''none''';")
-    stage.cluster.psql("CREATE ROLE owner_of_it LOGIN; GRANT USAGE ON SCHEMA platform TO "
-                       "owner_of_it; SELECT agent_branch_grant('owner_of_it', 'user')",
-                       stage.system.database)
+    stage.cluster.psql("CREATE ROLE owner_of_it LOGIN; "
+                       "SELECT agent_branch_grant('owner_of_it', 'user')", stage.system.database)
     session, state = stage.run(BROKEN, user="owner_of_it")
     assert state == "ready", attempts(stage, session)
 

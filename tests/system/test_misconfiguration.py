@@ -89,7 +89,9 @@ def test_a_key_file_that_cannot_be_used(memory_system, key, spoil, words):
     spoil(key)
     memory = system_with_key(memory_system, key)
     memory.create("s")
-    memory.error_with("s", f'API key file "{key}" cannot be used', words)
+    row = memory.error_with("s", "key file of agent_branch.api_key_file cannot be used", words)
+    assert key not in row["error"] + row["hint"]
+    assert f'key file "{key}" cannot be used' in memory.cluster.log()
     if os.path.isdir(key):
         os.rmdir(key)
     elif os.path.exists(key):

@@ -123,6 +123,15 @@ TEST(DurationText, NamesWhatIsNotZero) {
 TEST(CheckDuration, KnowsThreeRanges) {
   EXPECT_TRUE(CheckDuration("x", kMaxTtl, DurationRange::kTtl).ok());
   EXPECT_FALSE(CheckDuration("x", kMaxTtl + 1, DurationRange::kTtl).ok());
+  for (DurationRange range : {DurationRange::kPositive, DurationRange::kZeroOrMore}) {
+    EXPECT_TRUE(CheckDuration("x", kMaxDuration, range).ok());
+    EXPECT_FALSE(CheckDuration("x", kMaxDuration + 1, range).ok());
+    EXPECT_FALSE(CheckDuration("x", INT64_MAX, range).ok());
+  }
+  EXPECT_TRUE(CheckDuration("x", 1'000, DurationRange::kStatementTimeout).ok());
+  EXPECT_FALSE(CheckDuration("x", 999, DurationRange::kStatementTimeout).ok());
+  EXPECT_TRUE(CheckDuration("x", 86'400'000'000, DurationRange::kStatementTimeout).ok());
+  EXPECT_FALSE(CheckDuration("x", 86'400'000'001, DurationRange::kStatementTimeout).ok());
   EXPECT_TRUE(CheckDuration("x", kMaxTtl + 1, DurationRange::kPositive).ok());
   EXPECT_FALSE(CheckDuration("x", 0, DurationRange::kPositive).ok());
   EXPECT_TRUE(CheckDuration("x", 0, DurationRange::kZeroOrMore).ok());
@@ -145,7 +154,7 @@ TEST(CheckProjectOptions, GivesBackWhatOthersHaveToRead) {
   ASSERT_EQ(options->durations.size(), 3u);
   EXPECT_EQ(options->durations[0].range, DurationRange::kTtl);
   EXPECT_EQ(options->durations[1].range, DurationRange::kZeroOrMore);
-  EXPECT_EQ(options->durations[2].range, DurationRange::kPositive);
+  EXPECT_EQ(options->durations[2].range, DurationRange::kStatementTimeout);
   EXPECT_EQ(options->api_key_file, "key");
 }
 

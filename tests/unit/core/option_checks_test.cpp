@@ -22,7 +22,7 @@ TEST(OptionChecks, EveryOptionIsTaken) {
   EXPECT_EQ(options->durations[0].text, "1 h");
   EXPECT_EQ(options->durations[0].range, DurationRange::kTtl);
   EXPECT_EQ(options->durations[1].range, DurationRange::kZeroOrMore);
-  EXPECT_EQ(options->durations[2].range, DurationRange::kPositive);
+  EXPECT_EQ(options->durations[2].range, DurationRange::kStatementTimeout);
   EXPECT_TRUE(CheckProjectOptions("{}").ok());
 }
 

@@ -24,6 +24,7 @@ struct FixCallRow {
 
 // A text that was refused before it was run, or before it was committed.
 struct RefusedFixRow {
+  int64_t session_id = 0;
   int64_t migration_id = 0;
   int number = 0;
   std::string sql;

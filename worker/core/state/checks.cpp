@@ -120,6 +120,10 @@ Status CheckProjectText(std::string_view argument, std::string_view value) {
   if (HasControlCharacter(value))
     return Status::Error(kInvalidName, name + " must not contain control characters", {},
                          "Give the " + name + " as Neon knows it.");
+  // It stands in the path of a URL, where these are steps and no names.
+  if (argument == "project" && (value == "." || value == ".."))
+    return Status::Error(kInvalidName, "project must not be \".\" or \"..\"", {},
+                         "Give the project as Neon knows it.");
   return {};
 }
 
@@ -212,6 +216,11 @@ Status CheckDuration(std::string_view what, int64_t microseconds, DurationRange 
   if (range == DurationRange::kTtl && microseconds > kMaxTtl)
     return Status::Error(kInvalidValue, name + " must not exceed 30 days", seen,
                          "A branch at Neon expires after 30 days at most.");
+  if (range == DurationRange::kStatementTimeout &&
+      (microseconds < 1'000 || microseconds > kMaxStatementTimeout))
+    return Status::Error(kInvalidValue, name + " must be from 1 ms to 24 h", seen);
+  if (microseconds > kMaxDuration)
+    return Status::Error(kInvalidValue, name + " must not exceed 3650 days", seen);
   return {};
 }
 

@@ -18,6 +18,8 @@ namespace agent_branch {
 constexpr int64_t kMicrosecondsPerSecond = 1'000'000;
 // Neon accepts no later expires_at of a branch.
 constexpr int64_t kMaxTtl = 30LL * 86'400 * kMicrosecondsPerSecond;
+constexpr int64_t kMaxDuration = 3650LL * 86'400 * kMicrosecondsPerSecond;
+constexpr int64_t kMaxStatementTimeout = 86'400 * kMicrosecondsPerSecond;
 constexpr int64_t kDefaultTtl = 86'400 * kMicrosecondsPerSecond;
 constexpr size_t kMaxNameLength = 256;  // characters; Neon's limit for a branch's name
 constexpr size_t kMaxMigrationBytes = 1024 * 1024;
@@ -42,7 +44,13 @@ Status CheckMigrationCount(size_t count);
 // "2 min", "1 h 30 min", "500 ms".
 std::string DurationText(int64_t microseconds);
 
-enum class DurationRange { kPositive, kZeroOrMore, kTtl };
+// Nothing is endless: a value of any of these can be added to any time and counted in milliseconds.
+enum class DurationRange {
+  kPositive,          // up to 10 years
+  kZeroOrMore,        // up to 10 years
+  kTtl,               // up to 30 days
+  kStatementTimeout,  // 1 ms to 24 h: to PostgreSQL, 0 is none
+};
 // `what`: how the message names it, such as `option "ttl"`.
 Status CheckDuration(std::string_view what, int64_t microseconds, DurationRange range);
 

@@ -35,7 +35,7 @@ StepRow Journal::Intend(const Project &project, int64_t session_id, StepKind kin
   step.kind = kind;
   step.target = std::move(target);
   Add(step);
-  AfterCommit(std::move(act));
+  AfterCommit(std::move(act), Owner::Of(session_id, project.row.id));
   return step;
 }
 
@@ -45,14 +45,15 @@ void Journal::Record(StepRow step, bool done, std::string outcome) {
   Add(std::move(step));
 }
 
-void Journal::Committed() {
+void Journal::Committed(const std::set<Owner> &set_aside) {
   // An action may begin the next batch, so both are put aside first.
-  std::vector<std::function<void()>> actions = std::move(actions_);
+  std::vector<Action> actions = std::move(actions_);
   actions_.clear();
   batch_.mutations.clear();
   touched_.clear();
-  for (const auto &act : actions)
-    act();
+  for (const Action &action : actions) {
+    if (set_aside.count(action.owner) == 0) action.act();
+  }
 }
 
 }  // namespace agent_branch

@@ -9,6 +9,7 @@
 #include <set>
 #include <vector>
 
+#include "worker/core/state/owner.hpp"
 #include "worker/core/state/store.hpp"
 #include "worker/core/state/world.hpp"
 
@@ -29,18 +30,25 @@ class Journal {
   // Closes it: done (it had its effect) or refused (it had none).
   void Record(StepRow step, bool done, std::string outcome);
 
-  void AfterCommit(std::function<void()> act) { actions_.push_back(std::move(act)); }
+  // `owner`: whose changes in the batch `act` counts on.
+  void AfterCommit(std::function<void()> act, Owner owner = {}) {
+    actions_.push_back({owner, std::move(act)});
+  }
 
   bool empty() const { return batch_.mutations.empty() && actions_.empty(); }
   const Batch &batch() const { return batch_; }
   // Sessions that the batch changes: whoever waits for one of them is woken after the commit.
   const std::set<int64_t> &touched() const { return touched_; }
-  // The batch is in the database: forgets it and runs what waited for it.
-  void Committed();
+  // The batch is in the database, but for what these own: forgets it and runs what waited for it.
+  void Committed(const std::set<Owner> &set_aside = {});
 
  private:
   Batch batch_;
-  std::vector<std::function<void()>> actions_;
+  struct Action {
+    Owner owner;
+    std::function<void()> act;
+  };
+  std::vector<Action> actions_;
   std::set<int64_t> touched_;
   int64_t next_step_id_;
 };

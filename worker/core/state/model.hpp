@@ -132,6 +132,7 @@ struct AttemptRow {
   int number = 0;
   std::string sql;
   std::string made_by;  // agent, or what repaired it
+  int64_t session_id = 0;
 };
 
 struct MergeRow {

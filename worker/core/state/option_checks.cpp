@@ -203,7 +203,7 @@ Status CheckRisks(std::string_view key, const json::Value &value) {
 std::optional<DurationRange> RangeOf(std::string_view key) {
   if (key == "ttl") return DurationRange::kTtl;
   if (key == "undo_window" || key == "replay_budget") return DurationRange::kZeroOrMore;
-  if (key == "statement_timeout" || key == "lock_timeout") return DurationRange::kPositive;
+  if (key == "statement_timeout" || key == "lock_timeout") return DurationRange::kStatementTimeout;
   return std::nullopt;
 }
 
