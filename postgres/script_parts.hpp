@@ -15,6 +15,8 @@ namespace agent_branch {
 
 // Ok(), or why a migration may not hold the statement, which begins in this line.
 Status FindRefusal(const Node *statement, int line);
+// BEGIN and COMMIT without more to them.
+Boundary BoundaryOf(const Node *statement);
 // Whether it has to run alone, and how it is proven then.
 void DescribeAlone(const Node *statement, ScriptStatement *described);
 // SET for what comes after the transaction: with SET, or SELECT set_config(…, false) alone.

@@ -1,12 +1,17 @@
 #include "postgres/script_reader.hpp"
 
+#include <optional>
 #include <set>
 
 #include "postgres/effects.hpp"
 #include "postgres/guard.hpp"
 #include "postgres/script_parts.hpp"
 #include "postgres/tree_names.hpp"
+#include "worker/core/script/literal_uses.hpp"
 #include "worker/core/script/script_text.hpp"
+#include "worker/core/script/source_text.hpp"
+#include "worker/core/script/text_bounds.hpp"
+#include "worker/core/script/transactions.hpp"
 
 namespace agent_branch {
 namespace {
@@ -55,10 +60,13 @@ std::vector<std::string> MentionsOf(Node *statement) {
 }
 
 // The one statement that a text is which cannot be read.
-Script Unread(const std::string &sql) {
+Script Unread(const std::string &sql, const Status &unread, const Status &refusal) {
   Script script;
   script.length = sql.size();
-  const TextRefusal refused = FindRefusedText(sql);
+  script.unread = unread;
+  TextRefusal refused;
+  refused.status = refusal;
+  if (refusal.ok()) refused = FindRefusedText(sql);
   script.refusal = refused.status;
   const size_t offset = SkipBlanks(sql, 0);
   if (offset == sql.size()) return script;
@@ -73,9 +81,15 @@ Script Unread(const std::string &sql) {
   return script;
 }
 
-// Whether the text from `from` on has `value`, as a literal or in a function's body.
-bool SaysLater(const std::string &sql, size_t from, const std::string &value) {
-  return sql.find(value, from) != std::string::npos;
+// What cannot be seen is named at once: the server's own error would show nothing.
+Status RefuseInvisible(const std::string &sql) {
+  const auto invisible = FindInvisible(sql);
+  if (!invisible) return {};
+  const TextPosition place = PlaceFinder(sql).At(invisible->offset);
+  return Status::Error("42601", "syntax error near an invisible character",
+                       invisible->name + " stands in line " + std::to_string(place.line) +
+                           ", column " + std::to_string(place.column) + ", outside of any literal.",
+                       "Write an ordinary blank, or nothing, in its place.");
 }
 
 class Reading {
@@ -94,13 +108,18 @@ class Reading {
     const TextPosition place = places_.At(statement.offset);
     statement.line = place.line;
     statement.column = place.column;
-    const char *tag = CallPg([&] { return GetCommandTagName(CreateCommandTag(raw->stmt)); });
+    const char *tag = CallPg([&] {
+      CHECK_FOR_INTERRUPTS();
+      return GetCommandTagName(CreateCommandTag(raw->stmt));
+    });
     statement.tag = tag;
     Refuse(FindRefusal(raw->stmt, place.line));
+    statement.boundary = BoundaryOf(raw->stmt);
     DescribeAlone(raw->stmt, &statement);
-    const char *value = NewEnumValue(raw->stmt);
-    statement.commit_after = value != nullptr && SaysLater(sql_, end, value);
-    if (IsSetting(raw->stmt)) statement.setting = sql_.substr(statement.offset, statement.length);
+    statement.commit_after |= EndsForEnum(raw->stmt, end);
+    const std::string text = sql_.substr(statement.offset, statement.length);
+    if (statement.boundary == Boundary::kBegin) statement.setting = TransactionSetting(text);
+    if (IsSetting(raw->stmt)) statement.setting = text;
     statement.risks = FindRisks(raw->stmt);
     statement.mentions = MentionsOf(raw->stmt);
     statement.effects =
@@ -109,9 +128,20 @@ class Reading {
     script_.statements.push_back(std::move(statement));
   }
 
-  Script Take() { return std::move(script_); }
+  Script Take() {
+    PairTransactions(&script_);
+    return std::move(script_);
+  }
 
  private:
+  // Whether a value that the statement adds to an enum is used behind it.
+  bool EndsForEnum(const Node *statement, size_t end) {
+    const char *value = NewEnumValue(statement);
+    if (value == nullptr) return false;
+    if (!literals_) literals_.emplace(sql_);
+    return literals_->UsedFrom(value, end);
+  }
+
   void Refuse(Status why) {
     if (why.ok() || script_.refused > 0) return;
     script_.refusal = std::move(why);
@@ -120,12 +150,14 @@ class Reading {
 
   const std::string &sql_;
   PlaceFinder places_;
+  std::optional<LiteralUses> literals_;  // made when it is first asked
   Script script_;
 };
 
 }  // namespace
 
 Script PostgresScriptReader::Read(const std::string &sql) {
+  if (const Status status = CheckTextBounds(sql); !status.ok()) return Unread(sql, status, status);
   ScratchContext scratch;
   try {
     List *tree = CallPg([text = sql.c_str()] { return raw_parser(text, RAW_PARSE_DEFAULT); });
@@ -133,8 +165,8 @@ Script PostgresScriptReader::Read(const std::string &sql) {
     for (int n = 0; n < list_length(tree); ++n)
       reading.Add(static_cast<RawStmt *>(list_nth(tree, n)));
     return reading.Take();
-  } catch (const PgException &) {
-    return Unread(sql);
+  } catch (const PgException &error) {
+    return Unread(sql, StatusOf(error.error()), RefuseInvisible(sql));
   }
 }
 

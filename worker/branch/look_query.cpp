@@ -113,6 +113,7 @@ std::string StateQuery(const AloneStatement &statement) {
     case Alone::kReindex:
       return Fill(kLeftIndex, names);
     case Alone::kRepeatable:
+    case Alone::kOnce:
     case Alone::kNo:
       return "SELECT 'there'";
   }

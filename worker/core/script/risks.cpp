@@ -62,6 +62,9 @@ bool IsRisk(const StatementRisk &risk, const Size &size) {
   switch (risk.kind) {
     case RiskKind::kDrop:
     case RiskKind::kRename:
+    case RiskKind::kInvisible:
+    case RiskKind::kDown:
+    case RiskKind::kUnknown:
       return true;
     case RiskKind::kTruncate:
     case RiskKind::kUnfiltered:

@@ -45,7 +45,7 @@ BranchTask MigrateFlow::LookTask(const Session &session) const {
 }
 
 void MigrateFlow::LookBefore(Session &session, const Segment &segment) {
-  if (segment.alone == Alone::kRepeatable) {
+  if (segment.alone == Alone::kRepeatable || segment.alone == Alone::kOnce) {
     session.migrations.front().seen_before = kRepeatable;
     Intend(session, segment);
     return;
@@ -70,6 +70,11 @@ void MigrateFlow::LookAfter(Session &session) {
   const Segment *segment = CurrentSegment(session);
   if (segment == nullptr || segment->alone == Alone::kNo) {
     Unknown(session, "The migration is not read as it was when it began.", "cannot be looked up");
+    return;
+  }
+  if (segment->alone == Alone::kOnce && !session.run->rejection) {
+    Unknown(session, "What commits as it goes leaves nothing to be asked for.",
+            "cannot be looked up");
     return;
   }
   desk_->Run(session, LookTask(session),
