@@ -5,6 +5,7 @@
 
 #include "postgres/effects.hpp"
 #include "postgres/guard.hpp"
+#include "postgres/script_own.hpp"
 #include "postgres/script_parts.hpp"
 #include "postgres/tree_names.hpp"
 #include "worker/core/script/literal_uses.hpp"
@@ -57,6 +58,20 @@ std::vector<std::string> MentionsOf(Node *statement) {
     if (!name.empty() && name.compare(0, 11, "pg_catalog.") != 0) mentions.insert(std::move(name));
   }
   return {mentions.begin(), mentions.end()};
+}
+
+// A whole segment is read before its first statement runs.
+bool SetsStringSyntax(const Node *statement) {
+  if (!IsA(statement, VariableSetStmt)) return false;
+  const char *name = reinterpret_cast<const VariableSetStmt *>(statement)->name;
+  return name != nullptr && strcmp(name, "standard_conforming_strings") == 0;
+}
+
+Status RefuseStringSyntax(const TextPosition &place) {
+  return Status::Error("0A000", "a migration cannot change how its own string constants are read",
+                       "It is in line " + std::to_string(place.line) +
+                           ", and the text has a constant with a backslash.",
+                       "Write such a constant as E'…', and leave the setting out.");
 }
 
 // The one statement that a text is which cannot be read.
@@ -114,6 +129,7 @@ class Reading {
     });
     statement.tag = tag;
     Refuse(FindRefusal(raw->stmt, place.line));
+    if (SetsStringSyntax(raw->stmt) && HasPlainBackslash(sql_)) Refuse(RefuseStringSyntax(place));
     statement.boundary = BoundaryOf(raw->stmt);
     DescribeAlone(raw->stmt, &statement);
     statement.commit_after |= EndsForEnum(raw->stmt, end);
@@ -121,6 +137,8 @@ class Reading {
     if (statement.boundary == Boundary::kBegin) statement.setting = TransactionSetting(text);
     if (IsSetting(raw->stmt)) statement.setting = text;
     statement.risks = FindRisks(raw->stmt);
+    if (statement.alone == Alone::kOnce) statement.risks.push_back(UnknownEffect(statement));
+    own_.Settle(raw->stmt, script_.statements.size(), &statement);
     statement.mentions = MentionsOf(raw->stmt);
     statement.effects =
         FindEffects(raw->stmt, std::string_view(sql_).substr(statement.offset, statement.length),
@@ -130,10 +148,44 @@ class Reading {
 
   Script Take() {
     PairTransactions(&script_);
+    own_.Finish(&script_);
+    AddTextRisks();
     return std::move(script_);
   }
 
  private:
+  // What is committed before anybody has seen what it did.
+  static StatementRisk UnknownEffect(const ScriptStatement &statement) {
+    StatementRisk risk;
+    risk.kind = RiskKind::kUnknown;
+    risk.object_type = statement.tag;
+    risk.why = "it may commit as it goes, so what it does cannot be taken back";
+    return risk;
+  }
+
+  // Of the statement that holds the place, or that comes next.
+  void AddTextRisk(size_t offset, RiskKind kind, const std::string &object, const char *why) {
+    StatementRisk risk;
+    risk.kind = kind;
+    risk.object_type = kind == RiskKind::kInvisible ? "character" : "marker";
+    risk.object = object;
+    risk.why = why;
+    for (ScriptStatement &statement : script_.statements) {
+      if (statement.offset + statement.length <= offset) continue;
+      statement.risks.push_back(std::move(risk));
+      return;
+    }
+  }
+
+  void AddTextRisks() {
+    if (const auto invisible = FindInvisible(sql_))
+      AddTextRisk(invisible->offset, RiskKind::kInvisible, invisible->name,
+                  "it is not to be seen, and is part of a name");
+    if (const auto marker = FindDownMarker(sql_))
+      AddTextRisk(marker->offset, RiskKind::kDown, marker->text,
+                  "what follows it is run, too, and takes back what comes before it");
+  }
+
   // Whether a value that the statement adds to an enum is used behind it.
   bool EndsForEnum(const Node *statement, size_t end) {
     const char *value = NewEnumValue(statement);
@@ -150,6 +202,7 @@ class Reading {
 
   const std::string &sql_;
   PlaceFinder places_;
+  OwnObjects own_;
   std::optional<LiteralUses> literals_;  // made when it is first asked
   Script script_;
 };

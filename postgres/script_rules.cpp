@@ -95,18 +95,6 @@ void DescribeCluster(const ClusterStmt *cluster, ScriptStatement *described) {
   described->alone_relation = NameOf(cluster->relation);
 }
 
-const char *BodyOf(const List *options) {
-  for (int n = 0; n < list_length(options); ++n) {
-    const auto *option = static_cast<const DefElem *>(list_nth(options, n));
-    if (strcmp(option->defname, "as") != 0 || option->arg == nullptr) continue;
-    if (IsA(option->arg, String)) return strVal(option->arg);
-    if (!IsA(option->arg, List)) continue;
-    const auto *texts = reinterpret_cast<const List *>(option->arg);
-    if (texts != NIL) return strVal(linitial(texts));
-  }
-  return nullptr;
-}
-
 void DescribeBlock(const DoStmt *block, ScriptStatement *described) {
   const char *body = BodyOf(block->args);
   if (body == nullptr) return;
@@ -131,6 +119,18 @@ bool SetsForSession(const Node *expression) {
 }
 
 }  // namespace
+
+const char *BodyOf(const List *options) {
+  for (int n = 0; n < list_length(options); ++n) {
+    const auto *option = static_cast<const DefElem *>(list_nth(options, n));
+    if (strcmp(option->defname, "as") != 0 || option->arg == nullptr) continue;
+    if (IsA(option->arg, String)) return strVal(option->arg);
+    if (!IsA(option->arg, List)) continue;
+    const auto *texts = reinterpret_cast<const List *>(option->arg);
+    if (texts != NIL) return strVal(linitial(texts));
+  }
+  return nullptr;
+}
 
 bool HasOption(const List *options, const char *name) {
   for (int n = 0; n < list_length(options); ++n) {

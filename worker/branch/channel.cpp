@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "worker/branch/task_text.hpp"
+#include "worker/core/script/source_text.hpp"
 
 namespace agent_branch {
 namespace {
@@ -107,6 +108,12 @@ bool Channel::FollowDialer(TimePoint now) {
 
 void Channel::BeginTask(TimePoint now) {
   const std::string &mark = connection_->mark();
+  const bool sends_text =
+      task_->kind == BranchTaskKind::kMigrate || task_->kind == BranchTaskKind::kRunAlone;
+  if (sends_text && !connection_->ReadsStandardStrings() && HasPlainBackslash(task_->sql)) {
+    Finish(RejectedForBackslash(task_->id));
+    return KeepOpen(now);
+  }
   if (task_->kind == BranchTaskKind::kMigrate) {
     prologue_ = MigrationPrologue(*task_, host_->options(), mark);
     const std::string query = prologue_.text + task_->sql;
@@ -245,7 +252,10 @@ void Channel::OnCommit(TimePoint now) {
     BranchEvent event;
     event.id = task_->id;
     event.outcome = BranchOutcome::kDone;
+    const bool stale = ChangesSessionDefaults(task_->sql);
     Finish(std::move(event));
+    // What a role or a database sets from now on is set for new connections only.
+    if (stale) return Drop();
   } else {
     ServerError error;
     error.sqlstate = "40000";

@@ -42,6 +42,8 @@ BranchEvent RejectedScript(const BranchTask &task, const Connection &connection,
                            const Prologue &prologue);
 BranchEvent RejectedOverdue(const BranchTask &task);
 BranchEvent RejectedForEndingItsTransaction(uint64_t id, bool committed, const ServerError &after);
+// The branch would end a constant with a backslash in it elsewhere than the reading did.
+BranchEvent RejectedForBackslash(uint64_t id);
 BranchEvent FinishedQuery(const BranchTask &task, const Reply &reply);
 
 }  // namespace agent_branch

@@ -24,6 +24,7 @@ bool HasRun(const Session &session) {
 }
 
 bool MayBeRisky(const Script &script) {
+  if (!script.parsed) return true;
   for (const ScriptStatement &statement : script.statements) {
     if (!statement.risks.empty()) return true;
   }
@@ -135,7 +136,7 @@ void MigrateFlow::Weigh(Session &session, const Script &script, const std::strin
   Risks risks = WeighRisks(script, answer, refused);
   session.migrations.front().risks = std::move(risks.json);
   if (!risks.refusal.ok()) {
-    Rejected(session, AsServerError(risks.refusal), 0, false);
+    Rejected(session, AsServerError(risks.refusal), 0, risks.repairable);
     return;
   }
   desk_->Resume(session);
