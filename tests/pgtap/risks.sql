@@ -3,7 +3,7 @@ BEGIN;
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS agent_branch;
-SELECT plan(101);
+SELECT plan(100);
 
 CREATE FUNCTION pg_temp.kinds(sql text) RETURNS text LANGUAGE sql BEGIN ATOMIC
 	SELECT coalesce(string_agg(DISTINCT r->>'kind', ' ' ORDER BY r->>'kind'), '')
