@@ -1,6 +1,7 @@
 // agent_branch.read_script().
 #include "extension/arguments.hpp"
 #include "postgres/script_reader.hpp"
+#include "worker/core/script/source_text.hpp"
 #include "worker/core/state/checks.hpp"
 
 namespace agent_branch {
@@ -9,7 +10,7 @@ namespace {
 Datum ReadScript(FunctionCallInfo fcinfo) {
   const std::string sql = RequiredText(fcinfo, 0, "sql");
   if (Status status = CheckMigration(sql, std::nullopt); !status.ok()) RaiseStatus(status);
-  const std::string json = ScriptJson(PostgresScriptReader().Read(sql));
+  const std::string json = ScriptJson(PostgresScriptReader().Read(PassOverMarks(sql)));
   return CallPg([&] { return DirectFunctionCall1(jsonb_in, CStringGetDatum(json.c_str())); });
 }
 

@@ -11,7 +11,7 @@ namespace {
 struct Run {
   Oid caller;
   std::string session;
-  std::vector<std::string> migrations;
+  std::vector<MigrationText> migrations;
   std::optional<std::string> project;
   int64_t timeout;  // microseconds, for everything together
   TimestampTz started_at;
@@ -31,15 +31,17 @@ Run ReadArguments(FunctionCallInfo fcinfo) {
   Run run;
   run.caller = GetUserId();
   run.session = RequiredText(fcinfo, 0, "session");
-  run.migrations = RequiredTexts(fcinfo, 1, "migrations");
+  const std::vector<std::string> texts = RequiredTexts(fcinfo, 1, "migrations");
   run.project = OptionalText(fcinfo, 3);
   const auto timeout = OptionalDuration(fcinfo, 4);
   RequireTimeout(timeout);
   run.timeout = *timeout;
   run.started_at = GetCurrentTimestamp();
-  for (const std::string &sql : run.migrations)
+  if (Status status = CheckMigrationCount(texts.size()); !status.ok()) RaiseStatus(status);
+  for (const std::string &sql : texts) {
     if (Status status = CheckMigration(sql, std::nullopt); !status.ok()) RaiseStatus(status);
-  if (Status status = CheckMigrationCount(run.migrations.size()); !status.ok()) RaiseStatus(status);
+    run.migrations.push_back(ReadMigration(sql, std::nullopt));
+  }
   return run;
 }
 
@@ -54,8 +56,8 @@ int64_t Begin(const Run &run) {
   wanted.name = run.session;
   wanted.project = run.project;
   const CreatedSession created = CreateSession(run.caller, wanted);
-  for (const std::string &sql : run.migrations)
-    AddMigration(run.caller, created.id, sql, std::nullopt);
+  for (const MigrationText &text : run.migrations)
+    AddMigration(run.caller, created.id, text);
   return created.id;
 }
 

@@ -27,13 +27,21 @@ struct CreatedSession {
 
 CreatedSession CreateSession(Oid caller, const NewSession &wanted);
 
+// A migration as it is written down: read, in the caller's backend.
+struct MigrationText {
+  std::string sql;
+  std::optional<std::string> name;
+  std::optional<std::string> script;  // JSON; none where it cannot be kept
+};
+// Raises the reason where nothing of the text can ever run.
+MigrationText ReadMigration(const std::string &sql, const std::optional<std::string> &name);
+
 // Returns its ordinal. Whether the session takes migrations is asked by RequireTakesMigrations().
-int32_t AddMigration(Oid caller, int64_t session_id, const std::string &sql,
-                     const std::optional<std::string> &name);
-// Puts the text in the place of the last migration, when that is what the session failed for;
-// returns nothing when it is not.
-std::optional<int32_t> ReplaceMigration(Oid caller, const Session &session, const std::string &sql,
-                                        const std::optional<std::string> &name);
+int32_t AddMigration(Oid caller, int64_t session_id, const MigrationText &text);
+// The ordinal of the migration that the text is already, or whose place it has taken: that of the
+// same name, or the one that the session failed for. Nothing where it is a new one. Raises when the
+// name is another text's, and for any other text while one stands failed.
+std::optional<int32_t> FindMigration(Oid caller, const Session &session, const MigrationText &text);
 void RequireTakesMigrations(const Session &session);
 
 // `wanted`: what was given; the project's options and the defaults stand in for the rest.

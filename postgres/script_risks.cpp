@@ -1,6 +1,8 @@
 // What may be a risk, from a statement's raw parse tree.
+#include "postgres/guard.hpp"
 #include "postgres/script_parts.hpp"
 #include "postgres/tree_names.hpp"
+#include "worker/core/script/body_text.hpp"
 
 namespace agent_branch {
 namespace {
@@ -49,6 +51,34 @@ bool IsRelation(ObjectType type) {
   return HasRows(type) || type == OBJECT_VIEW || type == OBJECT_INDEX || type == OBJECT_SEQUENCE;
 }
 
+// What tells the branch of which object it is asked whether it is there.
+void NameForLookup(ObjectType type, const Node *object, StatementRisk *risk) {
+  switch (type) {
+    case OBJECT_TRIGGER:
+    case OBJECT_POLICY:
+    case OBJECT_RULE: {
+      const auto *names = reinterpret_cast<const List *>(object);
+      risk->relation = OwnerOf(names);
+      risk->lookup = QuotedName(strVal(llast(names)));
+      return;
+    }
+    case OBJECT_FUNCTION:
+    case OBJECT_PROCEDURE:
+    case OBJECT_ROUTINE:
+    case OBJECT_AGGREGATE:
+      risk->lookup = NameOf(reinterpret_cast<const ObjectWithArgs *>(object)->objname);
+      return;
+    case OBJECT_TYPE:
+    case OBJECT_DOMAIN:
+    case OBJECT_SCHEMA:
+    case OBJECT_EXTENSION:
+      risk->lookup = risk->object;
+      return;
+    default:
+      return;
+  }
+}
+
 void FindInDrop(const DropStmt *drop, Risks *risks) {
   for (int n = 0; n < list_length(drop->objects); ++n) {
     const auto *object = static_cast<const Node *>(list_nth(drop->objects, n));
@@ -57,22 +87,68 @@ void FindInDrop(const DropStmt *drop, Risks *risks) {
     risk.object_type = ObjectTypeName(drop->removeType);
     risk.object = NameOfObject(object);
     if (IsRelation(drop->removeType)) risk.relation = risk.object;
+    NameForLookup(drop->removeType, object, &risk);
+    risk.cascades = drop->behavior == DROP_CASCADE;
     risk.why = HasRows(drop->removeType) ? "its rows go with it" : "it is gone for all who use it";
     if (drop->behavior == DROP_CASCADE) risk.why += ", and so does all that depends on it";
     risks->push_back(std::move(risk));
   }
 }
 
+// Whether each row would get a value of its own: a function that is not known to be stable is
+// taken for one that gives another value each time. What was found of it stops the walk.
+bool FindOwnValue(Node *node, void *context) {
+  static constexpr const char *kStable[] = {"now",
+                                            "transaction_timestamp",
+                                            "statement_timestamp",
+                                            "lower",
+                                            "upper",
+                                            "timezone",
+                                            "date_trunc",
+                                            "to_char",
+                                            "concat",
+                                            "to_timestamp",
+                                            "json_build_object",
+                                            "jsonb_build_object",
+                                            "json_build_array",
+                                            "jsonb_build_array",
+                                            "make_interval",
+                                            "md5",
+                                            "current_setting",
+                                            "coalesce",
+                                            "to_jsonb",
+                                            "replace",
+                                            "left",
+                                            "right",
+                                            "trim",
+                                            "btrim",
+                                            "array_fill",
+                                            "make_date",
+                                            "date_part",
+                                            "extract",
+                                            "round"};
+  if (node == nullptr) return false;
+  if (IsA(node, FuncCall)) {
+    const char *name = strVal(llast(reinterpret_cast<const FuncCall *>(node)->funcname));
+    bool stable = false;
+    for (const char *known : kStable)
+      stable = stable || strcmp(name, known) == 0;
+    if (!stable) return true;
+  }
+  if (IsA(node, String)) return false;
+  return WalkRawTree(node, FindOwnValue, context);
+}
+
 // A default that every row shares is not written into the rows.
-bool IsSharedValue(const Node *expression) {
+bool IsSharedValue(Node *expression) {
   // A loop, since casts can be heaped up to any depth.
   while (expression != nullptr && IsA(expression, TypeCast))
-    expression = reinterpret_cast<const TypeCast *>(expression)->arg;
-  if (expression == nullptr || IsA(expression, A_Const) || IsA(expression, SQLValueFunction))
-    return true;
-  if (!IsA(expression, FuncCall)) return false;
-  const List *name = reinterpret_cast<const FuncCall *>(expression)->funcname;
-  return strcmp(strVal(llast(name)), "now") == 0;
+    expression = reinterpret_cast<TypeCast *>(expression)->arg;
+  try {
+    return !CallPg([expression] { return FindOwnValue(expression, nullptr); });
+  } catch (const PgException &) {
+    return false;  // nested too deep to tell
+  }
 }
 
 bool IsSerial(const TypeName *type) {
@@ -93,6 +169,12 @@ void FindInNewColumn(const std::string &table, const ColumnDef *column, Risks *r
     if (type == CONSTR_PRIMARY) primary = true;
     if (type == CONSTR_DEFAULT || type == CONSTR_IDENTITY || type == CONSTR_GENERATED)
       has_value = true;
+    if (type == CONSTR_UNIQUE || type == CONSTR_PRIMARY)
+      risks->push_back(
+          OfTable(RiskKind::kLock, table, kAccessExclusive, "an index is built under the lock"));
+    if (type == CONSTR_CHECK && !constraint->skip_validation)
+      risks->push_back(OfTable(RiskKind::kNotValid, table, kAccessExclusive,
+                               "all rows are checked under the lock"));
     if (type == CONSTR_DEFAULT && !IsSharedValue(constraint->raw_expr)) written = true;
     if (type == CONSTR_IDENTITY || (type == CONSTR_GENERATED && IsStored(constraint)))
       written = true;
@@ -131,6 +213,16 @@ void FindInConstraint(const std::string &table, const Constraint *constraint, Ri
   }
 }
 
+std::string PartitionOf(const AlterTableCmd *command) {
+  return NameOf(reinterpret_cast<const PartitionCmd *>(command->def)->name);
+}
+
+// USING with an expression in which no column stands.
+bool LosesValues(const ColumnDef *column) {
+  return column != nullptr && column->raw_default != nullptr &&
+         !MentionsColumn(column->raw_default);
+}
+
 void FindInCommand(const std::string &table, const AlterTableCmd *command, Risks *risks) {
   switch (command->subtype) {
     case AT_AddColumn:
@@ -141,10 +233,27 @@ void FindInCommand(const std::string &table, const AlterTableCmd *command, Risks
     case AT_DropConstraint:
       risks->push_back(Of(RiskKind::kDrop, "constraint", table + "." + QuotedName(command->name),
                           table, kAccessExclusive, "what it kept out may come in"));
+      risks->back().lookup = QuotedName(command->name);
       return;
     case AT_AlterColumnType:
       risks->push_back(OfColumn(RiskKind::kRewrite, table, command->name,
                                 "the table is written anew, unless both types are stored alike"));
+      if (LosesValues(reinterpret_cast<const ColumnDef *>(command->def)))
+        risks->push_back(OfColumn(RiskKind::kDrop, table, command->name,
+                                  "its values go: what comes in their place does not use them"));
+      return;
+    case AT_DetachPartition:
+      risks->push_back(OfTable(RiskKind::kDrop, PartitionOf(command), kAccessExclusive,
+                               "its rows leave " + table));
+      return;
+    case AT_DropInherit:
+      risks->push_back(OfTable(RiskKind::kDrop, table, kAccessExclusive,
+                               "its rows leave the table that it inherits from"));
+      return;
+    case AT_AttachPartition:
+      risks->push_back(OfTable(RiskKind::kNotValid, PartitionOf(command), kAccessExclusive,
+                               "all its rows are checked under the lock, unless a constraint "
+                               "shows that they fit"));
       return;
     case AT_SetNotNull:
       risks->push_back(OfColumn(RiskKind::kNotNull, table, command->name,
@@ -180,6 +289,7 @@ void FindInTruncate(const TruncateStmt *truncate, Risks *risks) {
     risks->push_back(OfTable(
         RiskKind::kTruncate, table, kAccessExclusive,
         cascades ? "all its rows go, and those of tables that refer to it" : "all its rows go"));
+    risks->back().cascades = cascades;
   }
 }
 
@@ -217,24 +327,94 @@ void FindInWith(const WithClause *with, Risks *risks) {
     FindInQuery(static_cast<const CommonTableExpr *>(list_nth(with->ctes, n))->ctequery, risks);
 }
 
+void AddUnfiltered(const RangeVar *relation, const char *why, Risks *risks) {
+  risks->push_back(OfTable(RiskKind::kUnfiltered, NameOf(relation), "", why));
+}
+
+void FindInMerge(const MergeStmt *merge, Risks *risks) {
+  FindInWith(merge->withClause, risks);
+  for (int n = 0; n < list_length(merge->mergeWhenClauses); ++n) {
+    const auto *when = static_cast<const MergeWhenClause *>(list_nth(merge->mergeWhenClauses, n));
+    const bool filtered = when->condition != nullptr && Filters(when->condition);
+    if (filtered) continue;
+    if (when->commandType == CMD_DELETE)
+      return AddUnfiltered(merge->relation, "MERGE takes all rows away that it matches", risks);
+    if (when->commandType == CMD_UPDATE && !Filters(merge->joinCondition))
+      return AddUnfiltered(merge->relation, "MERGE changes all rows", risks);
+  }
+}
+
+void FindInSelect(const SelectStmt *select, Risks *risks) {
+  FindInWith(select->withClause, risks);
+  if (CallsFunction(select, "lo_unlink"))
+    risks->push_back(Of(RiskKind::kDrop, "large object", "by lo_unlink()", "", "", "it is gone"));
+}
+
+// Statements around a query.
+void FindInWrapped(const Node *statement, Risks *risks) {
+  switch (nodeTag(statement)) {
+    case T_ExplainStmt: {
+      const auto *explain = reinterpret_cast<const ExplainStmt *>(statement);
+      if (HasOption(explain->options, "analyze")) FindInQuery(explain->query, risks);
+      return;
+    }
+    case T_PrepareStmt:
+      return FindInQuery(reinterpret_cast<const PrepareStmt *>(statement)->query, risks);
+    case T_CreateTableAsStmt:
+      return FindInQuery(reinterpret_cast<const CreateTableAsStmt *>(statement)->query, risks);
+    case T_DeclareCursorStmt:
+      return FindInQuery(reinterpret_cast<const DeclareCursorStmt *>(statement)->query, risks);
+    case T_CopyStmt:
+      return FindInQuery(reinterpret_cast<const CopyStmt *>(statement)->query, risks);
+    case T_RuleStmt: {
+      const List *actions = reinterpret_cast<const RuleStmt *>(statement)->actions;
+      for (int n = 0; n < list_length(actions); ++n)
+        FindInQuery(static_cast<const Node *>(list_nth(actions, n)), risks);
+      return;
+    }
+    default:
+      return;
+  }
+}
+
 void FindInQuery(const Node *query, Risks *risks) {
   if (query == nullptr) return;
   if (IsA(query, SelectStmt)) {
-    FindInWith(reinterpret_cast<const SelectStmt *>(query)->withClause, risks);
+    FindInSelect(reinterpret_cast<const SelectStmt *>(query), risks);
   } else if (IsA(query, InsertStmt)) {
     FindInWith(reinterpret_cast<const InsertStmt *>(query)->withClause, risks);
+    FindInQuery(reinterpret_cast<const InsertStmt *>(query)->selectStmt, risks);
   } else if (IsA(query, DeleteStmt)) {
     const auto *statement = reinterpret_cast<const DeleteStmt *>(query);
     FindInWith(statement->withClause, risks);
-    if (statement->whereClause != nullptr || statement->usingClause != NIL) return;
-    risks->push_back(OfTable(RiskKind::kUnfiltered, NameOf(statement->relation), "",
-                             "DELETE without WHERE takes all rows away"));
+    if (!Filters(statement->whereClause))
+      AddUnfiltered(statement->relation, "DELETE without a condition takes all rows away", risks);
   } else if (IsA(query, UpdateStmt)) {
     const auto *statement = reinterpret_cast<const UpdateStmt *>(query);
     FindInWith(statement->withClause, risks);
-    if (statement->whereClause != nullptr || statement->fromClause != NIL) return;
-    risks->push_back(OfTable(RiskKind::kUnfiltered, NameOf(statement->relation), "",
-                             "UPDATE without WHERE changes all rows"));
+    if (!Filters(statement->whereClause))
+      AddUnfiltered(statement->relation, "UPDATE without a condition changes all rows", risks);
+  } else if (IsA(query, MergeStmt)) {
+    FindInMerge(reinterpret_cast<const MergeStmt *>(query), risks);
+  } else {
+    FindInWrapped(query, risks);
+  }
+}
+
+void FindInBlock(const DoStmt *block, Risks *risks) {
+  const char *body = BodyOf(block->args);
+  if (body == nullptr) return;
+  for (StatementRisk &risk : FindBodyRisks(body, "a DO block"))
+    risks->push_back(std::move(risk));
+}
+
+void FindInDropRole(const DropRoleStmt *drop, Risks *risks) {
+  for (int n = 0; n < list_length(drop->roles); ++n) {
+    const auto *role = static_cast<const RoleSpec *>(list_nth(drop->roles, n));
+    StatementRisk risk = Of(RiskKind::kDrop, "role", QuotedName(role->rolename), "", "",
+                            "whoever logs in as it cannot any more");
+    risk.lookup = risk.object;
+    risks->push_back(std::move(risk));
   }
 }
 
@@ -323,6 +503,12 @@ std::vector<StatementRisk> FindRisks(const Node *statement) {
       break;
     case T_RefreshMatViewStmt:
       FindInRefresh(reinterpret_cast<const RefreshMatViewStmt *>(statement), &risks);
+      break;
+    case T_DropRoleStmt:
+      FindInDropRole(reinterpret_cast<const DropRoleStmt *>(statement), &risks);
+      break;
+    case T_DoStmt:
+      FindInBlock(reinterpret_cast<const DoStmt *>(statement), &risks);
       break;
     default:
       FindInQuery(statement, &risks);

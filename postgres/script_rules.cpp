@@ -1,6 +1,7 @@
 // What may not stand in a migration, and what cannot share a transaction with the rest.
 #include "postgres/script_parts.hpp"
 #include "postgres/tree_names.hpp"
+#include "worker/core/script/body_text.hpp"
 #include "worker/core/script/script_text.hpp"
 
 namespace agent_branch {
@@ -81,7 +82,29 @@ void DescribeReindex(const ReindexStmt *reindex, ScriptStatement *described) {
     described->alone_relation = NameOf(reindex->relation);
   } else if (many) {
     Mark(described, Alone::kRepeatable, "REINDEX of a schema or a database");
+  } else {
+    // Whether it is partitioned is the branch's to know, and twice does no harm.
+    Mark(described, Alone::kRepeatable, "REINDEX of what is partitioned");
   }
+}
+
+void DescribeCluster(const ClusterStmt *cluster, ScriptStatement *described) {
+  const bool whole = cluster->relation == nullptr;
+  Mark(described, Alone::kRepeatable,
+       whole ? "CLUSTER of a database" : "CLUSTER of what is partitioned");
+  described->alone_relation = NameOf(cluster->relation);
+}
+
+void DescribeBlock(const DoStmt *block, ScriptStatement *described) {
+  const char *body = BodyOf(block->args);
+  if (body == nullptr) return;
+  if (EndsTransaction(body)) Mark(described, Alone::kOnce, "DO with COMMIT or ROLLBACK");
+  if (AddsEnumValue(body)) described->commit_after = true;
+}
+
+void DescribeCall(ScriptStatement *described) {
+  // Whether a procedure commits as it goes is not to be seen here.
+  Mark(described, Alone::kOnce, "CALL of a procedure that commits");
 }
 
 // set_config(name, value, false) with constants.
@@ -97,6 +120,18 @@ bool SetsForSession(const Node *expression) {
 
 }  // namespace
 
+const char *BodyOf(const List *options) {
+  for (int n = 0; n < list_length(options); ++n) {
+    const auto *option = static_cast<const DefElem *>(list_nth(options, n));
+    if (strcmp(option->defname, "as") != 0 || option->arg == nullptr) continue;
+    if (IsA(option->arg, String)) return strVal(option->arg);
+    if (!IsA(option->arg, List)) continue;
+    const auto *texts = reinterpret_cast<const List *>(option->arg);
+    if (texts != NIL) return strVal(linitial(texts));
+  }
+  return nullptr;
+}
+
 bool HasOption(const List *options, const char *name) {
   for (int n = 0; n < list_length(options); ++n) {
     const auto *option = static_cast<const DefElem *>(list_nth(options, n));
@@ -110,10 +145,20 @@ bool HasOption(const List *options, const char *name) {
   return false;
 }
 
+Boundary BoundaryOf(const Node *statement) {
+  if (!IsA(statement, TransactionStmt)) return Boundary::kNone;
+  const auto *control = reinterpret_cast<const TransactionStmt *>(statement);
+  if (control->kind == TRANS_STMT_BEGIN || control->kind == TRANS_STMT_START)
+    return Boundary::kBegin;
+  const bool ends = control->kind == TRANS_STMT_COMMIT && !control->chain;
+  return ends ? Boundary::kCommit : Boundary::kNone;
+}
+
 Status FindRefusal(const Node *statement, int line) {
   if (IsCopyWithClient(statement)) return RefuseCopy(line);
   switch (nodeTag(statement)) {
     case T_TransactionStmt:
+      if (BoundaryOf(statement) != Boundary::kNone) return {};
       return RefuseTransactionControl(line);
     case T_VariableSetStmt:
       return FindRefusedSetting(reinterpret_cast<const VariableSetStmt *>(statement), line);
@@ -164,9 +209,11 @@ void DescribeAlone(const Node *statement, ScriptStatement *described) {
         Mark(described, Alone::kRepeatable, "VACUUM");
       return;
     case T_ClusterStmt:
-      if (reinterpret_cast<const ClusterStmt *>(statement)->relation == nullptr)
-        Mark(described, Alone::kRepeatable, "CLUSTER of a database");
-      return;
+      return DescribeCluster(reinterpret_cast<const ClusterStmt *>(statement), described);
+    case T_DoStmt:
+      return DescribeBlock(reinterpret_cast<const DoStmt *>(statement), described);
+    case T_CallStmt:
+      return DescribeCall(described);
     default:
       return;
   }

@@ -1,6 +1,7 @@
 #include "worker/postgres_store.hpp"
 
 #include "postgres/spi.hpp"
+#include "worker/core/script/script_json.hpp"
 #include "worker/store_rows.hpp"
 
 #include "postgres/server.hpp"
@@ -262,6 +263,25 @@ Result<std::string> PostgresStore::MigrationSql(int64_t migration_id, int attemp
   });
   if (!status.ok()) return status;
   return sql;
+}
+
+Result<std::optional<Script>> PostgresStore::MigrationScript(int64_t migration_id, int attempt) {
+  std::string sql;
+  std::string json;
+  Status status = InTransaction([&](Transaction &transaction) {
+    Rows rows = transaction.Query(
+        "SELECT sql, script FROM agent_branch.migration_attempt WHERE migration_id = $1 AND "
+        "number = $2 AND script IS NOT NULL",
+        {migration_id, attempt});
+    if (rows.empty()) return;
+    sql = rows[0].Text(0);
+    json = rows[0].Text(1);
+  });
+  if (!status.ok()) return status;
+  if (json.empty()) return std::optional<Script>();
+  Result<Script> script = ReadKeptScript(json, sql);
+  if (!script.ok()) return script.status();
+  return std::optional<Script>(std::move(script.value()));
 }
 
 Result<std::string> PostgresStore::SnapshotObjects(const std::string &fingerprint) {

@@ -30,6 +30,7 @@ class PostgresStore : public Store, public FixStore {
   Result<StoreSnapshot> Load() override;
   Result<Intake> ReadRequests() override;
   Result<std::string> MigrationSql(int64_t migration_id, int attempt) override;
+  Result<std::optional<Script>> MigrationScript(int64_t migration_id, int attempt) override;
   Result<std::string> SnapshotObjects(const std::string &fingerprint) override;
   Result<int64_t> CreateSweep() override;
   Status Commit(const Batch &batch) override;

@@ -3,7 +3,7 @@ BEGIN;
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS agent_branch;
-SELECT plan(44);
+SELECT plan(60);
 
 SELECT agent_project_register('agent-test');
 -- A session as if it had been made a minute ago: what is made here counts as not committed yet.
@@ -36,8 +36,8 @@ SELECT is(agent_migrate('q', 'CREATE TABLE d ()'), 3, 'a rollback gives its ordi
 
 SELECT throws_ok($$SELECT agent_migrate(NULL, 'x')$$, '22004', 'argument "session" must not be null', 'session null');
 SELECT throws_ok($$SELECT agent_migrate('q', NULL)$$, '22004', 'argument "sql" must not be null', 'sql null');
-SELECT throws_ok($$SELECT agent_migrate('q', '')$$, '22023', 'migration must not be empty', 'empty');
-SELECT throws_ok($$SELECT agent_migrate('q', E' \n\t ')$$, '22023', 'migration must not be empty', 'blank');
+SELECT lives_ok($$SELECT agent_migrate('q', '')$$, 'an empty file is a migration of nothing');
+SELECT lives_ok($$SELECT agent_migrate('q', E' \n\t -- nothing')$$, 'and so is one of comments');
 SELECT lives_ok($$SELECT agent_migrate('q', repeat('x', 1048576))$$, 'a megabyte');
 SELECT throws_ok($$SELECT agent_migrate('q', repeat('x', 1048577))$$, '54000', 'migration is too long', 'and a byte');
 SELECT lives_ok($$SELECT agent_migrate('q', 'x', repeat('n', 256))$$, 'a name of 256 characters');
@@ -78,7 +78,13 @@ CREATE FUNCTION pg_temp.make_attempts(session text) RETURNS bigint LANGUAGE sql
 SELECT pg_temp.make_migration('repair', 1, 'applied'), pg_temp.make_migration('repair', 2, 'failed'),
 	pg_temp.make_migration('repair', 3, 'cancelled');
 SELECT pg_temp.make_attempts('repair');
-SELECT is(agent_migrate('repair', 'mended'), 2, 'it takes the failed one''s ordinal');
+SELECT throws_ok($$SELECT agent_migrate('repair', 'mended')$$, '55000',
+	'migration 2 "name 2" has failed, and this is not the text to replace it', 'a text without its name does not');
+SELECT throws_ok($$SELECT agent_migrate('repair', 'mended', 'name 4')$$, '55000',
+	'migration 2 "name 2" has failed, and this is not the text to replace it', 'nor one of another name');
+SELECT is(agent_migrate('repair', 'text 2', 'name 2'), 2, 'the same text again is the same migration');
+SELECT is((SELECT max(attempt) FROM agent_migration_attempts WHERE session = 'repair'), 1, 'of which nothing comes');
+SELECT is(agent_migrate('repair', 'mended', 'name 2'), 2, 'it takes the failed one''s ordinal');
 SELECT results_eq($$SELECT attempt, made_by, name, status, sql FROM agent_migration_attempts WHERE session = 'repair' AND ordinal = 2
 	ORDER BY attempt$$, $$VALUES (1, 'agent', 'name 2', 'failed', 'text 2'), (2, 'agent', 'name 2', 'queued', 'mended')$$, 'as another attempt');
 SELECT results_eq($$SELECT ordinal, status, attempts, sql FROM agent_migrations WHERE session = 'repair' ORDER BY ordinal$$,
@@ -86,6 +92,13 @@ SELECT results_eq($$SELECT ordinal, status, attempts, sql FROM agent_migrations 
 SELECT results_eq($$SELECT r.kind, m.ordinal, r.arguments FROM agent_branch.request AS r JOIN agent_branch.migration AS m ON m.id = r.subject_id
 	JOIN agent_branch.session AS s ON s.id = r.session_id WHERE s.name = 'repair'$$,
 	$$VALUES ('migrate', 2, '{"attempt": 2}'::jsonb)$$, 'by a request that says which');
+SELECT is(agent_migrate('repair', 'mended', 'name 2'), 2, 'asked for twice, it is one text');
+SELECT is((SELECT count(*) FROM agent_migration_attempts WHERE session = 'repair' AND ordinal = 2), 2::bigint, 'and one attempt');
+SELECT throws_ok($$SELECT agent_migrate('repair', 'mended again', 'name 2')$$, '55006',
+	'migration 2 "name 2" is under way, with another text', 'another one waits until that is known');
+SELECT throws_ok($$SELECT agent_migrate('repair', 'text 0', 'name 1')$$, '42710',
+	'migration 1 "name 1" is applied already, with another text', 'the name of an applied one is taken');
+SELECT is(agent_migrate('repair', 'text 1', 'name 1'), 1, 'its own text is it');
 SELECT is(agent_migrate('repair', 'next'), 4, 'what is asked for behind it is a migration of its own');
 SELECT is(agent_migrate('repair', 'next'), 5, 'and so is the next one');
 SELECT pg_temp.make_session('refused fix', 'failed', 'br-rf');
@@ -94,10 +107,31 @@ SELECT pg_temp.make_attempts('refused fix');
 INSERT INTO agent_branch.migration_attempt (migration_id, number, sql, made_by, status, reason)
 	SELECT m.id, 2, 'y', 'fixer', 'refused', 'it drops a table' FROM agent_branch.migration AS m
 	JOIN agent_branch.session AS s ON s.id = m.session_id WHERE s.name = 'refused fix';
-SELECT is(agent_migrate('refused fix', 'mended', 'better name'), 1, 'after a text that was refused, too');
+SELECT throws_ok($$SELECT agent_migrate('refused fix', 'mended', 'better name')$$, '55000',
+	'migration 1 has failed, and this is not the text to replace it', 'one without a name is not replaced by one with');
+SELECT is(agent_migrate('refused fix', 'mended'), 1, 'after a text that was refused, too');
 SELECT results_eq($$SELECT attempt, made_by, name, status, reason FROM agent_migration_attempts WHERE session = 'refused fix' AND attempt > 1
-	ORDER BY attempt$$, $$VALUES (2, 'fixer', NULL, 'refused', 'it drops a table'), (3, 'agent', 'better name', 'queued', NULL)$$,
-	'it is the next attempt, with a name of its own');
+	ORDER BY attempt$$, $$VALUES (2, 'fixer', NULL, 'refused', 'it drops a table'), (3, 'agent', NULL, 'queued', NULL)$$,
+	'it is the next attempt');
+SELECT pg_temp.make_session('pipeline', 'failed', 'br-pl');
+SELECT pg_temp.make_migration('pipeline', 1, 'failed'), pg_temp.make_migration('pipeline', 2, 'cancelled');
+SELECT pg_temp.make_attempts('pipeline');
+UPDATE agent_branch.migration_attempt SET name = NULL WHERE sql IN ('text 1', 'text 2');
+SELECT throws_ok($$SELECT agent_migrate('pipeline', 'x')$$, '55000',
+	'migration 1 has failed, and this is not the text to replace it', 'of several without names it is not known which one is meant');
+
+-- What is kept of a text is what was read of it, and what can never run is refused at once.
+SELECT pg_temp.make_session('kept', 'ready', 'br-k');
+SELECT agent_migrate('kept', E'\uFEFFBEGIN;\nCREATE TABLE a ();\nCOMMIT;\nVACUUM', 'one');
+SELECT is((SELECT t.sql FROM agent_branch.migration_attempt AS t WHERE t.name = 'one'),
+	E'BEGIN;\nCREATE TABLE a ();\nCOMMIT;\nVACUUM', 'a byte order mark is dropped');
+SELECT results_eq($$SELECT s->>'tag', s->>'boundary', s->>'alone', (s->>'line')::int FROM agent_branch.migration_attempt AS t,
+	json_array_elements(t.script->'statements') AS s WHERE t.name = 'one'$$, $$VALUES ('BEGIN', 'begin', NULL::text, 1),
+	('CREATE TABLE', NULL, NULL, 2), ('COMMIT', 'commit', NULL, 3), ('VACUUM', NULL, 'repeatable', 4)$$, 'the reading is kept');
+SELECT throws_ok($$SELECT agent_migrate('kept', 'CREATE TABLE b (); COMMIT')$$, '2D000',
+	'transaction control is not allowed in a migration', 'a lone COMMIT');
+SELECT throws_ok($$SELECT agent_migrate('kept', E'SELECT\u00A01 +')$$, '42601', 'syntax error near an invisible character', 'a no-break space');
+SELECT throws_ok($$SELECT agent_migrate('kept', '/*' || repeat('/*', 500000))$$, '54000', NULL, 'a text that a lexer reads for ever');
 SELECT pg_temp.make_session('failed otherwise', 'failed', 'br-fo');
 SELECT pg_temp.make_migration('failed otherwise', 1, 'applied');
 SELECT pg_temp.make_attempts('failed otherwise');

@@ -77,6 +77,13 @@ Result<std::string> ModelStore::MigrationSql(int64_t migration_id, int attempt) 
   return sql_[{migration_id, attempt}];
 }
 
+Result<std::optional<Script>> ModelStore::MigrationScript(int64_t migration_id, int attempt) {
+  if (chance_->Happens(faults_->read_fails)) return Refused();
+  const auto found = scripts_.find({migration_id, attempt});
+  if (found == scripts_.end()) return std::optional<Script>();
+  return std::optional<Script>(found->second);
+}
+
 Result<std::string> ModelStore::SnapshotObjects(const std::string &fingerprint) {
   if (chance_->Happens(faults_->read_fails)) return Refused();
   auto found = snapshots_.find(fingerprint);

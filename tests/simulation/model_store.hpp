@@ -23,6 +23,7 @@ class ModelStore : public Store {
   Result<StoreSnapshot> Load() override;
   Result<Intake> ReadRequests() override;
   Result<std::string> MigrationSql(int64_t migration_id, int attempt) override;
+  Result<std::optional<Script>> MigrationScript(int64_t migration_id, int attempt) override;
   Result<std::string> SnapshotObjects(const std::string &fingerprint) override;
   Result<int64_t> CreateSweep() override;
   Status Commit(const Batch &batch) override;
@@ -71,6 +72,7 @@ class ModelStore : public Store {
   std::map<int64_t, MigrationRow> migrations_;
   std::map<std::pair<int64_t, int>, MigrationRow> attempts_;
   std::map<std::pair<int64_t, int>, std::string> sql_;
+  std::map<std::pair<int64_t, int>, Script> scripts_;
   std::map<int64_t, MergeRow> merges_;
   std::map<int64_t, StepRow> steps_;
   std::map<std::string, KeptBranchRow> kept_;

@@ -34,6 +34,9 @@ class StoreTap : public Store {
   Result<std::string> MigrationSql(int64_t id, int attempt) override {
     return store_->MigrationSql(id, attempt);
   }
+  Result<std::optional<Script>> MigrationScript(int64_t id, int attempt) override {
+    return store_->MigrationScript(id, attempt);
+  }
   Result<std::string> SnapshotObjects(const std::string &fingerprint) override {
     return store_->SnapshotObjects(fingerprint);
   }

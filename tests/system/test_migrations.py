@@ -221,10 +221,10 @@ def test_twenty_migrations_of_a_megabyte(real, session):
      "CREATE DATABASE is not possible in a migration", 2),
 ])
 def test_a_refusal_comes_before_anything_runs(real, session, sql, sqlstate, message, line):
-    row = failed(real, session, sql)
-    assert (row["sqlstate"], row["message"]) == (sqlstate, message)
-    assert row["detail"] == f"It is in line {line}."
-    assert row["statements_done"] == 0
+    error = real.refused("SELECT agent_migrate(%s, %s)", session, sql)
+    assert (error.pgcode, error.diag.message_primary) == (sqlstate, message)
+    assert error.diag.message_detail == f"It is in line {line}."
+    assert real.rows("SELECT FROM agent_migrations WHERE session = %s", session) == []
     assert query(real.uri(session), "SELECT to_regclass('t')") == [(None,)]
     assert real.rows("SELECT FROM agent_branch.step WHERE kind = 'migrate'") == []
 
@@ -234,9 +234,9 @@ def test_text_that_is_not_known_here_is_for_the_branch_to_judge(real, session):
     assert (row["sqlstate"], row["line"], row["column"]) == ("42601", 2, 8)
     assert row["message"] == 'syntax error at or near "QUANTUM"'
     deep = "SELECT " + "(" * 30000 + "1" + ")" * 30000
-    assert failed(real, session, deep)["status"] == "failed"
+    assert real.refused("SELECT agent_migrate(%s, %s)", session, deep).pgcode == "54000"
     real.migrate(session, "CREATE TABLE t (id int)")
-    assert latest(real, session)["attempts"] == 3
+    assert latest(real, session)["attempts"] == 2
 
 
 def test_risks_are_told_in_the_branchs_own_numbers(real, session):
@@ -274,3 +274,20 @@ def test_a_project_may_refuse_kinds_of_risk(real, session):
     assert query(real.uri(session), "SELECT count(*) FROM t") == [(1,)]
     real.migrate(session, "ALTER TABLE t RENAME TO u")
     assert [risk["kind"] for risk in latest(real, session)["risks"]] == ["rename"]
+
+
+def test_what_people_write_runs_as_it_does_in_psql(real, session):
+    for sql in ("\ufeffBEGIN;\nCREATE TABLE a (x int);\nINSERT INTO a VALUES (1);\nCOMMIT;\n",
+                "COMMIT; VACUUM a; BEGIN;",
+                "DO $$ BEGIN INSERT INTO a VALUES (2); COMMIT; END $$;",
+                "CREATE PROCEDURE p() LANGUAGE plpgsql AS $$ BEGIN INSERT INTO a VALUES (3); "
+                "COMMIT; END $$; CALL p();",
+                "CREATE TABLE pt (x int PRIMARY KEY) PARTITION BY RANGE (x); REINDEX TABLE pt;",
+                "CREATE TYPE m AS ENUM ('a'); DO $$ BEGIN ALTER TYPE m ADD VALUE 'b'; END $$; "
+                "CREATE TABLE e (c m DEFAULT 'b');",
+                "", "-- nothing"):
+        real.migrate(session, sql)
+    statuses = {row["status"] for row in real.rows(
+        "SELECT status FROM agent_migrations WHERE session = %s", session)}
+    assert statuses == {"applied"}
+    assert query(real.uri(session), "SELECT count(*) FROM a")[0][0] == 3

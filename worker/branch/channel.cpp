@@ -6,6 +6,7 @@
 
 #include "worker/branch/record.hpp"
 #include "worker/branch/task_text.hpp"
+#include "worker/core/script/source_text.hpp"
 
 namespace agent_branch {
 namespace {
@@ -116,6 +117,12 @@ bool Channel::FollowDialer(TimePoint now) {
 
 void Channel::BeginTask(TimePoint now) {
   connection_->ForgetNotices();
+  const bool sends_text =
+      task_->kind == BranchTaskKind::kMigrate || task_->kind == BranchTaskKind::kRunAlone;
+  if (sends_text && !connection_->ReadsStandardStrings() && HasPlainBackslash(task_->sql)) {
+    Finish(RejectedForBackslash(task_->id));
+    return KeepOpen(now);
+  }
   if (task_->kind == BranchTaskKind::kMigrate) {
     if (task_->record) return Send(Step::kBaseline, RecordBaseline(), now);
     return SendScript(now);
@@ -268,7 +275,10 @@ void Channel::OnCommit(TimePoint now) {
   if (reply.failed) {
     Finish(Rejected(task_->id, reply.error.fields));
   } else if (reply.last_tag == "COMMIT") {
+    const bool stale = ChangesSessionDefaults(task_->sql);
     Finish(Done(task_->id));
+    // What a role or a database sets from now on is set for new connections only.
+    if (stale) return Drop();
   } else {
     Finish(RejectedByRollback(task_->id));
   }

@@ -393,6 +393,11 @@ bool Connection::InTransaction() const {
   return PQtransactionStatus(connection_.get()) == PQTRANS_INTRANS;
 }
 
+bool Connection::ReadsStandardStrings() const {
+  const char *setting = PQparameterStatus(connection_.get(), "standard_conforming_strings");
+  return setting == nullptr || std::string_view(setting) != "off";
+}
+
 bool Connection::CountsBytes() const {
   const char *encoding = PQparameterStatus(connection_.get(), "server_encoding");
   return encoding && std::string_view(encoding) == "SQL_ASCII";

@@ -81,6 +81,8 @@ class Connection {
   bool InTransaction() const;
   int server_version() const { return PQserverVersion(connection_.get()); }
   bool CountsBytes() const;
+  // Whether a backslash in a plain string constant is only a character.
+  bool ReadsStandardStrings() const;
   // Stands at the head of every query of this connection, and of no other's: pg_stat_activity finds
   // it by that. The process id would not do, since Neon's proxy hands out one of its own.
   const std::string &mark() const { return mark_; }

@@ -16,8 +16,11 @@ SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('n', q.n, 'ro
   'bytes', CASE WHEN c.relkind IN ('r', 'm', 'p', 't', 'i', 'I', 'S') THEN size.bytes END,
   'not_null', coalesce(a.attnotnull, false)) ORDER BY q.n), '[]')::pg_catalog.text
 FROM pg_catalog.jsonb_to_recordset($questions::pg_catalog.jsonb)
-  AS q (n pg_catalog.int4, relation pg_catalog.text, "column" pg_catalog.text)
-JOIN pg_catalog.pg_class AS c ON c.oid = pg_catalog.to_regclass(q.relation)
+  AS q (n pg_catalog.int4, relation pg_catalog.text, "column" pg_catalog.text,
+    type pg_catalog.text, name pg_catalog.text)
+LEFT JOIN pg_catalog.pg_class AS c ON c.oid = pg_catalog.to_regclass(q.relation)
+CROSS JOIN LATERAL (SELECT p.parts[pg_catalog.cardinality(p.parts)] AS name
+  FROM (SELECT pg_catalog.parse_ident(q.name) AS parts) AS p) AS last
 LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0
   AND NOT a.attisdropped AND a.attname = (pg_catalog.parse_ident(q."column"))[1]
 CROSS JOIN LATERAL (
@@ -40,7 +43,30 @@ CROSS JOIN LATERAL (
     WHERE leaf.oid = c.oid AND c.relkind <> 'p' OR c.relkind = 'p' AND leaf.oid IN (
       SELECT t.relid FROM pg_catalog.pg_partition_tree(c.oid) AS t WHERE t.isleaf)
   ) AS part
-) AS size)";
+) AS size
+WHERE (q.relation IS NULL OR c.oid IS NOT NULL)
+  AND (q."column" IS NULL OR a.attname IS NOT NULL)
+  AND CASE
+    WHEN q.name IS NULL THEN true
+    WHEN q.type = 'trigger' THEN EXISTS (SELECT FROM pg_catalog.pg_trigger AS t
+      WHERE t.tgrelid = c.oid AND t.tgname = last.name)
+    WHEN q.type = 'policy' THEN EXISTS (SELECT FROM pg_catalog.pg_policy AS p
+      WHERE p.polrelid = c.oid AND p.polname = last.name)
+    WHEN q.type = 'rule' THEN EXISTS (SELECT FROM pg_catalog.pg_rewrite AS r
+      WHERE r.ev_class = c.oid AND r.rulename = last.name)
+    WHEN q.type = 'constraint' THEN EXISTS (SELECT FROM pg_catalog.pg_constraint AS k
+      WHERE k.conrelid = c.oid AND k.conname = last.name)
+    WHEN q.type IN ('function', 'procedure', 'routine', 'aggregate') THEN EXISTS (
+      SELECT FROM pg_catalog.pg_proc AS f WHERE f.proname = last.name)
+    WHEN q.type IN ('type', 'domain') THEN EXISTS (
+      SELECT FROM pg_catalog.pg_type AS y WHERE y.typname = last.name)
+    WHEN q.type = 'schema' THEN EXISTS (
+      SELECT FROM pg_catalog.pg_namespace AS s WHERE s.nspname = last.name)
+    WHEN q.type = 'extension' THEN EXISTS (
+      SELECT FROM pg_catalog.pg_extension AS e WHERE e.extname = last.name)
+    WHEN q.type = 'role' THEN EXISTS (
+      SELECT FROM pg_catalog.pg_roles AS o WHERE o.rolname = last.name)
+    ELSE true END)";
 
 // An index of CREATE INDEX lies in its table's schema, whatever the search path is.
 constexpr char kIndexOfTable[] = R"(
@@ -113,6 +139,7 @@ std::string StateQuery(const AloneStatement &statement) {
     case Alone::kReindex:
       return Fill(kLeftIndex, names);
     case Alone::kRepeatable:
+    case Alone::kOnce:
     case Alone::kNo:
       return "SELECT 'there'";
   }

@@ -281,6 +281,17 @@ std::string JoinPages(const std::vector<std::string> &pages) {
   return joined + "}";
 }
 
+BranchEvent RejectedForBackslash(uint64_t id) {
+  ServerError error;
+  error.sqlstate = "22P06";
+  error.message = "nonstandard use of \\ in a string constant";
+  error.detail =
+      "On the branch standard_conforming_strings is off, so a backslash in a plain "
+      "constant decides where it ends.";
+  error.hint = "Write the constant as E'…', or set standard_conforming_strings on.";
+  return Rejected(id, error);
+}
+
 namespace {
 
 BranchEvent FinishedFingerprint(uint64_t id, const Reply &reply) {

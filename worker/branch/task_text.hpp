@@ -51,6 +51,8 @@ BranchEvent RejectedOverdue(const BranchTask &task);
 BranchEvent RejectedForEndingItsTransaction(uint64_t id, bool committed, const ServerError &after);
 // The JSON objects of the pages as one.
 std::string JoinPages(const std::vector<std::string> &pages);
+// The branch would end a constant with a backslash in it elsewhere than the reading did.
+BranchEvent RejectedForBackslash(uint64_t id);
 BranchEvent FinishedQuery(const BranchTask &task, const Reply &reply);
 
 }  // namespace agent_branch

@@ -67,6 +67,13 @@ Result<std::string> FakeStore::MigrationSql(int64_t migration_id, int attempt) {
   return sql.at({migration_id, attempt});
 }
 
+Result<std::optional<Script>> FakeStore::MigrationScript(int64_t migration_id, int attempt) {
+  if (!failure.ok()) return failure;
+  const auto found = scripts.find({migration_id, attempt});
+  if (found == scripts.end()) return std::optional<Script>();
+  return std::optional<Script>(found->second);
+}
+
 Result<std::string> FakeStore::SnapshotObjects(const std::string &fingerprint) {
   if (!failure.ok()) return failure;
   auto found = snapshots.find(fingerprint);

@@ -20,6 +20,7 @@ class FakeStore : public Store {
   Result<StoreSnapshot> Load() override;
   Result<Intake> ReadRequests() override;
   Result<std::string> MigrationSql(int64_t migration_id, int attempt) override;
+  Result<std::optional<Script>> MigrationScript(int64_t migration_id, int attempt) override;
   Result<std::string> SnapshotObjects(const std::string &fingerprint) override;
   Result<int64_t> CreateSweep() override;
   Status Commit(const Batch &batch) override;
@@ -43,6 +44,7 @@ class FakeStore : public Store {
   std::map<int64_t, SessionRow> sessions;
   std::map<int64_t, MigrationRow> migrations;
   std::map<std::pair<int64_t, int>, std::string> sql;  // by migration and attempt
+  std::map<std::pair<int64_t, int>, Script> scripts;   // the same, where one was read
   std::map<int64_t, MergeRow> merges;
   std::vector<ConflictRow> conflicts;
   std::map<int64_t, StepRow> steps;

@@ -22,6 +22,7 @@ StatementRisk Risk(RiskKind kind, const std::string &relation, const std::string
 
 Script With(const std::vector<StatementRisk> &risks) {
   Script script;
+  script.parsed = true;
   script.statements.emplace_back();
   script.statements.emplace_back();
   script.statements[1].line = 4;
@@ -81,6 +82,72 @@ TEST(Risks, RefusalNamesTheStatements) {
   EXPECT_EQ(weighed.refusal.detail(), line + line + line + line + line + "And 2 more.");
   EXPECT_TRUE(WeighRisks(With(many), "[]", {"rename"}).refusal.ok());
   EXPECT_TRUE(WeighRisks(With(many), "[]", {}).refusal.ok());
+}
+
+std::string Measured(const std::string &table, const Strings &refused, const Strings &fills = {}) {
+  Script script = With({});
+  script.statements[0].fills = fills;
+  const Risks risks = WeighRecord(script, "{\"tables\": [" + table + "]}", refused);
+  return risks.refusal.ok() ? risks.json == "[]" ? "none" : "told" : risks.refusal.sqlstate();
+}
+
+TEST(Risks, WhatWasDoneIsJudgedWhateverTheTextIs) {
+  const Strings refused = {"drop", "truncate", "unfiltered", "rewrite"};
+  const std::string users = R"({"table": "public.users", "rows_before": 50, )";
+  for (const char *done :
+       {R"("deleted": 50})", R"("updated": 50})", R"("updated": 80})", R"("truncated": true})",
+        R"("dropped": true})", R"("detached": true})", R"("rewritten": true, "bytes": 9000000})"})
+    EXPECT_EQ(Measured(users + done, refused), "AB002") << done;
+  for (const char *done :
+       {R"("deleted": 49})", R"("updated": 1})", R"("inserted": 500})",
+        R"("rewritten": true, "bytes": 8192})", R"("lock": "SHARE"})",
+        R"("deleted": 50, "created": true})", R"("truncated": true, "temporary": true})"})
+    EXPECT_EQ(Measured(users + done, refused), "none") << done;
+  EXPECT_EQ(Measured(users + R"("deleted": 50})", {"drop"}), "told");
+  EXPECT_EQ(Measured(R"({"table": "t", "deleted": 1})", refused), "AB002");
+  EXPECT_EQ(Measured(R"({"table": "t", "rows_before": 0, "truncated": true})", refused), "none");
+}
+
+TEST(Risks, RowsThatTheTextChangesRightlyAreNone) {
+  const std::string all = R"({"table": "app.users", "rows_before": 2, "updated": 2})";
+  EXPECT_EQ(Measured(all, {"unfiltered"}, {"users"}), "none");
+  EXPECT_EQ(Measured(all, {"unfiltered"}, {"app.users"}), "none");
+  EXPECT_EQ(Measured(all, {"unfiltered"}, {"sers"}), "AB002");
+  EXPECT_EQ(Measured(all, {"unfiltered"}, {"public.users"}), "AB002");
+}
+
+TEST(Risks, NoRecordIsNoInnocence) {
+  for (const char *record : {"", "{}", "[]", "{\"tables\": 1}"}) {
+    EXPECT_EQ(WeighRecord(With({}), record, {"drop"}).refusal.sqlstate(), "AB002") << record;
+    EXPECT_TRUE(WeighRecord(With({}), record, {}).refusal.ok());
+  }
+}
+
+TEST(Risks, WhatCannotBeReadIsRefusedAsAnErrorThatCanBeMended) {
+  Script script = With({});
+  script.parsed = false;
+  script.unread = Status::Error("42601", "syntax error at or near \"x\"");
+  const Risks weighed = WeighRisks(script, "", {"drop"});
+  EXPECT_EQ(weighed.refusal.sqlstate(), "42601");
+  EXPECT_TRUE(weighed.repairable);
+  EXPECT_TRUE(WeighRisks(script, "", {}).refusal.ok());
+}
+
+TEST(Risks, WhatTheTextMovedIsARiskThoughTheBranchDoesNotKnowIt) {
+  StatementRisk moved = Risk(RiskKind::kDrop, "t");
+  moved.moved = true;
+  Script script = With({moved});
+  EXPECT_EQ(WeighRisks(script, "[]", {"drop"}).refusal.sqlstate(), "AB002");
+  StatementRisk cascade = Risk(RiskKind::kTruncate, "t");
+  cascade.cascades = true;
+  script = With({cascade});
+  EXPECT_EQ(WeighRisks(script, R"([{"n":0,"rows":0}])", {"truncate"}).refusal.sqlstate(), "AB002");
+}
+
+TEST(Risks, WhatIsNotKnownIsRefusedWithAnyOther) {
+  Script script = With({Risk(RiskKind::kUnknown, "")});
+  EXPECT_EQ(WeighRisks(script, "", {"rename"}).refusal.sqlstate(), "AB002");
+  EXPECT_TRUE(WeighRisks(script, "", {}).refusal.ok());
 }
 
 TEST(Risks, NamesOfTheKindsAreThoseOfTheOption) {

@@ -46,6 +46,14 @@ std::string Clean(std::string_view text, size_t limit, bool keep_lines) {
 
 }  // namespace
 
+bool IsUtf8(std::string_view text) {
+  for (size_t length = 0; !text.empty(); text.remove_prefix(length)) {
+    length = CharacterLength(text);
+    if (length == 0) return false;
+  }
+  return true;
+}
+
 std::string CleanText(std::string_view text, size_t limit) {
   return Clean(text, limit, false);
 }

@@ -10,6 +10,8 @@ namespace agent_branch {
 // are not UTF-8 become '?', so that the result can be stored in a database of any kind of client.
 std::string CleanText(std::string_view text, size_t limit);
 
+bool IsUtf8(std::string_view text);
+
 // Like CleanText(), but keeps line breaks and tabs: for messages of several lines.
 std::string CleanLines(std::string_view text, size_t limit);
 

@@ -21,7 +21,7 @@ struct Size {
 };
 
 struct Found {
-  size_t statement;  // from 1
+  size_t statement;  // from 1; 0: measured
   int line;
   const StatementRisk *risk;
   Size size;
@@ -62,10 +62,13 @@ bool IsRisk(const StatementRisk &risk, const Size &size) {
   switch (risk.kind) {
     case RiskKind::kDrop:
     case RiskKind::kRename:
+    case RiskKind::kInvisible:
+    case RiskKind::kDown:
+    case RiskKind::kUnknown:
       return true;
     case RiskKind::kTruncate:
     case RiskKind::kUnfiltered:
-      return HasRows(size);
+      return risk.cascades || HasRows(size);
     case RiskKind::kNotNull:
       return HasRows(size) && !size.not_null;
     case RiskKind::kRewrite:
@@ -82,8 +85,10 @@ std::vector<Found> FindRisks(const Script &script, const std::string &answer) {
   ForEachRisk(script, [&](size_t number, size_t statement, const StatementRisk &risk) {
     const auto size = sizes.find(number);
     const bool known = size != sizes.end();
-    // The branch does not have it: the migration itself makes it, or it has no effect.
-    if (!answer.empty() && !known && !risk.relation.empty()) return;
+    // The branch does not have it: it has no effect, unless it is there under another name or in
+    // another schema by the time that the statement runs.
+    const bool asked = !risk.relation.empty() || !risk.lookup.empty();
+    if (!answer.empty() && !known && asked && !risk.moved) return;
     Found one{statement + 1, script.statements[statement].line, &risk, {}};
     if (known) one.size = size->second;
     if (IsRisk(risk, one.size)) found.push_back(one);
@@ -120,8 +125,10 @@ std::string WriteRisks(const std::vector<Found> &found) {
     } else {
       WriteString(writer, one.risk->lock);
     }
-    WriteNumber(writer, "statement", static_cast<int64_t>(one.statement));
-    WriteNumber(writer, "line", one.line);
+    // What was measured is the work of all statements together.
+    const bool placed = one.statement > 0;
+    WriteNumber(writer, "statement", placed ? std::optional<int64_t>(one.statement) : std::nullopt);
+    WriteNumber(writer, "line", placed ? std::optional<int64_t>(one.line) : std::nullopt);
     WriteMember(writer, "why", CleanText(one.risk->why, kLongestText));
     writer.EndObject();
   }
@@ -129,14 +136,17 @@ std::string WriteRisks(const std::vector<Found> &found) {
   return std::string(buffer.GetString(), buffer.GetSize());
 }
 
+// What nobody can know beforehand may be of any kind that is refused.
 bool IsRefused(const Found &one, const std::vector<std::string> &refused) {
+  if (one.risk->kind == RiskKind::kUnknown) return !refused.empty();
   return std::find(refused.begin(), refused.end(), RiskKindName(one.risk->kind)) != refused.end();
 }
 
 std::string Sentence(const Found &one) {
-  std::string text = "Statement " + std::to_string(one.statement) + " in line " +
-                     std::to_string(one.line) + ": " + std::string(RiskKindName(one.risk->kind)) +
-                     " of " + NameOf(*one.risk);
+  std::string text = one.statement == 0 ? "Measured before COMMIT: "
+                                        : "Statement " + std::to_string(one.statement) +
+                                              " in line " + std::to_string(one.line) + ": ";
+  text += std::string(RiskKindName(one.risk->kind)) + " of " + NameOf(*one.risk);
   if (one.size.rows) text += " (" + std::to_string(*one.size.rows) + " rows)";
   return text + ": " + CleanText(one.risk->why, kLongestText) + ".";
 }
@@ -160,6 +170,67 @@ Status Refusal(const std::vector<Found> &found, const std::vector<std::string> &
                            kinds + ".");
 }
 
+// The parser's own error, which a fixer may mend, with why it is not the branch's to judge.
+Status RefuseUnread(const Script &script) {
+  const Status &unread = script.unread;
+  const std::string reason =
+      "The project refuses risks, and what cannot be read is not known to have none.";
+  if (unread.ok()) return Status::Error("AB002", "the migration cannot be read", reason);
+  return Status::Error(unread.sqlstate(), unread.message(),
+                       unread.detail().empty() ? reason : unread.detail() + "\n" + reason,
+                       unread.hint());
+}
+
+// Whether two names may be of one relation: a schema that is not given may be any.
+bool MayBe(const std::string &written, const std::string &whole) {
+  if (written == whole) return true;
+  return whole.size() > written.size() && whole[whole.size() - written.size() - 1] == '.' &&
+         whole.compare(whole.size() - written.size(), written.size(), written) == 0;
+}
+
+bool IsFilled(const Script &script, const std::string &table) {
+  for (const ScriptStatement &statement : script.statements) {
+    for (const std::string &relation : statement.fills) {
+      if (MayBe(relation, table)) return true;
+    }
+  }
+  return false;
+}
+
+// One table of the record, which lists what the migration made not.
+void MeasureTable(const Script &script, const JsonValue *table, std::vector<StatementRisk> *risks,
+                  std::vector<Size> *sizes) {
+  const std::string name = JsonString(table, "table");
+  if (name.empty() || JsonBool(table, "created") || JsonBool(table, "temporary")) return;
+  const int64_t deleted = JsonInteger(table, "deleted").value_or(0);
+  const int64_t updated = JsonInteger(table, "updated").value_or(0);
+  const Size size{JsonInteger(table, "rows_before"), JsonInteger(table, "bytes"), false};
+  const auto add = [&](RiskKind kind, const char *type, std::string why) {
+    StatementRisk risk;
+    risk.kind = kind;
+    risk.object_type = type;
+    risk.object = risk.relation = name;
+    risk.lock = JsonString(table, "lock");
+    risk.why = std::move(why);
+    risks->push_back(std::move(risk));
+    sizes->push_back(size);
+  };
+  const auto all = [&](int64_t rows) { return rows > 0 && rows >= size.rows.value_or(1); };
+  const bool filled = IsFilled(script, name);
+  if (JsonBool(table, "dropped")) add(RiskKind::kDrop, "table", "it is gone");
+  if (JsonBool(table, "detached")) add(RiskKind::kDrop, "partition", "its rows left their table");
+  if (JsonBool(table, "truncated") && size.rows.value_or(1) > 0)
+    add(RiskKind::kTruncate, "table", "all its rows went");
+  if (all(deleted) && !filled)
+    add(RiskKind::kUnfiltered, "table",
+        std::to_string(deleted) + " rows were deleted, which is all");
+  if (all(updated) && !filled)
+    add(RiskKind::kUnfiltered, "table",
+        std::to_string(updated) + " rows were updated, which is all");
+  if (JsonBool(table, "rewritten") && IsLarge(size))
+    add(RiskKind::kRewrite, "table", "it was written anew");
+}
+
 }  // namespace
 
 std::string RiskQuestions(const Script &script) {
@@ -168,13 +239,17 @@ std::string RiskQuestions(const Script &script) {
   bool any = false;
   writer.StartArray();
   ForEachRisk(script, [&](size_t number, size_t, const StatementRisk &risk) {
-    if (risk.relation.empty()) return;
+    if (risk.relation.empty() && risk.lookup.empty()) return;
     any = true;
     writer.StartObject();
     writer.Key("n");
     writer.Uint64(number);
     WriteMember(writer, "relation", CleanText(risk.relation, kLongestText));
     if (!risk.column.empty()) WriteMember(writer, "column", CleanText(risk.column, kLongestText));
+    if (!risk.lookup.empty()) {
+      WriteMember(writer, "type", risk.object_type);
+      WriteMember(writer, "name", CleanText(risk.lookup, kLongestText));
+    }
     writer.EndObject();
   });
   writer.EndArray();
@@ -184,6 +259,28 @@ std::string RiskQuestions(const Script &script) {
 Risks WeighRisks(const Script &script, const std::string &answer,
                  const std::vector<std::string> &refused) {
   const std::vector<Found> found = FindRisks(script, answer);
+  if (!script.parsed && !refused.empty() && !script.statements.empty())
+    return {WriteRisks(found), RefuseUnread(script), true};
+  return {WriteRisks(found), Refusal(found, refused)};
+}
+
+Risks WeighRecord(const Script &script, const std::string &record,
+                  const std::vector<std::string> &refused) {
+  std::vector<StatementRisk> risks;
+  std::vector<Size> sizes;
+  Result<JsonDocument> json = ParseJson(record);
+  const JsonValue *tables = json.ok() ? JsonArray(&json.value(), "tables") : nullptr;
+  if (tables == nullptr) {
+    if (refused.empty()) return {"[]", Status()};
+    return {"[]", Status::Error("AB002", "the branch did not tell what the migration did", {},
+                                "Call agent_migrate() again, or have the project's option "
+                                "refuse_risks changed.")};
+  }
+  for (const JsonValue &table : tables->GetArray())
+    MeasureTable(script, &table, &risks, &sizes);
+  std::vector<Found> found;
+  for (size_t n = 0; n < risks.size(); ++n)
+    found.push_back({0, 0, &risks[n], sizes[n]});
   return {WriteRisks(found), Refusal(found, refused)};
 }
 

@@ -21,11 +21,21 @@ std::string RiskQuestions(const Script &script);
 
 struct Risks {
   std::string json;  // an array, as agent_migrations.risks shows it
-  Status refusal;    // why the migration must not run, or ok()
+  Status refusal;    // why the migration must not run, or must not be committed; or ok()
+  // The refusal is an error of the text, which a fixer may mend.
+  bool repairable = false;
 };
 // answer: what the branch said to RiskQuestions(); "" when it said nothing, which counts for the
 // worst. refused: the kinds of risk that the project does not allow.
 Risks WeighRisks(const Script &script, const std::string &answer,
                  const std::vector<std::string> &refused);
+
+// The same of what a migration did, measured in its transaction before COMMIT, whatever its text
+// is. record: {"tables": [{"table": "schema.name", "inserted", "updated", "deleted", "rows_before",
+// "bytes": numbers, "truncated", "rewritten", "dropped", "detached", "created", "temporary":
+// booleans, "lock": the strongest}]}; what is not there is none, but for rows_before, which counts
+// for the worst. A record that is none is refused where the project refuses anything.
+Risks WeighRecord(const Script &script, const std::string &record,
+                  const std::vector<std::string> &refused);
 
 }  // namespace agent_branch

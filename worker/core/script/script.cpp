@@ -13,8 +13,9 @@ namespace {
 constexpr size_t kLongestName = 1'000;
 
 // In the order of RiskKind.
-constexpr std::array<std::string_view, 8> kRiskKinds = {
-    "drop", "truncate", "rewrite", "lock", "not_null", "not_valid", "rename", "unfiltered"};
+constexpr std::array<std::string_view, 11> kRiskKinds = {
+    "drop",   "truncate",   "rewrite",   "lock", "not_null", "not_valid",
+    "rename", "unfiltered", "invisible", "down", "unknown"};
 
 void WriteNumber(JsonWriter &writer, const char *name, size_t value) {
   writer.Key(name);
@@ -105,7 +106,13 @@ std::string_view RiskKindName(RiskKind kind) {
 }
 
 bool IsRiskKind(std::string_view name) {
-  return std::find(kRiskKinds.begin(), kRiskKinds.end(), name) != kRiskKinds.end();
+  return RiskKindNamed(name).has_value();
+}
+
+std::optional<RiskKind> RiskKindNamed(std::string_view name) {
+  const auto found = std::find(kRiskKinds.begin(), kRiskKinds.end(), name);
+  if (found == kRiskKinds.end()) return std::nullopt;
+  return static_cast<RiskKind>(found - kRiskKinds.begin());
 }
 
 std::string ScriptJson(const Script &script) {
@@ -117,14 +124,12 @@ std::string ScriptJson(const Script &script) {
   WriteRefusal(writer, script);
   writer.Key("statements");
   writer.StartArray();
-  size_t number = 0;
+  const std::vector<Segment> segments = SplitIntoSegments(script);
   size_t segment = 0;
-  for (const Segment &part : SplitIntoSegments(script)) {
-    ++segment;
-    for (size_t n = 0; n < part.count; ++n) {
-      WriteStatement(writer, script.statements[number], number + 1, segment);
-      ++number;
-    }
+  for (size_t number = 0; number < script.statements.size(); ++number) {
+    while (segment + 1 < segments.size() && segments[segment + 1].first <= number)
+      ++segment;
+    WriteStatement(writer, script.statements[number], number + 1, segment + 1);
   }
   writer.EndArray();
   writer.EndObject();

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,7 +24,11 @@ enum class Alone {
   kCreateIndex,      // CONCURRENTLY: the index is there and valid
   kDropIndex,        // CONCURRENTLY: the index is gone
   kDetachPartition,  // CONCURRENTLY: the partition is one no more
+  kOnce,             // a procedure or block that commits as it goes: nothing tells afterwards
 };
+
+// A statement that bounds transactions, and is not sent: see transactions.hpp.
+enum class Boundary { kNone, kBegin, kCommit };
 
 enum class RiskKind {
   kDrop,        // takes an object away, and what is stored in it
@@ -34,10 +39,14 @@ enum class RiskKind {
   kNotValid,    // looks at every row under a lock, which NOT VALID would not
   kRename,      // takes a name away from whoever uses it
   kUnfiltered,  // DELETE or UPDATE of all rows
+  kInvisible,   // a character that cannot be seen has become part of a name
+  kDown,        // what takes the migration back stands in the same text, and runs with it
+  kUnknown,     // what it does is not known before it is done; refused with any other kind
 };
 
 std::string_view RiskKindName(RiskKind kind);
 bool IsRiskKind(std::string_view name);
+std::optional<RiskKind> RiskKindNamed(std::string_view name);
 
 // What may be a risk, as far as the text tells: how many rows it is about is the branch's to say.
 struct StatementRisk {
@@ -46,7 +55,13 @@ struct StatementRisk {
   std::string object;       // as written, quoted where SQL would want it
   std::string relation;     // whose rows and bytes count; empty: nobody's
   std::string column;       // of it, where one is concerned
-  std::string lock;         // as PostgreSQL names it; empty: none that matters
+  // The name of what is no relation, or of a part of `relation`: to see whether it is there at all.
+  std::string lookup;
+  // The text itself renames, moves or looks for names elsewhere before this: that the branch does
+  // not find it now says nothing.
+  bool moved = false;
+  bool cascades = false;  // takes rows of other relations, too
+  std::string lock;       // as PostgreSQL names it; empty: none that matters
   std::string why;
 };
 
@@ -73,7 +88,12 @@ struct ScriptStatement {
   bool commit_after = false;
   // The statement itself, where it changes a setting of the session for what comes after it.
   std::string setting;
+  // kBegin: `setting` is of this transaction only, such as its isolation level; empty: none.
+  Boundary boundary = Boundary::kNone;
 
+  // Relations of which it changes all rows rightly: it fills columns that the text itself adds, or
+  // brings rows that it lists.
+  std::vector<std::string> fills;
   std::vector<std::string> mentions;  // relations, functions and types, as written
   std::vector<StatementRisk> risks;
   std::vector<Effect> effects;
@@ -81,6 +101,8 @@ struct ScriptStatement {
 
 struct Script {
   bool parsed = false;
+  // Why it was not: the parser's error, its place in the detail. Its judge is the branch's server.
+  Status unread;
   size_t length = 0;  // bytes of the text
   std::vector<ScriptStatement> statements;
   // Why nothing of it may run; its detail names the line. refused: the statement's number, from 1.

@@ -3,6 +3,12 @@
 #include <algorithm>
 
 namespace agent_branch {
+
+bool BeginsWord(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
+         static_cast<unsigned char>(c) >= 0x80;
+}
+
 namespace {
 
 constexpr size_t kNone = std::string_view::npos;
@@ -13,11 +19,6 @@ bool IsBlank(char c) {
 
 bool IsDigit(char c) {
   return c >= '0' && c <= '9';
-}
-
-bool BeginsWord(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
-         static_cast<unsigned char>(c) >= 0x80;
 }
 
 bool ContinuesWord(char c) {
@@ -68,18 +69,6 @@ size_t SkipDollars(std::string_view sql, size_t at) {
   const std::string_view tag = sql.substr(at, end + 1 - at);
   const size_t close = sql.find(tag, end + 1);
   return close == kNone ? sql.size() : close + tag.size();
-}
-
-// The end of what begins at `at`: a string, a word, or one character.
-size_t SkipToken(std::string_view sql, size_t at) {
-  const char c = sql[at];
-  if (c == '\'' || c == '"') return SkipQuoted(sql, at, false);
-  if (c == '$') return SkipDollars(sql, at);
-  if (!BeginsWord(c)) return at + 1;
-  if ((c == 'e' || c == 'E') && At(sql, at + 1, "'")) return SkipQuoted(sql, at + 1, true);
-  while (at < sql.size() && ContinuesWord(sql[at]))
-    ++at;
-  return at;
 }
 
 std::string UpperCase(std::string_view word) {
@@ -133,6 +122,17 @@ std::string AtLine(int line) {
 
 }  // namespace
 
+size_t TokenEnd(std::string_view sql, size_t at) {
+  const char c = sql[at];
+  if (c == '\'' || c == '"') return SkipQuoted(sql, at, false);
+  if (c == '$') return SkipDollars(sql, at);
+  if (!BeginsWord(c)) return at + 1;
+  if ((c == 'e' || c == 'E') && At(sql, at + 1, "'")) return SkipQuoted(sql, at + 1, true);
+  while (at < sql.size() && ContinuesWord(sql[at]))
+    ++at;
+  return at;
+}
+
 size_t SkipBlanks(std::string_view sql, size_t from) {
   while (from < sql.size()) {
     if (IsBlank(sql[from])) {
@@ -169,8 +169,8 @@ TextPosition PlaceFinder::At(size_t offset) {
 
 Status RefuseTransactionControl(int line) {
   return Status::Error("2D000", "transaction control is not allowed in a migration", AtLine(line),
-                       "A migration runs in a transaction of its own: leave BEGIN, COMMIT, "
-                       "ROLLBACK and SAVEPOINT out, or use several migrations.");
+                       "BEGIN and COMMIT have to come in pairs. A migration runs in a transaction "
+                       "of its own: leave ROLLBACK and SAVEPOINT out.");
 }
 
 Status RefuseCopy(int line) {
@@ -189,7 +189,7 @@ TextRefusal FindRefusedText(std::string_view sql) {
   StatementWords words;
   size_t begin = kNone;  // of the statement
   for (size_t at = SkipBlanks(sql, 0); at < sql.size(); at = SkipBlanks(sql, at)) {
-    const size_t end = SkipToken(sql, at);
+    const size_t end = TokenEnd(sql, at);
     if (begin == kNone) begin = at;
     if (sql[at] == '\\') return {RefuseMetaCommand(places.At(at).line), at};
     if (sql[at] == ';' && !words.in_body()) {

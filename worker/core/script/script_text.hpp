@@ -18,6 +18,12 @@ size_t SkipBlanks(std::string_view sql, size_t from);
 // The end of the text before `end` without the blanks behind it.
 size_t TrimEnd(std::string_view sql, size_t begin, size_t end);
 
+// The end of what begins at `at`, which is neither blank nor a comment: a string, a name in quotes,
+// a word, or one character.
+size_t TokenEnd(std::string_view sql, size_t at);
+// Whether a word that is not in quotes begins with this character.
+bool BeginsWord(char c);
+
 struct TextPosition {
   int line = 1;
   int column = 1;  // characters

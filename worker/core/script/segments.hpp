@@ -16,6 +16,7 @@ namespace agent_branch {
 
 struct Segment {
   size_t first = 0;  // the number of its first statement, from 0
+  // With the BEGIN and COMMIT behind it, which are no part of its text.
   size_t count = 0;
   // Bytes of the migration's text: all of it where there is one segment, else from the beginning of
   // its first statement to the end of its last one.

@@ -162,9 +162,6 @@ Status CheckSessionName(std::string_view name, std::string_view branch_prefix) {
 }
 
 Status CheckMigration(std::string_view sql, const std::optional<std::string> &name) {
-  if (sql.find_first_not_of(" \t\r\n\f\v") == std::string_view::npos)
-    return Status::Error(kInvalidValue, "migration must not be empty", {},
-                         "Give the SQL to be run on the session's branch.");
   if (sql.size() > kMaxMigrationBytes)
     return Status::Error(
         kLimitExceeded, "migration is too long",

@@ -5,6 +5,7 @@
 // block for as long as a local transaction takes, and no longer.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "worker/core/base/secret.hpp"
 #include "worker/core/base/status.hpp"
 #include "worker/core/fixer/fix_rows.hpp"
+#include "worker/core/script/script.hpp"
 #include "worker/core/state/model.hpp"
 
 namespace agent_branch {
@@ -84,6 +86,9 @@ class Store {
   virtual Result<StoreSnapshot> Load() = 0;
   virtual Result<Intake> ReadRequests() = 0;
   virtual Result<std::string> MigrationSql(int64_t migration_id, int attempt) = 0;
+  // What agent_migrate() read the text as; nothing where nobody has (a text of 0.1.0, or a
+  // fixer's): then it is read where it is needed.
+  virtual Result<std::optional<Script>> MigrationScript(int64_t migration_id, int attempt) = 0;
   // The objects of a schema snapshot as JSON; "{}" when it is not there.
   virtual Result<std::string> SnapshotObjects(const std::string &fingerprint) = 0;
   // A sweep that the schedule asks for; returns its id.
