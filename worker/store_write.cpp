@@ -258,6 +258,10 @@ struct Writer {
   }
 
   void operator()(const FixMemoryRow &row) const {
+    if (row.refused) {
+      transaction.Execute("DELETE FROM agent_branch.fixer_memory WHERE id = $1", {row.id});
+      return;
+    }
     if (row.id != 0) {
       transaction.Execute(kCountMemory, {row.id, row.worked});
       return;

@@ -44,7 +44,7 @@ Engine::Engine(Parts parts, const StoreSnapshot &snapshot)
              parts.clock, parts.random, parts.settings}),
       admission_(&desk_, [this](Session &session) { remove_.Finish(session); }),
       create_(&desk_, &admission_),
-      fix_({&desk_, &models_, parts.fixes, parts.scripts, parts.keys,
+      fix_({&desk_, &models_, parts.fixes, parts.trees, parts.keys,
             [this](Session &session, const ServerError &error) {
               migrate_.GiveUpRepair(session, error);
             }}),

@@ -32,6 +32,7 @@ class Engine {
     Random *random = nullptr;
     const Settings *settings = nullptr;  // may change between turns; then Reconfigure()
     FixStore *fixes = nullptr;           // null: there is no fixer
+    SqlTrees *trees = nullptr;           // with it
   };
 
   // Takes up what the snapshot left unfinished: each open step is reconciled before anything else.

@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "worker/core/base/text.hpp"
+#include "worker/core/fixer/fix_check.hpp"
+#include "worker/core/fixer/fix_facts.hpp"
 #include "worker/core/fixer/fix_memory.hpp"
 #include "worker/core/fixer/intent_proof.hpp"
 #include "worker/core/fixer/prompt.hpp"
@@ -131,26 +133,19 @@ void FixFlow::Propose(Session &session, const FixHistory &history, std::string s
                       std::string made_by) {
   MigrationRow &migration = session.migrations.front();
   const int number = history.last_attempt + 1;
-  Intent intent;
-  bool known = sql == history.original ||
-               std::any_of(history.tried.begin(), history.tried.end(),
-                           [&](const TriedFix &tried) { return tried.sql == sql; });
+  const bool known = sql == history.original ||
+                     std::any_of(history.tried.begin(), history.tried.end(),
+                                 [&](const TriedFix &tried) { return tried.sql == sql; });
   if (known) {
-    intent.reason = "it is a text that was tried already";
-  } else {
-    intent = CompareIntent(parts_.reader->Read(history.original), history.original,
-                           parts_.reader->Read(sql), sql, ErrorsOf(history));
-  }
-  if (!intent.preserved) {
     MigrationRow proposed = migration;
     proposed.made_by = made_by;
-    Remember(session, proposed, false);
+    Forget(session, proposed);
     RefusedFixRow refused;
     refused.migration_id = migration.id;
     refused.number = number;
     refused.sql = std::move(sql);
     refused.made_by = std::move(made_by);
-    refused.reason = CleanText(intent.reason, kMaxReason);
+    refused.reason = "it is a text that was tried already";
     parts_.desk->journal().Add(std::move(refused));
     return GoOn(session);
   }
@@ -173,9 +168,12 @@ bool FixFlow::Prepare(Session &session) {
     parts_.desk->TryAgain(session, sql.status());
     return false;
   }
-  work.intent =
-      CompareIntent(parts_.reader->Read(history->original), history->original,
-                    parts_.reader->Read(sql.value()), sql.value(), ErrorsOf(history.value()));
+  FixQuestion question;
+  question.original = history->original;
+  question.fix = sql.value();
+  question.errors = ErrorsOf(history.value());
+  question.statement = history->statement;
+  if (work.checked != migration.attempt) return Check(session, std::move(question));
   BranchTask task;
   task.kind = BranchTaskKind::kFingerprint;
   task.facts = DefinitionsExpression(ViewsPutBack(work.intent.added));
@@ -191,6 +189,29 @@ bool FixFlow::Prepare(Session &session) {
       prepared.attempt = ran.migrations.front().attempt;
     }
   });
+  return false;
+}
+
+bool FixFlow::Check(Session &session, FixQuestion question) {
+  BranchTask task;
+  task.kind = BranchTaskKind::kFingerprint;
+  task.facts = FixFactsExpression({question.original, question.fix});
+  task.connection_key = session.connection_key();
+  task.uri = session.uri;
+  parts_.desk->Run(session, std::move(task),
+                   [this, question = std::move(question)](Session &ran,
+                                                          const BranchEvent &event) mutable {
+                     if (event.outcome != BranchOutcome::kDone) {
+                       parts_.desk->TryAgainIfBranchExists(ran, event.error);
+                       return;
+                     }
+                     if (ran.migrations.empty()) return;
+                     question.facts = event.answer;
+                     Work &checked = works_[ran.row.id];
+                     checked.intent = CheckFix(question, parts_.trees);
+                     checked.checked = ran.migrations.front().attempt;
+                     if (!checked.intent.preserved) Refuse(ran, checked.intent.reason);
+                   });
   return false;
 }
 
@@ -234,8 +255,17 @@ void FixFlow::Refuse(Session &session, const std::string &reason) {
   migration.status = MigrationStatus::kRepairing;
   parts_.desk->journal().Add(migration);
   parts_.desk->journal().Add(std::move(refused));
-  Remember(session, migration, false);
+  Forget(session, migration);
   GoOn(session);
+}
+
+void FixFlow::Forget(const Session &session, const MigrationRow &migration) {
+  auto work = works_.find(session.row.id);
+  if (migration.made_by != "memory" || work == works_.end() || work->second.remembered == 0) return;
+  FixMemoryRow forgotten;
+  forgotten.id = work->second.remembered;
+  forgotten.refused = true;
+  parts_.desk->journal().Add(std::move(forgotten));
 }
 
 void FixFlow::Failed(const Session &session, const MigrationRow &migration) {

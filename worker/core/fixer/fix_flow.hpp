@@ -1,8 +1,8 @@
 // The repair of a migration that the branch rejected.
 //
 // The migration is `repairing` meanwhile. A fix is looked for in the memory of fixes that worked,
-// then asked of the project's SQL function, then of a model; it is checked (intent.hpp) and goes in
-// the migration's place as its next attempt, which is run like any. Whatever comes of an attempt,
+// then asked of the project's SQL function, then of a model; it goes in the migration's
+// place as its next attempt, which is checked (fix_check.hpp) and then run like any. Whatever comes of an attempt,
 // its reason is told to whoever is asked next. A call of the model is a step of the journal: an
 // answer that was recorded is an attempt that exists, one that was not is asked for again, once.
 #pragma once
@@ -11,8 +11,9 @@
 #include <string>
 
 #include "worker/core/fixer/fix_store.hpp"
-#include "worker/core/fixer/intent.hpp"
+#include "worker/core/fixer/fix_question.hpp"
 #include "worker/core/fixer/model_calls.hpp"
+#include "worker/core/fixer/sql_trees.hpp"
 #include "worker/core/session/desk.hpp"
 
 namespace agent_branch {
@@ -23,7 +24,7 @@ class FixFlow {
     Desk *desk = nullptr;
     ModelCalls *models = nullptr;
     FixStore *store = nullptr;  // null: there is no fixer
-    ScriptReader *reader = nullptr;
+    SqlTrees *trees = nullptr;  // the check's parser
     KeyRing *keys = nullptr;
     // Fails the session's first migration with the error of its original.
     std::function<void(Session &, const ServerError &)> give_up;
@@ -58,6 +59,7 @@ class FixFlow {
   struct Work {
     bool schema_read = false;
     std::string schema;
+    int checked = 0;          // the attempt that `intent` is about
     int attempt = 0;          // that the next two are about
     std::string before;       // the schema's objects
     std::string definitions;  // of views that are put back, before
@@ -80,6 +82,10 @@ class FixFlow {
   void Send(Session &session, const FixHistory &history);
   void OnAnswer(Session &session, const ModelAnswer &answer, milliseconds took);
 
+  // Asks the branch for what the check has to know, and checks; false, as Prepare() is to return.
+  bool Check(Session &session, FixQuestion question);
+  // A remembered fix that was refused once is not offered again.
+  void Forget(const Session &session, const MigrationRow &migration);
   void Propose(Session &session, const FixHistory &history, std::string sql, std::string made_by);
   void Record(Session &session, FixCallRow call);
   void GoOn(Session &session);
