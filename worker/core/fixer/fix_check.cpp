@@ -257,7 +257,8 @@ class Check {
             path.push_back({o, f + 1, 0, 'a'});
           break;
         default:
-          if (o < form.size() && IsThereAlready(form[o], scene_))
+          if (o < form.size() && form[o].read.tag != "ALTER TYPE" &&
+              IsThereAlready(form[o], scene_))
             path.push_back({o + 1, f, 0, 'o'});
           break;
       }

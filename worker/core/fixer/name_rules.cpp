@@ -173,6 +173,9 @@ bool NameRules::Type(size_t at, const std::string &to) const {
   if (std::find(translations.begin(), translations.end(), to) != translations.end()) return true;
   if (Missing(MissingName::Kind::kType, name) == nullptr || scene_.made.count(name) != 0)
     return false;
+  // A name that has another one in it is a type of its own: citext is no slip for text.
+  const bool within = name.find(to) != std::string::npos && name.size() > to.size() + 1;
+  if (within || IsHarmlessExtension(name)) return false;
   std::vector<std::string> types = scene_.facts.types;
   for (std::string_view built_in : BuiltInTypes())
     types.emplace_back(built_in);

@@ -80,6 +80,7 @@ class Translator {
       if (Identity(a, b, step)) return true;
       if (original_.IsWord(a, "in") && fix_.IsWord(b, "into") && step(1, 1)) return true;
     }
+    if (const size_t words = Generated(a, b); words > 0 && step(0, words)) return true;
     return Drops(a, a_end, step) || (b < b_end && Inserts(a, b, step));
   }
 
@@ -130,6 +131,15 @@ class Translator {
            fix_.IsWord(b + 4, "identity") && step(from, 5);
   }
 
+  // GENERATED … AS in front of IDENTITY(1, 1).
+  size_t Generated(size_t a, size_t b) const {
+    if (!original_.IsWord(a, "identity") || !original_.IsOperator(a + 1, "(")) return 0;
+    if (!fix_.IsWord(b, "generated")) return 0;
+    if (fix_.IsWord(b + 1, "always") && fix_.IsWord(b + 2, "as")) return 3;
+    const bool by_default = fix_.IsWord(b + 1, "by") && fix_.IsWord(b + 2, "default");
+    return by_default && fix_.IsWord(b + 3, "as") ? 4 : 0;
+  }
+
   // INT(11), the options behind a table of MySQL's, GO; a comma or a bracket where the parser stops.
   template <class Step>
   bool Drops(size_t a, size_t a_end, const Step &step) const {
@@ -140,6 +150,9 @@ class Translator {
                        Is(original_.Value(a - 1), {"int", "integer", "smallint", "bigint",
                                                    "tinyint", "mediumint"});
     if (width && step(3, 0)) return true;
+    const bool seed = a > 0 && original_.IsWord(a - 1, "identity") && original_.IsOperator(a, "(") &&
+                      original_.IsOperator(a + 2, ",") && original_.IsOperator(a + 4, ")");
+    if (seed && step(5, 0)) return true;
     if (const size_t option = TableOption(a); option > 0 && step(option, 0)) return true;
     if (original_.IsWord(a, "go") && step(1, 0)) return true;
     // [name]: the brackets go one by one, as the parser stops at each.

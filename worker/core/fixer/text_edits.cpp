@@ -48,17 +48,9 @@ class Alignment {
         ++b;
         continue;
       }
-      TextEdit edit{a, a, b, b};
-      while (a < a_end_ || b < b_end_) {
-        if (a < a_end_ && b < b_end_ && AreEqual(original_, a, fix_, b)) break;
-        if (b >= b_end_ || (a < a_end_ && Length(a + 1, b) >= Length(a, b + 1))) {
-          ++a;
-        } else {
-          ++b;
-        }
-      }
-      edit.end = a;
-      edit.fix_end = b;
+      const TextEdit edit = NextEdit(a, b);
+      a = edit.end;
+      b = edit.fix_end;
       edits.push_back(edit);
     }
     return edits;
@@ -67,6 +59,23 @@ class Alignment {
  private:
   uint16_t Length(size_t a, size_t b) const {
     return lengths_[(a - begin_) * (b_end_ - begin_ + 1) + (b - begin_)];
+  }
+
+  // Of all the ways to the next pair that a longest subsequence has, the shortest: the bracket that
+  // is matched is the one beside the name, not a later one.
+  TextEdit NextEdit(size_t a, size_t b) const {
+    const size_t length = Length(a, b);
+    if (length == 0) return {a, a_end_, b, b_end_};
+    for (size_t steps = 1;; ++steps) {
+      for (size_t of_a = steps <= b_end_ - b ? 0 : steps - (b_end_ - b);
+           of_a <= std::min(steps, a_end_ - a); ++of_a) {
+        const size_t next_a = a + of_a;
+        const size_t next_b = b + steps - of_a;
+        if (next_a < a_end_ && next_b < b_end_ && AreEqual(original_, next_a, fix_, next_b) &&
+            Length(next_a + 1, next_b + 1) + 1U == length)
+          return {a, next_a, b, next_b};
+      }
+    }
   }
 
   // Of the longest common subsequence of what begins at each pair.
