@@ -38,6 +38,10 @@ FILTERS = ["status = 'done' AND (shipped OR paid > 40)", "total > 100 OR paid < 
 POLICIES = ["owner_name = current_user", "owner_name = current_user AND id > 0", "id > 3 OR owner_name = 'public'"]
 
 
+def _of_orders(where):
+    return re.sub(r"\bid\b", "o.id", where)
+
+
 def _tables():
     for n, (kind, default) in enumerate([("int", "0"), ("bigint", "10"), ("numeric(12,4)", "1.5"), ("text", "'none'"),
                                          ("timestamptz", "'2026-02-02'"), ("varchar(20)", "'x'"), ("jsonb", "'{}'"),
@@ -59,7 +63,7 @@ def _rows():
         yield f"UPDATE orders SET status = 'late' WHERE {where}; UPDATE orders SET status = 'done' WHERE status = 'open'"
         yield f"CREATE UNIQUE INDEX part_{n} ON orders (id, total) WHERE {where}"
         yield (f"CREATE MATERIALIZED VIEW sums_{n} AS SELECT o.user_id, sum(o.total) AS total FROM orders AS o "
-               f"LEFT JOIN users AS u ON u.id = o.user_id WHERE {where.replace('id ', 'o.id ')} GROUP BY o.user_id")
+               f"LEFT JOIN users AS u ON u.id = o.user_id WHERE {_of_orders(where)} GROUP BY o.user_id")
 
 
 def _rules():

@@ -1,6 +1,7 @@
 #include "worker/core/fixer/dialects.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <string_view>
 
 namespace agent_branch {
@@ -113,6 +114,28 @@ bool IsHarmlessExtension(std::string_view name) {
   return In(name, {"btree_gin", "btree_gist", "citext", "cube", "earthdistance", "fuzzystrmatch",
                    "hstore", "intarray", "isn", "ltree", "pg_trgm", "pgcrypto", "postgis", "seg",
                    "tablefunc", "unaccent", "uuid-ossp", "vector"});
+}
+
+bool IsOfExtension(std::string_view extension, std::string_view name) {
+  if (!IsHarmlessExtension(extension)) return false;
+  if (extension == name) return true;
+  constexpr Translation kMembers[] = {
+      {"uuid-ossp", "uuid_generate_v1"},  {"uuid-ossp", "uuid_generate_v4"},
+      {"uuid-ossp", "uuid_generate_v5"},  {"pg_trgm", "gin_trgm_ops"},
+      {"pg_trgm", "gist_trgm_ops"},       {"pg_trgm", "similarity"},
+      {"pg_trgm", "word_similarity"},     {"pgcrypto", "crypt"},
+      {"pgcrypto", "gen_salt"},           {"pgcrypto", "digest"},
+      {"pgcrypto", "hmac"},               {"pgcrypto", "gen_random_bytes"},
+      {"postgis", "geometry"},            {"postgis", "geography"},
+      {"postgis", "st_makepoint"},        {"postgis", "st_distance"},
+      {"fuzzystrmatch", "levenshtein"},   {"fuzzystrmatch", "soundex"},
+      {"fuzzystrmatch", "metaphone"},     {"intarray", "gin__int_ops"},
+      {"vector", "vector_l2_ops"},        {"vector", "vector_cosine_ops"},
+      {"hstore", "gin_hstore_ops"},       {"earthdistance", "ll_to_earth"},
+      {"earthdistance", "earth_distance"}, {"tablefunc", "crosstab"}};
+  return std::any_of(std::begin(kMembers), std::end(kMembers), [&](const Translation &member) {
+    return member.from == extension && member.to == name;
+  });
 }
 
 bool IsHarmlessFunction(std::string_view name) {

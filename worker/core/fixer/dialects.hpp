@@ -21,6 +21,8 @@ const std::vector<std::string_view> &BuiltInTypes();
 
 // Extensions that define types, functions and operators, and reach no file, host or other database.
 bool IsHarmlessExtension(std::string_view name);
+// Whether one of these has a type, function or operator class of this name.
+bool IsOfExtension(std::string_view extension, std::string_view name);
 // Functions that only compute.
 bool IsHarmlessFunction(std::string_view name);
 

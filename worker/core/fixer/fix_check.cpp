@@ -172,7 +172,8 @@ class Check {
     if (text.tokens.size() != name + 1 || !text.IsName(name)) return false;
     const std::string &object = text.Value(name);
     if (statement.read.tag == "CREATE EXTENSION")
-      return scene_.licence.missing_object && IsHarmlessExtension(object);
+      return std::any_of(scene_.licence.not_found.begin(), scene_.licence.not_found.end(),
+                         [&](const std::string &name) { return IsOfExtension(object, name); });
     if (statement.read.tag != "CREATE SCHEMA") return false;
     return std::any_of(scene_.licence.names.begin(), scene_.licence.names.end(),
                        [&](const MissingName &missing) {

@@ -82,11 +82,13 @@ class Reading {
     } else if (state == "42704") {
       licence_.missing_object = true;
       AddName(MissingName::Kind::kType, error.message, "type ");
+      if (!quoted_.empty()) licence_.not_found.insert(LastPart(quoted_.front()));
     } else if (state == "3F000") {
       AddName(MissingName::Kind::kSchema, error.message, "schema ");
     } else if (state == "42883") {
       licence_.missing_object = true;
       AddName(MissingName::Kind::kFunction, error.message, "function ");
+      licence_.not_found.insert(LastPart(WordAfter(error.message, "function ")));
       AddOperator(error.message);
     } else if (state == "22P02" || state == "22007" || state == "22008" || state == "22003") {
       AddConstant(error.message);

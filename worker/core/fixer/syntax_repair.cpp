@@ -47,6 +47,9 @@ class Translator {
     return From(edit.begin, edit.end, edit.fix_begin, edit.fix_end, 0);
   }
 
+  // How many tokens from `a` on mean nothing in PostgreSQL.
+  size_t Dropped(size_t a) const { return IsWidth(a) ? 3 : TableOption(a); }
+
   // Of a single word that becomes another one: whether it is a slip of the pen.
   bool IsSlip(const TextEdit &edit) const {
     if (edit.end - edit.begin != 1 || edit.fix_end - edit.fix_begin != 1) return false;
@@ -131,6 +134,15 @@ class Translator {
            fix_.IsWord(b + 4, "identity") && step(from, 5);
   }
 
+  // INT(11)
+  bool IsWidth(size_t a) const {
+    return a > 0 && original_.IsOperator(a, "(") && original_.IsOperator(a + 2, ")") &&
+           original_.tokens[a + 1].kind == TokenKind::kNumber &&
+           original_.tokens[a - 1].kind == TokenKind::kWord &&
+           Is(original_.Value(a - 1),
+              {"int", "integer", "smallint", "bigint", "tinyint", "mediumint"});
+  }
+
   // GENERATED … AS in front of IDENTITY(1, 1).
   size_t Generated(size_t a, size_t b) const {
     if (!original_.IsWord(a, "identity") || !original_.IsOperator(a + 1, "(")) return 0;
@@ -144,12 +156,7 @@ class Translator {
   template <class Step>
   bool Drops(size_t a, size_t a_end, const Step &step) const {
     if (a >= a_end) return false;
-    const bool width = a > 0 && original_.IsOperator(a, "(") && original_.IsOperator(a + 2, ")") &&
-                       original_.tokens[a + 1].kind == TokenKind::kNumber &&
-                       original_.tokens[a - 1].kind == TokenKind::kWord &&
-                       Is(original_.Value(a - 1), {"int", "integer", "smallint", "bigint",
-                                                   "tinyint", "mediumint"});
-    if (width && step(3, 0)) return true;
+    if (IsWidth(a) && step(3, 0)) return true;
     const bool seed = a > 0 && original_.IsWord(a - 1, "identity") && original_.IsOperator(a, "(") &&
                       original_.IsOperator(a + 2, ",") && original_.IsOperator(a + 4, ")");
     if (seed && step(5, 0)) return true;
@@ -202,13 +209,14 @@ class Translator {
     return in_table && depth == 0;
   }
 
-  // Where a bracket is missing beside an OR, nobody can tell what it was to hold together.
+  // Where a bracket is missing beside an OR or a NOT, nobody can tell what it was to hold together.
   bool HasOr(size_t a) const {
     size_t begin = std::min(a, original_.tokens.size());
     while (begin > 0 && !original_.IsOperator(begin - 1, ";"))
       --begin;
     for (size_t at = begin; at < original_.tokens.size() && !original_.IsOperator(at, ";"); ++at) {
       if (original_.IsWord(at, "or") && !original_.IsWord(at + 1, "replace")) return true;
+      if (original_.IsWord(at, "not") && original_.IsOperator(at + 1, "(")) return true;
     }
     return false;
   }
@@ -252,6 +260,8 @@ class Repair {
       if (made_[n])
         made.push_back({edit.begin, edit.end, fix_.Raw(edit.fix_begin, edit.fix_end)});
     }
+    std::sort(made.begin(), made.end(),
+              [](const Replacement &one, const Replacement &other) { return one.begin < other.begin; });
     return made;
   }
 
@@ -265,7 +275,27 @@ class Repair {
       made_[n] = true;
       return true;
     }
-    return false;
+    return Drop(stop, translator.Dropped(stop));
+  }
+
+  // What has one translation, which is nothing, needs no edit of the fix's: that may be aligned in
+  // another way.
+  bool Drop(size_t begin, size_t count) {
+    if (count == 0) return false;
+    const auto overlaps = [&](const TextEdit &edit) {
+      return edit.begin < begin + count && begin < edit.end;
+    };
+    for (size_t n = 0; n < edits_.size(); ++n) {
+      if (made_[n] && overlaps(edits_[n])) return false;
+    }
+    for (size_t n = edits_.size(); n-- > 0;) {
+      if (!overlaps(edits_[n])) continue;
+      edits_.erase(edits_.begin() + static_cast<std::ptrdiff_t>(n));
+      made_.erase(made_.begin() + static_cast<std::ptrdiff_t>(n));
+    }
+    edits_.push_back({begin, begin + count, 0, 0});
+    made_.push_back(true);
+    return true;
   }
 
   // No other word is as near and carries the parser as far.
