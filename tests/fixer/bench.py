@@ -59,7 +59,7 @@ class Bench:
 
     @staticmethod
     def _described(sql, diag):
-        line = column = 0
+        line = column = 1  # as the worker has it for an error of a first statement without a place
         if diag.statement_position:
             before = sql[:int(diag.statement_position) - 1]
             line = before.count("\n") + 1

@@ -113,7 +113,8 @@ class Check {
     const size_t byte = ByteOf(sql, error.line, error.column);
     for (CheckedStatement &statement : original_) {
       const ScriptStatement &read = statement.read;
-      if (byte != std::string::npos && byte >= read.offset && byte < read.offset + read.length)
+      // An error without a place of its own is told with its statement's beginning.
+      if (byte != std::string::npos && byte > read.offset && byte < read.offset + read.length)
         statement.error_byte = byte - read.offset;
     }
     return {};
