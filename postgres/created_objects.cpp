@@ -133,7 +133,8 @@ void SpellOutSerial(const RangeVar *table, ColumnDef *wanted, ColumnDef *existin
       static_cast<RawStmt *>(linitial(reinterpret_cast<List *>(regclass)))->stmt);
   Node *expected = static_cast<ResTarget *>(linitial(query->targetList))->val;
   if (!equal(expected, existing->raw_default)) return;
-  wanted->typeName->names = list_make2(makeString(pstrdup("pg_catalog")), makeString(pstrdup(type)));
+  wanted->typeName->names =
+      list_make2(makeString(pstrdup("pg_catalog")), makeString(pstrdup(type)));
   wanted->raw_default = existing->raw_default;
   wanted->is_not_null = true;
 }
@@ -201,8 +202,7 @@ bool AreCreatedAlike(Node *wanted, Node *existing) {
     return AreAlike(reinterpret_cast<CreateStmt *>(wanted),
                     reinterpret_cast<CreateStmt *>(existing));
   if (IsA(wanted, IndexStmt))
-    return AreAlike(reinterpret_cast<IndexStmt *>(wanted),
-                    reinterpret_cast<IndexStmt *>(existing));
+    return AreAlike(reinterpret_cast<IndexStmt *>(wanted), reinterpret_cast<IndexStmt *>(existing));
   return false;
 }
 

@@ -46,24 +46,18 @@ constexpr Translation kTypes[] = {
 };
 
 constexpr Translation kFunctions[] = {
-    {"len", "length"},
-    {"ifnull", "coalesce"},
-    {"isnull", "coalesce"},
-    {"nvl", "coalesce"},
-    {"getdate", "now"},
-    {"sysdate", "now"},
-    {"sysdatetime", "now"},
-    {"ucase", "upper"},
-    {"lcase", "lower"},
-    {"newid", "gen_random_uuid"},
-    {"uuid", "gen_random_uuid"},
-    {"uuid_generate_v4", "gen_random_uuid"},
+    {"len", "length"},           {"ifnull", "coalesce"},
+    {"isnull", "coalesce"},      {"nvl", "coalesce"},
+    {"getdate", "now"},          {"sysdate", "now"},
+    {"sysdatetime", "now"},      {"ucase", "upper"},
+    {"lcase", "lower"},          {"newid", "gen_random_uuid"},
+    {"uuid", "gen_random_uuid"}, {"uuid_generate_v4", "gen_random_uuid"},
 };
 
 constexpr Translation kOneType[] = {
-    {"int", "integer"},      {"int4", "integer"},    {"int8", "bigint"},   {"int2", "smallint"},
-    {"bool", "boolean"},     {"decimal", "numeric"}, {"dec", "numeric"},   {"float4", "real"},
-    {"serial4", "serial"},   {"serial8", "bigserial"}, {"character", "char"},
+    {"int", "integer"},    {"int4", "integer"},      {"int8", "bigint"},    {"int2", "smallint"},
+    {"bool", "boolean"},   {"decimal", "numeric"},   {"dec", "numeric"},    {"float4", "real"},
+    {"serial4", "serial"}, {"serial8", "bigserial"}, {"character", "char"},
 };
 
 std::string_view Canonical(std::string_view type) {
@@ -102,11 +96,11 @@ bool AreOneType(std::string_view one, std::string_view other) {
 
 const std::vector<std::string_view> &BuiltInTypes() {
   static const std::vector<std::string_view> kNames = {
-      "bigint",    "bigserial", "bit",     "boolean", "bytea",    "char",        "date",
-      "inet",      "integer",   "int",     "interval", "json",    "jsonb",       "money",
-      "numeric",   "decimal",   "real",    "serial",  "smallint", "smallserial", "text",
-      "time",      "timestamp", "timestamptz", "timetz", "uuid",  "varchar",     "xml",
-      "bool",      "cidr",      "macaddr", "point",   "tsvector", "tsquery"};
+      "bigint",  "bigserial", "bit",         "boolean",  "bytea",    "char",        "date",
+      "inet",    "integer",   "int",         "interval", "json",     "jsonb",       "money",
+      "numeric", "decimal",   "real",        "serial",   "smallint", "smallserial", "text",
+      "time",    "timestamp", "timestamptz", "timetz",   "uuid",     "varchar",     "xml",
+      "bool",    "cidr",      "macaddr",     "point",    "tsvector", "tsquery"};
   return kNames;
 }
 
@@ -119,20 +113,32 @@ bool IsHarmlessExtension(std::string_view name) {
 bool IsOfExtension(std::string_view extension, std::string_view name) {
   if (!IsHarmlessExtension(extension)) return false;
   if (extension == name) return true;
-  constexpr Translation kMembers[] = {
-      {"uuid-ossp", "uuid_generate_v1"},  {"uuid-ossp", "uuid_generate_v4"},
-      {"uuid-ossp", "uuid_generate_v5"},  {"pg_trgm", "gin_trgm_ops"},
-      {"pg_trgm", "gist_trgm_ops"},       {"pg_trgm", "similarity"},
-      {"pg_trgm", "word_similarity"},     {"pgcrypto", "crypt"},
-      {"pgcrypto", "gen_salt"},           {"pgcrypto", "digest"},
-      {"pgcrypto", "hmac"},               {"pgcrypto", "gen_random_bytes"},
-      {"postgis", "geometry"},            {"postgis", "geography"},
-      {"postgis", "st_makepoint"},        {"postgis", "st_distance"},
-      {"fuzzystrmatch", "levenshtein"},   {"fuzzystrmatch", "soundex"},
-      {"fuzzystrmatch", "metaphone"},     {"intarray", "gin__int_ops"},
-      {"vector", "vector_l2_ops"},        {"vector", "vector_cosine_ops"},
-      {"hstore", "gin_hstore_ops"},       {"earthdistance", "ll_to_earth"},
-      {"earthdistance", "earth_distance"}, {"tablefunc", "crosstab"}};
+  constexpr Translation kMembers[] = {{"uuid-ossp", "uuid_generate_v1"},
+                                      {"uuid-ossp", "uuid_generate_v4"},
+                                      {"uuid-ossp", "uuid_generate_v5"},
+                                      {"pg_trgm", "gin_trgm_ops"},
+                                      {"pg_trgm", "gist_trgm_ops"},
+                                      {"pg_trgm", "similarity"},
+                                      {"pg_trgm", "word_similarity"},
+                                      {"pgcrypto", "crypt"},
+                                      {"pgcrypto", "gen_salt"},
+                                      {"pgcrypto", "digest"},
+                                      {"pgcrypto", "hmac"},
+                                      {"pgcrypto", "gen_random_bytes"},
+                                      {"postgis", "geometry"},
+                                      {"postgis", "geography"},
+                                      {"postgis", "st_makepoint"},
+                                      {"postgis", "st_distance"},
+                                      {"fuzzystrmatch", "levenshtein"},
+                                      {"fuzzystrmatch", "soundex"},
+                                      {"fuzzystrmatch", "metaphone"},
+                                      {"intarray", "gin__int_ops"},
+                                      {"vector", "vector_l2_ops"},
+                                      {"vector", "vector_cosine_ops"},
+                                      {"hstore", "gin_hstore_ops"},
+                                      {"earthdistance", "ll_to_earth"},
+                                      {"earthdistance", "earth_distance"},
+                                      {"tablefunc", "crosstab"}};
   return std::any_of(std::begin(kMembers), std::end(kMembers), [&](const Translation &member) {
     return member.from == extension && member.to == name;
   });

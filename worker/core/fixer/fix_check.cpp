@@ -146,9 +146,9 @@ class Check {
   // DROP VIEW v … CREATE VIEW v, where the error says that v depends on what is changed between.
   void FindPutBack(size_t drop) {
     const TokenText text(fix_[drop].text);
-    const bool plain = fix_[drop].read.tag == "DROP VIEW" && text.IsWord(0, "drop") &&
-                       (text.tokens.size() == 3 ||
-                        (text.tokens.size() == 5 && text.IsOperator(3, ".")));
+    const bool plain =
+        fix_[drop].read.tag == "DROP VIEW" && text.IsWord(0, "drop") &&
+        (text.tokens.size() == 3 || (text.tokens.size() == 5 && text.IsOperator(3, ".")));
     if (!plain || fix_[drop].read.effects.empty()) return;
     const std::string &view = fix_[drop].read.effects.front().object;
     if (scene_.licence.dependents.count(LastPartOf(view)) == 0) return;
@@ -167,7 +167,8 @@ class Check {
     const CheckedStatement &statement = fix_[at];
     if (putting_back_[at]) return true;
     const TokenText text(statement.text);
-    if (statement.read.tag == "UPDATE") return next != nullptr && FillsNulls(text, statement, *next);
+    if (statement.read.tag == "UPDATE")
+      return next != nullptr && FillsNulls(text, statement, *next);
     const bool guarded = text.IsWord(2, "if") && text.IsWord(3, "not") && text.IsWord(4, "exists");
     const size_t name = guarded ? 5 : 2;
     if (text.tokens.size() != name + 1 || !text.IsName(name)) return false;
@@ -176,11 +177,10 @@ class Check {
       return std::any_of(scene_.licence.not_found.begin(), scene_.licence.not_found.end(),
                          [&](const std::string &name) { return IsOfExtension(object, name); });
     if (statement.read.tag != "CREATE SCHEMA") return false;
-    return std::any_of(scene_.licence.names.begin(), scene_.licence.names.end(),
-                       [&](const MissingName &missing) {
-                         return missing.kind == MissingName::Kind::kSchema &&
-                                missing.name == object;
-                       });
+    return std::any_of(
+        scene_.licence.names.begin(), scene_.licence.names.end(), [&](const MissingName &missing) {
+          return missing.kind == MissingName::Kind::kSchema && missing.name == object;
+        });
   }
 
   // UPDATE t SET c = … WHERE c IS NULL, in front of what wants c to be NOT NULL.
@@ -211,14 +211,13 @@ class Check {
 
   static bool WantsValues(const CheckedStatement &statement, const std::string &table,
                           const std::string &column) {
-    return std::any_of(statement.read.effects.begin(), statement.read.effects.end(),
-                       [&](const Effect &effect) {
-                         if (effect.kind == "primary key")
-                           return effect.object == table &&
-                                  ("\n" + effect.detail + "\n").find("\nn" + column + "\n") !=
-                                      std::string::npos;
-                         return effect.kind == "not null" && effect.object == table + "." + column;
-                       });
+    return std::any_of(
+        statement.read.effects.begin(), statement.read.effects.end(), [&](const Effect &effect) {
+          if (effect.kind == "primary key")
+            return effect.object == table &&
+                   ("\n" + effect.detail + "\n").find("\nn" + column + "\n") != std::string::npos;
+          return effect.kind == "not null" && effect.object == table + "." + column;
+        });
   }
 
   // Each statement of the fix is one of the original's, in order, or one that may be added; each of

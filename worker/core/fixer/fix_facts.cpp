@@ -103,7 +103,8 @@ RelationFacts ReadRelation(const JsonValue &value) {
   const JsonValue *columns = JsonMember(&value, "columns");
   if (columns == nullptr || !columns->IsObject()) return relation;
   for (const auto &column : columns->GetObject()) {
-    if (column.value.IsString()) relation.columns[column.name.GetString()] = column.value.GetString();
+    if (column.value.IsString())
+      relation.columns[column.name.GetString()] = column.value.GetString();
   }
   return relation;
 }

@@ -198,20 +198,20 @@ bool FixFlow::Check(Session &session, FixQuestion question) {
   task.facts = FixFactsExpression({question.original, question.fix});
   task.connection_key = session.connection_key();
   task.uri = session.uri;
-  parts_.desk->Run(session, std::move(task),
-                   [this, question = std::move(question)](Session &ran,
-                                                          const BranchEvent &event) mutable {
-                     if (event.outcome != BranchOutcome::kDone) {
-                       parts_.desk->TryAgainIfBranchExists(ran, event.error);
-                       return;
-                     }
-                     if (ran.migrations.empty()) return;
-                     question.facts = event.answer;
-                     Work &checked = works_[ran.row.id];
-                     checked.intent = CheckFix(question, parts_.trees);
-                     checked.checked = ran.migrations.front().attempt;
-                     if (!checked.intent.preserved) Refuse(ran, checked.intent.reason);
-                   });
+  parts_.desk->Run(
+      session, std::move(task),
+      [this, question = std::move(question)](Session &ran, const BranchEvent &event) mutable {
+        if (event.outcome != BranchOutcome::kDone) {
+          parts_.desk->TryAgainIfBranchExists(ran, event.error);
+          return;
+        }
+        if (ran.migrations.empty()) return;
+        question.facts = event.answer;
+        Work &checked = works_[ran.row.id];
+        checked.intent = CheckFix(question, parts_.trees);
+        checked.checked = ran.migrations.front().attempt;
+        if (!checked.intent.preserved) Refuse(ran, checked.intent.reason);
+      });
   return false;
 }
 

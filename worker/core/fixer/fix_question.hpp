@@ -1,7 +1,7 @@
 // The check of a fix as a function of values: question in, verdict out.
 //
-// Both can be written down, so that the check may run wherever PostgreSQL's parser is: in a backend,
-// or in a helper process that can be given up when a text takes too long.
+// Both can be written down, so that the check may run wherever PostgreSQL's parser is: in a
+// backend, or in a helper process that can be given up when a text takes too long.
 #pragma once
 
 #include <string>

@@ -60,7 +60,6 @@ std::set<std::string> Dependents(std::string_view detail) {
   return found;
 }
 
-
 bool Begins(std::string_view text, std::string_view with) {
   return text.substr(0, with.size()) == with;
 }
@@ -137,8 +136,8 @@ class Reading {
     constant.first = first_;
     constexpr std::string_view kEnum = "invalid input value for enum ";
     if (Begins(message, kEnum))
-      constant.enum_type = LastPart(message.substr(
-          kEnum.size(), message.find(':', kEnum.size()) - kEnum.size()));
+      constant.enum_type =
+          LastPart(message.substr(kEnum.size(), message.find(':', kEnum.size()) - kEnum.size()));
     licence_.constants.push_back(std::move(constant));
   }
 

@@ -45,10 +45,10 @@ struct Licence {
   std::vector<NullColumn> nulls;
   std::set<std::string> uncast_columns;  // "cannot be cast automatically"
   std::set<std::string> dependents;      // objects that depend on what is to be changed
-  std::set<std::string> not_found;       // types, functions, operator classes: any of an extension's
-  bool duplicate = false;                // something exists already
-  bool missing_object = false;           // something is not there that may be made, or comes later
-  bool column_as_default = false;        // DEFAULT "text", which is a column's name
+  std::set<std::string> not_found;  // types, functions, operator classes: any of an extension's
+  bool duplicate = false;           // something exists already
+  bool missing_object = false;      // something is not there that may be made, or comes later
+  bool column_as_default = false;   // DEFAULT "text", which is a column's name
 
   bool IsNull(const std::string &table, const std::string &column) const;
 };

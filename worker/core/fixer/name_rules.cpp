@@ -24,8 +24,9 @@ bool IsGivenOrTaken(const TokenText &text, size_t at) {
 // Ends the part of a statement in which one comparison stands.
 bool EndsCondition(const TokenText &text, size_t at) {
   return text.IsOperator(at, ";") ||
-         Is(text, at, {"or", "where", "check", "using", "set", "on", "having", "when", "then",
-                       "else", "end", "select", "from", "values", "returning", "group", "order"});
+         Is(text, at,
+            {"or", "where", "check", "using", "set", "on", "having", "when", "then", "else", "end",
+             "select", "from", "values", "returning", "group", "order"});
 }
 
 }  // namespace
@@ -128,8 +129,7 @@ bool NameRules::Column(size_t at, const std::string &to) const {
   if (!IsAtPlace(at, *missing)) {
     const bool has_place = missing->first && original_.error_byte.has_value();
     if (elsewhere || has_place) return false;
-  } else if (elsewhere && text_.TokenAt(*original_.error_byte) != at &&
-             QualifierOf(at).empty()) {
+  } else if (elsewhere && text_.TokenAt(*original_.error_byte) != at && QualifierOf(at).empty()) {
     return false;
   }
   const bool exists = std::find(columns.begin(), columns.end(), to) != columns.end();
@@ -138,9 +138,9 @@ bool NameRules::Column(size_t at, const std::string &to) const {
 
 bool NameRules::Relation(size_t at, const std::string &to) const {
   const std::string &name = text_.Value(at);
-  const bool reference =
-      at > 0 && Is(text_, at - 1, {"from", "join", "into", "update", "on", "table", "references",
-                                   "only", "exists", "like", "view"});
+  const bool reference = at > 0 && Is(text_, at - 1,
+                                      {"from", "join", "into", "update", "on", "table",
+                                       "references", "only", "exists", "like", "view"});
   const bool qualifies = text_.IsOperator(at + 1, ".") && text_.IsName(at + 2);
   const bool qualified = at > 1 && text_.IsOperator(at - 1, ".");
   if (Missing(MissingName::Kind::kRelation, name) == nullptr || !scene_.facts.known ||

@@ -43,8 +43,7 @@ bool MayMoveUp(const CheckedStatement &statement) {
 // What a new, empty object may be made in front of without a difference.
 bool MayBeCrossed(const CheckedStatement &statement) {
   const std::string &tag = statement.read.tag;
-  return MayMoveUp(statement) || tag == "CREATE INDEX" || tag == "INSERT" ||
-         tag == "CREATE VIEW" ||
+  return MayMoveUp(statement) || tag == "CREATE INDEX" || tag == "INSERT" || tag == "CREATE VIEW" ||
          (tag == "ALTER TABLE" &&
           std::none_of(statement.read.effects.begin(), statement.read.effects.end(),
                        [](const Effect &effect) { return Begins(effect.kind, "drop "); }));
@@ -58,10 +57,9 @@ std::string MadeBy(const CheckedStatement &statement) {
 }
 
 bool Mentions(const CheckedStatement &statement, const std::string &name) {
-  return std::any_of(statement.read.mentions.begin(), statement.read.mentions.end(),
-                     [&](const std::string &mention) {
-                       return LastPartOf(Plain(mention)) == LastPartOf(name);
-                     });
+  return std::any_of(
+      statement.read.mentions.begin(), statement.read.mentions.end(),
+      [&](const std::string &mention) { return LastPartOf(Plain(mention)) == LastPartOf(name); });
 }
 
 bool Exists(const CheckScene &scene, const std::string &name) {
@@ -78,7 +76,8 @@ bool MoveOne(const CheckScene &scene, Statements *statements) {
     for (size_t user = 0; user < maker; ++user) {
       const auto begin = statements->begin() + static_cast<std::ptrdiff_t>(user);
       const auto end = statements->begin() + static_cast<std::ptrdiff_t>(maker);
-      if (!Mentions(*begin, name) || MadeBy(*begin) == name || !std::all_of(begin, end, MayBeCrossed))
+      if (!Mentions(*begin, name) || MadeBy(*begin) == name ||
+          !std::all_of(begin, end, MayBeCrossed))
         continue;
       std::rotate(begin, end, end + 1);
       return true;
@@ -126,8 +125,8 @@ bool SplitNotNull(const CheckScene &scene, Statements *statements) {
         size_t first_add = 0;
         while (!text.IsWord(first_add, "add"))
           ++first_add;
-        CheckedStatement later = Made(
-            text.Raw(0, first_add) + " ALTER COLUMN " + name + " SET NOT NULL", scene.trees);
+        CheckedStatement later =
+            Made(text.Raw(0, first_add) + " ALTER COLUMN " + name + " SET NOT NULL", scene.trees);
         (*statements)[n] = std::move(rest);
         statements->insert(statements->begin() + static_cast<std::ptrdiff_t>(n) + 1,
                            std::move(later));

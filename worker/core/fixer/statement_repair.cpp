@@ -272,11 +272,10 @@ class Rules {
     while (text_.IsOperator(a + 1, ".") && text_.IsName(a + 2))
       a += 2;
     const std::string &name = text_.Value(a);
-    const bool missing = std::any_of(scene_.licence.names.begin(), scene_.licence.names.end(),
-                                     [&](const MissingName &each) {
-                                       return each.kind == MissingName::Kind::kRelation &&
-                                              each.name == name;
-                                     });
+    const bool missing = std::any_of(
+        scene_.licence.names.begin(), scene_.licence.names.end(), [&](const MissingName &each) {
+          return each.kind == MissingName::Kind::kRelation && each.name == name;
+        });
     const bool one = a + 1 >= text_.tokens.size();
     return missing && one && scene_.made.count(name) == 0 &&
            std::none_of(scene_.facts.relations.begin(), scene_.facts.relations.end(),
@@ -373,8 +372,7 @@ const RelationFacts *ExistingRelation(const std::string &name, const CheckScene 
 
 bool Rules::IsNewOrTheSame() const {
   const std::string &tag = original_.read.tag;
-  const std::string object =
-      tag == "CREATE INDEX" ? CreatedIndex(text_) : CreatedObject(original_);
+  const std::string object = tag == "CREATE INDEX" ? CreatedIndex(text_) : CreatedObject(original_);
   if (object.empty() || scene_.disturbed.count(LastPartOf(object)) != 0) return false;
   const bool exists = tag == "CREATE SCHEMA"      ? scene_.facts.HasSchema(object)
                       : tag == "CREATE EXTENSION" ? scene_.facts.HasExtension(object)
@@ -477,9 +475,9 @@ bool IsHarmlessExpression(const TokenText &text, size_t begin, size_t end, bool 
       if (!IsHarmlessFunction(word) && !IsTypeWord(word)) return false;
       continue;
     }
-    const bool constant = IsOneOf(word, {"true", "false", "current_date", "current_timestamp",
-                                         "case", "when", "then", "else", "end", "and", "or", "not",
-                                         "is"});
+    const bool constant =
+        IsOneOf(word, {"true", "false", "current_date", "current_timestamp", "case", "when", "then",
+                       "else", "end", "and", "or", "not", "is"});
     const bool type = at > begin && text.IsOperator(at - 1, "::") && IsTypeWord(word);
     const bool column = columns && !IsKeyword(word) && !IsOneOf(word, {"current_user", "user"});
     const bool null = columns && word == "null";

@@ -18,13 +18,14 @@ constexpr size_t kNear = 2;
 // Words that a statement begins with or hangs on. What a slip may not touch or make is not here:
 // AND, OR, NOT, ALL, ANY, CASCADE, RESTRICT, GRANT, REVOKE, DROP and their like.
 constexpr std::string_view kSlips[] = {
-    "add",    "alter",   "as",         "begin",   "by",      "check",   "column",   "constraint",
-    "create", "default", "delete",     "foreign", "from",    "function", "group",   "having",
-    "index",  "inner",   "insert",     "into",    "join",    "key",     "language", "limit",
-    "order",  "policy",  "primary",    "references", "returning", "returns", "schema", "select",
-    "sequence", "set",   "table",      "then",    "trigger", "type",    "unique",   "update",
-    "using",  "values",  "view",       "when",    "where",   "null",    "not",      "and",
-    "to",     "on",      "or",         "of",      "for",     "if",      "exists",   "extension"};
+    "add",        "alter",    "as",      "begin",  "by",       "check",   "column",
+    "constraint", "create",   "default", "delete", "foreign",  "from",    "function",
+    "group",      "having",   "index",   "inner",  "insert",   "into",    "join",
+    "key",        "language", "limit",   "order",  "policy",   "primary", "references",
+    "returning",  "returns",  "schema",  "select", "sequence", "set",     "table",
+    "then",       "trigger",  "type",    "unique", "update",   "using",   "values",
+    "view",       "when",     "where",   "null",   "not",      "and",     "to",
+    "on",         "or",       "of",      "for",    "if",       "exists",  "extension"};
 
 bool Is(std::string_view word, std::initializer_list<std::string_view> words) {
   return std::find(words.begin(), words.end(), word) != words.end();
@@ -152,13 +153,15 @@ class Translator {
     return by_default && fix_.IsWord(b + 3, "as") ? 4 : 0;
   }
 
-  // INT(11), the options behind a table of MySQL's, GO; a comma or a bracket where the parser stops.
+  // INT(11), the options behind a table of MySQL's, GO; a comma or a bracket where the parser
+  // stops.
   template <class Step>
   bool Drops(size_t a, size_t a_end, const Step &step) const {
     if (a >= a_end) return false;
     if (IsWidth(a) && step(3, 0)) return true;
-    const bool seed = a > 0 && original_.IsWord(a - 1, "identity") && original_.IsOperator(a, "(") &&
-                      original_.IsOperator(a + 2, ",") && original_.IsOperator(a + 4, ")");
+    const bool seed = a > 0 && original_.IsWord(a - 1, "identity") &&
+                      original_.IsOperator(a, "(") && original_.IsOperator(a + 2, ",") &&
+                      original_.IsOperator(a + 4, ")");
     if (seed && step(5, 0)) return true;
     if (const size_t option = TableOption(a); option > 0 && step(option, 0)) return true;
     if (original_.IsWord(a, "go") && step(1, 0)) return true;
@@ -189,8 +192,8 @@ class Translator {
     if (original_.IsWord(name, "default")) ++name;
     if (original_.IsWord(name, "character") && original_.IsWord(name + 1, "set")) ++name;
     if (name >= original_.tokens.size()) return 0;
-    const bool known = Is(original_.Value(name), {"engine", "charset", "set", "collate", "row_format",
-                                                  "auto_increment"});
+    const bool known = Is(original_.Value(name),
+                          {"engine", "charset", "set", "collate", "row_format", "auto_increment"});
     if (!known || !IsBehindTable(a)) return 0;
     const size_t value = original_.IsOperator(name + 1, "=") ? name + 2 : name + 1;
     return value < original_.tokens.size() && !original_.IsOperator(value, ";") ? value + 1 - a : 0;
@@ -257,11 +260,11 @@ class Repair {
     std::vector<Replacement> made;
     for (size_t n = 0; n < edits_.size(); ++n) {
       const TextEdit &edit = edits_[n];
-      if (made_[n])
-        made.push_back({edit.begin, edit.end, fix_.Raw(edit.fix_begin, edit.fix_end)});
+      if (made_[n]) made.push_back({edit.begin, edit.end, fix_.Raw(edit.fix_begin, edit.fix_end)});
     }
-    std::sort(made.begin(), made.end(),
-              [](const Replacement &one, const Replacement &other) { return one.begin < other.begin; });
+    std::sort(made.begin(), made.end(), [](const Replacement &one, const Replacement &other) {
+      return one.begin < other.begin;
+    });
     return made;
   }
 

@@ -84,10 +84,9 @@ class Alignment {
     for (size_t a = rows - 1; a-- > 0;) {
       for (size_t b = columns - 1; b-- > 0;) {
         const size_t at = a * columns + b;
-        lengths_[at] =
-            AreEqual(original_, begin_ + a, fix_, begin_ + b)
-                ? static_cast<uint16_t>(lengths_[at + columns + 1] + 1)
-                : std::max(lengths_[at + columns], lengths_[at + 1]);
+        lengths_[at] = AreEqual(original_, begin_ + a, fix_, begin_ + b)
+                           ? static_cast<uint16_t>(lengths_[at + columns + 1] + 1)
+                           : std::max(lengths_[at + columns], lengths_[at + 1]);
       }
     }
   }
@@ -149,10 +148,9 @@ EditedText ApplyEdits(const TokenText &original, const std::vector<Replacement> 
   for (const Replacement &each : replacements) {
     const bool at_end = each.begin >= original.tokens.size();
     const size_t from = at_end ? original.sql.size() : original.tokens[each.begin].offset;
-    const size_t behind = each.begin == each.end
-                              ? from
-                              : original.tokens[each.end - 1].offset +
-                                    original.tokens[each.end - 1].length;
+    const size_t behind = each.begin == each.end ? from
+                                                 : original.tokens[each.end - 1].offset +
+                                                       original.tokens[each.end - 1].length;
     edited.sql += original.sql.substr(copied, from - copied);
     EditedText::Place place;
     place.at = edited.sql.size();

@@ -48,7 +48,7 @@ struct EditedText {
   struct Place {
     size_t at = 0;
     size_t length = 0;
-    size_t token = 0;    // of the original
+    size_t token = 0;     // of the original
     size_t original = 0;  // the original's byte behind it
   };
   std::vector<Place> places;

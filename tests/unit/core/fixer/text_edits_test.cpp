@@ -10,9 +10,10 @@ std::string Edits(const std::string &original, const std::string &fix) {
   const TokenText one(original);
   const TokenText other(fix);
   std::string text;
-  for (const TextEdit &edit : CompareTokens(one, other).value())
-    text += "[" + one.Raw(edit.begin, edit.end) + " → " +
-            other.Raw(edit.fix_begin, edit.fix_end) + "]";
+  const std::vector<TextEdit> edits = CompareTokens(one, other).value();
+  for (const TextEdit &edit : edits)
+    text +=
+        "[" + one.Raw(edit.begin, edit.end) + " → " + other.Raw(edit.fix_begin, edit.fix_end) + "]";
   return text;
 }
 
@@ -23,7 +24,8 @@ TEST(TextEdits, WordsStayInAnyCaseAndConstantsDoNot) {
 }
 
 TEST(TextEdits, WhatIsPutInStandsInOnePiece) {
-  EXPECT_EQ(Edits("ALTER TABLE t ALTER c TYPE numeric", "ALTER TABLE t ALTER c TYPE numeric USING c::numeric"),
+  EXPECT_EQ(Edits("ALTER TABLE t ALTER c TYPE numeric",
+                  "ALTER TABLE t ALTER c TYPE numeric USING c::numeric"),
             "[ → USING c::numeric]");
   EXPECT_EQ(Edits("CREATE TABLE `t` (`a` INT(11))", "CREATE TABLE t (a int(11))"),
             "[`t` → t][`a` → a]");
