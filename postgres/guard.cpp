@@ -26,6 +26,7 @@ void TakePendingError(PgError *error) {
     ErrorData *data = CopyErrorData();
     FlushErrorState();
     error->sqlerrcode = data->sqlerrcode;
+    error->position = data->cursorpos;
     Fill(error->message, data->message);
     Fill(error->detail, data->detail);
     Fill(error->hint, data->hint);
@@ -50,6 +51,7 @@ PgError MakeError(int sqlerrcode, std::string_view message, std::string_view det
                   std::string_view hint) {
   PgError error;
   error.sqlerrcode = sqlerrcode;
+  error.position = 0;
   Fill(error.message, message.data(), message.size());
   Fill(error.detail, detail.data(), detail.size());
   Fill(error.hint, hint.data(), hint.size());

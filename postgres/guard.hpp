@@ -24,6 +24,7 @@ namespace agent_branch {
 // Texts are cut at a character when they do not fit.
 struct PgError {
   int sqlerrcode;
+  int position;  // in the text that was parsed, in characters from 1; 0: none
   char message[1024];
   char detail[1024];
   char hint[1024];

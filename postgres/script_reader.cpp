@@ -6,6 +6,7 @@
 #include "postgres/effects.hpp"
 #include "postgres/guard.hpp"
 #include "postgres/script_own.hpp"
+#include "postgres/scratch_context.hpp"
 #include "postgres/script_parts.hpp"
 #include "postgres/tree_names.hpp"
 #include "worker/core/script/literal_uses.hpp"
@@ -18,28 +19,6 @@ namespace agent_branch {
 namespace {
 
 constexpr size_t kMostMentions = 200;
-
-// The tree of a large migration is large: what parsing allocates goes with this, also after an
-// error.
-class ScratchContext {
- public:
-  ScratchContext() : caller_(CurrentMemoryContext) {
-    scratch_ = CallPg([this] {
-      return AllocSetContextCreate(caller_, "agent_branch statements", ALLOCSET_DEFAULT_SIZES);
-    });
-    MemoryContextSwitchTo(scratch_);
-  }
-  ~ScratchContext() {
-    MemoryContextSwitchTo(caller_);
-    MemoryContextDelete(scratch_);
-  }
-  ScratchContext(const ScratchContext &) = delete;
-  ScratchContext &operator=(const ScratchContext &) = delete;
-
- private:
-  MemoryContext caller_;
-  MemoryContext scratch_ = nullptr;
-};
 
 std::vector<std::string> MentionsOf(Node *statement) {
   List *names = NIL;

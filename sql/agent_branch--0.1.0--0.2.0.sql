@@ -4,8 +4,7 @@
 SET LOCAL search_path TO pg_catalog, pg_temp;
 
 -- ======================================================================================-- Access and secrets
--- =============================================================================================
-
+-- ======================================================================================
 /*
  * Names and texts go to Neon and to branches as they are stored here, and both speak UTF-8: in a
  * database of another encoding they would arrive as something else, without an error.
@@ -1018,3 +1017,18 @@ ALTER TABLE agent_branch.migration_attempt ADD COLUMN script json;
 COMMENT ON COLUMN agent_branch.migration_attempt.script IS 'the text as agent_migrate() read it: statements with their places, what runs alone, risks; null: it is read when it is run';
 COMMENT ON FUNCTION @extschema@.agent_migrate(text, text, text, text) IS
 	'asks for this SQL to be run on the session''s branch after the migrations before it; the same name with the same text again is the same migration. In a session whose migration failed, the same name puts another text in its place. Returns its ordinal in the session';
+=======
+-- ---- The check of a fix ------------------------------------------------------------------------
+
+CREATE FUNCTION agent_branch.check_fix(question text)
+	RETURNS jsonb LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'agent_branch_check_fix';
+COMMENT ON FUNCTION agent_branch.check_fix(text) IS
+	'whether the fix of a migration does what the original did, as the worker judges it: {original, fix, errors, statement, facts} → {allowed, reason, wanted, added}';
+CREATE FUNCTION agent_branch.fix_facts_query(original text, fix text)
+	RETURNS text LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'agent_branch_fix_facts_query';
+COMMENT ON FUNCTION agent_branch.fix_facts_query(text, text) IS
+	'the query that tells check_fix() what there is of what both texts name; run with search_path = pg_catalog';
+REVOKE ALL ON FUNCTION agent_branch.check_fix(text), agent_branch.fix_facts_query(text, text) FROM PUBLIC;
+
+ALTER TABLE agent_branch.step ADD COLUMN request_id text;
+COMMENT ON COLUMN agent_branch.step.request_id IS 'of the step''s last call of the API: Neon''s own, as its support asks for, or the one that was sent with the call';

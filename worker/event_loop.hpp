@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "postgres/script_reader.hpp"
+#include "postgres/sql_trees.hpp"
 #include "postgres/shared_state.hpp"
 #include "worker/branch/runner.hpp"
 #include "worker/core/engine.hpp"
@@ -50,6 +51,7 @@ class EventLoop {
   KeyFiles keys_;
   KeyBudgets budgets_;
   PostgresScriptReader scripts_;
+  PostgresSqlTrees trees_;
   PostgresStore store_;
   std::unique_ptr<HttpClient> http_;
   std::unique_ptr<CurlHostResolver> resolver_;

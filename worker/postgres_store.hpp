@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "worker/core/fixer/fix_store.hpp"
-#include "worker/core/state/owner.hpp"
+#include "worker/core/state/owner_of.hpp"
 #include "worker/core/state/store.hpp"
 
 namespace agent_branch {

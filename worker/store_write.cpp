@@ -66,10 +66,12 @@ ON CONFLICT (id) DO UPDATE SET
   started_at = coalesce(m.started_at, excluded.started_at), finished_at = excluded.finished_at)";
 
 constexpr char kSaveStep[] = R"(
-INSERT INTO agent_branch.step (id, project_id, session_id, kind, target, status, outcome)
-VALUES ($1, $2, nullif($3, 0), $4, $5, $6, nullif($7, ''))
+INSERT INTO agent_branch.step (id, project_id, session_id, kind, target, status, outcome,
+  request_id)
+VALUES ($1, $2, nullif($3, 0), $4, $5, $6, nullif($7, ''), nullif($8, ''))
 ON CONFLICT (id) DO UPDATE SET
-  status = excluded.status, outcome = excluded.outcome, recorded_at = clock_timestamp())";
+  status = excluded.status, outcome = excluded.outcome, request_id = excluded.request_id,
+  recorded_at = clock_timestamp())";
 
 constexpr char kSaveKept[] = R"(
 INSERT INTO agent_branch.kept_branch (project_id, session_id, branch_id, name, kind, keep_until,
@@ -221,7 +223,7 @@ struct Writer {
 
   void operator()(const StepRow &row) const {
     transaction.Execute(kSaveStep, {row.id, row.project_id, row.session_id, StepKindName(row.kind),
-                                    row.target, row.status, row.outcome});
+                                    row.target, row.status, row.outcome, row.request_id});
   }
 
   void operator()(const KeptBranchRow &row) const {
@@ -289,6 +291,10 @@ struct Writer {
   }
 
   void operator()(const FixMemoryRow &row) const {
+    if (row.refused) {
+      transaction.Execute("DELETE FROM agent_branch.fixer_memory WHERE id = $1", {row.id});
+      return;
+    }
     if (row.id != 0) {
       transaction.Execute(kCountMemory, {row.id, row.worked});
       return;

@@ -101,10 +101,11 @@ NULLS = [
      "WHERE note IS NULL; ALTER TABLE orders ALTER COLUMN note SET NOT NULL"),
 ]
 DUPLICATE = [
-    ("table", "CREATE TABLE customers (id int PRIMARY KEY, name text NOT NULL)",
-     "CREATE TABLE IF NOT EXISTS customers (id int PRIMARY KEY, name text NOT NULL)",
-     "DROP TABLE customers CASCADE; CREATE TABLE customers (id int PRIMARY KEY, "
-     "name text NOT NULL)"),
+    ("table", "CREATE TABLE keep (id int PRIMARY KEY, v text NOT NULL)",
+     "CREATE TABLE IF NOT EXISTS keep (id int PRIMARY KEY, v text NOT NULL)",
+     "DROP TABLE keep CASCADE; CREATE TABLE keep (id int PRIMARY KEY, v text NOT NULL)"),
+    ("a part of the table", "CREATE TABLE customers (id int PRIMARY KEY, name text NOT NULL)", None,
+     "CREATE TABLE IF NOT EXISTS customers (id int PRIMARY KEY, name text NOT NULL)"),
     ("other table", "CREATE TABLE keep (id int PRIMARY KEY, v text NOT NULL, w text NOT NULL)",
      None, "CREATE TABLE IF NOT EXISTS keep (id int PRIMARY KEY, v text NOT NULL, "
      "w text NOT NULL)"),

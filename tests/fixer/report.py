@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Plays all broken migrations and prints how many were fixed at which attempt.
+"""Plays all broken migrations and prints how many were fixed at which attempt; then lays ten
+thousand generated fixes that weaken before the check.
 
 usage: make fixer-report
 """
@@ -12,6 +13,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 os.chdir(os.path.dirname(os.path.dirname(HERE)))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "lib")]
 
+from bench import Bench  # noqa: E402
+from judge_weakenings import judge, lines  # noqa: E402
 from plays import all_plays  # noqa: E402
 from stage import Stage  # noqa: E402
 
@@ -27,7 +30,10 @@ def main():
     wrong = [(play, outcome) for play, outcome in outcomes if outcome.complaint]
     for play, outcome in wrong:
         print(f"{play.failure}: {play.name}: {outcome.complaint}")
-    return 1 if wrong else 0
+    with Bench() as bench:
+        tally = judge(bench, wanted=10_000)
+    print("\n".join(lines(tally)))
+    return 1 if wrong or tally.false_accepts else 0
 
 
 def table(outcomes):

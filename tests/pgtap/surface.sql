@@ -3,7 +3,7 @@ BEGIN;
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS agent_branch;
-SELECT plan(50);
+SELECT plan(52);
 
 SELECT has_schema('agent_branch');
 SELECT schema_owner_is('agent_branch', (SELECT extowner::regrole::name FROM pg_extension WHERE extname = 'agent_branch'));
@@ -53,6 +53,8 @@ SELECT columns_are('agent_sessions', ARRAY['session', 'project', 'state', 'settl
 	'expires_at', 'branch_expires_at', 'finished_at', 'pinned', 'api_calls', 'base_fingerprint', 'id', 'waits_for', 'waits_since',
 	'goes_on_with']);
 SELECT function_returns('agent_branch', 'read_script', ARRAY['text'], 'jsonb');
+SELECT function_returns('agent_branch', 'check_fix', ARRAY['text'], 'jsonb');
+SELECT function_returns('agent_branch', 'fix_facts_query', ARRAY['text', 'text'], 'text');
 SELECT columns_are('agent_migrations', ARRAY['session', 'project', 'ordinal', 'name', 'status', 'sql', 'attempts',
 	'fixer', 'queued_at', 'started_at', 'finished_at', 'duration', 'statements', 'statements_done', 'alone', 'rows', 'risks',
 	'statement', 'sqlstate', 'message', 'detail', 'hint', 'context', 'line', 'column', 'session_id']);

@@ -36,13 +36,14 @@ Engine::Engine(Parts parts, const StoreSnapshot &snapshot)
       operations_(&calls_, parts.clock),
       models_({parts.http, parts.keys, parts.clock, parts.settings}),
       tasks_(parts.branches),
-      context_({&world_, &journal_, &calls_, &operations_, &models_, &tasks_, parts.branches,
-                parts.store, parts.clock, parts.random, parts.settings}),
+      helpers_(parts.helpers),
+      context_({&world_, &journal_, &calls_, &operations_, &models_, &tasks_, &helpers_, parts.scripts,
+                parts.branches, parts.store, parts.clock, parts.random, parts.settings}),
       uris_(&context_),
       admission_(&context_),
       create_(&context_, &admission_, &uris_),
-      fix_({&context_, &uris_, parts.fixes, parts.scripts, parts.keys}),
-      migrate_(&context_, &uris_, parts.scripts, &fix_),
+      fix_({&context_, &uris_, parts.fixes, parts.trees, parts.keys}),
+      migrate_(&context_, &uris_, &fix_),
       merge_(&context_, &uris_, &admission_),
       end_(&context_),
       resting_(&context_, &uris_),
@@ -97,11 +98,11 @@ void Engine::LoadProject(const ProjectRow &row) {
     Project *project = found->second.get();
     project->row = row;
     project->sweeper = std::make_unique<UpkeepActor>(
-        &scheduler_, [this, project] { return sweep_.Next(*project); });
+        &scheduler_, row.id, [this, project] { return sweep_.Next(*project); });
     project->deleter = std::make_unique<UpkeepActor>(
-        &scheduler_, [this, project] { return kept_.Next(*project); });
+        &scheduler_, row.id, [this, project] { return kept_.Next(*project); });
     project->suspender = std::make_unique<UpkeepActor>(
-        &scheduler_, [this, project] { return suspend_.Next(*project); });
+        &scheduler_, row.id, [this, project] { return suspend_.Next(*project); });
     project->sweeper->Wake();
     project->deleter->Wake();
     return;
@@ -207,7 +208,10 @@ void Engine::OnRequests(const Intake &intake) {
 }
 
 void Engine::Apply(const RequestRow &request, const Intake &intake) {
-  if (!taken_requests_.insert(request.id).second) return;
+  if (reload_wanted_ || !taken_requests_.insert(request.id).second) return;
+  LookAgain(request);
+  // Left for the engine that comes then.
+  if (reload_wanted_ && request.kind == "discard") return;
   journal_.Add(DropRequest{request.id});
   journal_.AfterCommit([this, id = request.id] { taken_requests_.erase(id); });
   if (request.kind == "take over") {
@@ -241,6 +245,36 @@ void Engine::Apply(const RequestRow &request, const Intake &intake) {
   }
   context_.Save(*session);
   if (session->at_rest()) session->Wake();
+}
+
+void Engine::SetAside(const Owner &owner, const Status &why) {
+  calls_.SetAside(owner);
+  if (Session *session = world_.FindSession(owner.session_id)) {
+    // What is shown; the row in the table has it from the store.
+    session->row.error = why.message();
+    session->Stop();
+    session->set_aside = true;
+    return;
+  }
+  Project *project = owner.session_id == 0 ? world_.FindProject(owner.project_id) : nullptr;
+  if (project == nullptr) return;
+  constexpr milliseconds kUpkeepAgain{600'000};
+  for (UpkeepActor *actor :
+       {project->sweeper.get(), project->deleter.get(), project->suspender.get()}) {
+    actor->Stop();
+    actor->WakeAt(parts_.clock->Now() + kUpkeepAgain);
+  }
+}
+
+// What was set aside is read anew when what it suffered from may have been mended.
+void Engine::LookAgain(const RequestRow &request) {
+  if (request.kind != "register" && request.kind != "discard") return;
+  for (const auto &[id, session] : world_.sessions) {
+    const bool concerned = request.kind == "register"
+                               ? session->row.project_id == request.project_id
+                               : id == request.session_id;
+    if (session->set_aside && concerned) reload_wanted_ = true;
+  }
 }
 
 void Engine::TakeMigration(const RequestRow &request, const Intake &intake) {
@@ -324,6 +358,7 @@ Flow<> Engine::Next(Session &session) {
     ended_.push_back(session.row.id);
     return {};
   }
+  if (session.set_aside) return {};
   // A flow was ended while its step was open.
   if (session.step) session.uncertain = true;
   switch (session.row.state) {

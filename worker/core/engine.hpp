@@ -33,6 +33,8 @@ class Engine : public SessionBehaviour {
     Random *random = nullptr;
     const Settings *settings = nullptr;  // may change between turns; then Reconfigure()
     FixStore *fixes = nullptr;           // null: there is no fixer
+    HelperRunner *helpers = nullptr;     // null: no SQL function is called
+    SqlTrees *trees = nullptr;           // with it
   };
 
   // Takes up what the snapshot left unfinished: each open step is reconciled before anything else.
@@ -43,6 +45,7 @@ class Engine : public SessionBehaviour {
   void OnRequests(const Intake &intake);
   void OnHttp(const HttpCompletion &completion);
   void OnBranch(const BranchEvent &event) { tasks_.OnEvent(event); }
+  void OnHelper(const HelperEvent &event) { helpers_.OnEvent(event); }
   void Reconfigure();
 
   // The tables hold sessions that were not ours before: a new engine has to load them.
@@ -56,7 +59,12 @@ class Engine : public SessionBehaviour {
   const Batch &batch() const { return journal_.batch(); }
   // Sessions that the batch changes.
   const std::set<int64_t> &touched() const { return journal_.touched(); }
-  void Committed() { journal_.Committed(); }
+  // set_aside: whose part of the batch could not be written, and is lost; see SetAside().
+  void Committed(const std::set<Owner> &set_aside = {}) { journal_.Committed(set_aside); }
+  // Its rows cannot be written, for this reason: ends what is under way for it, and begins nothing
+  // more. Registering its project or discarding the session has everything loaded anew; a project's
+  // upkeep tries again after a while.
+  void SetAside(const Owner &owner, const Status &why);
   // When Advance() has something to do though nothing happens; nothing: never.
   std::optional<Instant> NextDeadline() const;
 
@@ -88,6 +96,7 @@ class Engine : public SessionBehaviour {
   void TurnAway(const RequestRow &request, const Intake &intake);
   void AskMerge(Session &session, const RequestRow &request);
   void GiveUp(Session &session, Goal goal);
+  void LookAgain(const RequestRow &request);
   void RemoveEnded();
 
   Parts parts_;
@@ -98,6 +107,7 @@ class Engine : public SessionBehaviour {
   Operations operations_;
   ModelCalls models_;
   RunningTasks tasks_;
+  RunningHelpers helpers_;
   SessionContext context_;
   ConnectionUris uris_;
   Admission admission_;

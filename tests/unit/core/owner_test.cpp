@@ -1,4 +1,4 @@
-#include "worker/core/state/owner.hpp"
+#include "worker/core/state/owner_of.hpp"
 
 #include <gtest/gtest.h>
 

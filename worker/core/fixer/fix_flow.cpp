@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "worker/core/base/text.hpp"
+#include "worker/core/fixer/fix_check.hpp"
+#include "worker/core/fixer/fix_facts.hpp"
 #include "worker/core/fixer/fix_memory.hpp"
 #include "worker/core/fixer/intent_proof.hpp"
 #include "worker/core/fixer/prompt.hpp"
@@ -105,7 +107,8 @@ Flow<RepairEnd> FixFlow::Repair(Session &session) {
     std::optional<RepairEnd> remembered = co_await AskMemory(session, history.value());
     if (remembered) co_return *remembered;
   }
-  if (!project.fixer_function.empty() && !history->function_ended) {
+  if (!project.fixer_function.empty() && parts_.context->has_helpers() &&
+      !history->function_ended) {
     RepairEnd end = co_await AskFunction(session, history.value());
     co_return end;
   }
@@ -138,26 +141,20 @@ Flow<RepairEnd> FixFlow::Propose(Session &session, FixHistory history, std::stri
                                  std::string made_by) {
   MigrationRow &migration = session.migrations.front();
   const int number = history.last_attempt + 1;
-  Intent intent;
-  bool known = sql == history.original ||
-               std::any_of(history.tried.begin(), history.tried.end(),
-                           [&](const TriedFix &tried) { return tried.sql == sql; });
+  const bool known = sql == history.original ||
+                     std::any_of(history.tried.begin(), history.tried.end(),
+                                 [&](const TriedFix &tried) { return tried.sql == sql; });
   if (known) {
-    intent.reason = "it is a text that was tried already";
-  } else {
-    intent = CompareIntent(parts_.reader->Read(history.original), history.original,
-                           parts_.reader->Read(sql), sql, ErrorsOf(history));
-  }
-  if (!intent.preserved) {
     MigrationRow proposed = migration;
     proposed.made_by = made_by;
-    Remember(session, proposed, false);
+    Forget(session, proposed);
     RefusedFixRow refused;
+    refused.session_id = session.row.id;
     refused.migration_id = migration.id;
     refused.number = number;
     refused.sql = std::move(sql);
     refused.made_by = std::move(made_by);
-    refused.reason = CleanText(intent.reason, kMaxReason);
+    refused.reason = "it is a text that was tried already";
     parts_.context->journal().Add(std::move(refused));
     RepairEnd end = co_await GoOn(session);
     co_return end;
@@ -166,10 +163,15 @@ Flow<RepairEnd> FixFlow::Propose(Session &session, FixHistory history, std::stri
   migration.made_by = made_by;
   migration.status = MigrationStatus::kQueued;
   parts_.context->journal().Add(
-      AttemptRow{migration.id, number, std::move(sql), std::move(made_by)});
+      AttemptRow{migration.id, number, std::move(sql), std::move(made_by), session.row.id});
   parts_.context->journal().Add(migration);
   RepairEnd end = co_await GoOn(session);
   co_return end;
+}
+
+bool FixFlow::IsPrepared(const Session &session) const {
+  auto work = works_.find(session.row.id);
+  return work != works_.end() && work->second.attempt == session.migrations.front().attempt;
 }
 
 Flow<Next> FixFlow::Prepare(Session &session) {
@@ -180,9 +182,17 @@ Flow<Next> FixFlow::Prepare(Session &session) {
   if (!history.ok()) co_return Next::Again(history.status());
   Result<std::string> sql = parts_.context->store().MigrationSql(migration.id, attempt);
   if (!sql.ok()) co_return Next::Again(sql.status());
-  const Intent intent =
-      CompareIntent(parts_.reader->Read(history->original), history->original,
-                    parts_.reader->Read(sql.value()), sql.value(), ErrorsOf(history.value()));
+  FixQuestion question;
+  question.original = history->original;
+  question.fix = std::move(*sql);
+  question.errors = ErrorsOf(history.value());
+  question.statement = history->statement;
+  if (works_[session.row.id].checked != attempt) {
+    Next next = co_await Check(session, std::move(question));
+    const bool runs = session.migrations.front().status != MigrationStatus::kRepairing;
+    if (next.fails() || !runs || works_[session.row.id].checked != attempt) co_return next;
+  }
+  const Intent intent = works_[session.row.id].intent;
   BranchTask task;
   task.kind = BranchTaskKind::kFingerprint;
   task.facts = DefinitionsExpression(ViewsPutBack(intent.added));
@@ -193,11 +203,40 @@ Flow<Next> FixFlow::Prepare(Session &session) {
     co_return next;
   }
   Work &prepared = works_[session.row.id];
-  prepared.intent = intent;
   prepared.before = event.objects;
   prepared.definitions = event.answer;
   prepared.attempt = attempt;
   co_return Next::Look();
+}
+
+Flow<Next> FixFlow::Check(Session &session, FixQuestion question) {
+  BranchTask task;
+  task.kind = BranchTaskKind::kFingerprint;
+  task.facts = FixFactsExpression({question.original, question.fix});
+  BranchEvent event = co_await parts_.context->RunOnBranch(session, std::move(task),
+                                                           "what the check of a fix has to know");
+  if (event.outcome != BranchOutcome::kDone) {
+    Next next = co_await parts_.uris->AfterConnectionFailure(session, event);
+    co_return next;
+  }
+  question.facts = event.answer;
+  Work &checked = works_[session.row.id];
+  checked.intent = CheckFix(question, parts_.trees);
+  checked.checked = session.migrations.front().attempt;
+  if (checked.intent.preserved) co_return Next::Look();
+  Refuse(session, checked.intent.reason);
+  parts_.context->Save(session);
+  co_await parts_.context->Commit(session);
+  co_return Next::Look();
+}
+
+void FixFlow::Forget(const Session &session, const MigrationRow &migration) {
+  auto work = works_.find(session.row.id);
+  if (migration.made_by != "memory" || work == works_.end() || work->second.remembered == 0) return;
+  FixMemoryRow forgotten;
+  forgotten.id = work->second.remembered;
+  forgotten.refused = true;
+  parts_.context->journal().Add(std::move(forgotten));
 }
 
 std::string FixFlow::Facts(const Session &session, bool last) const {
@@ -233,6 +272,7 @@ Intent FixFlow::Prove(const Session &session, const std::string &objects,
 void FixFlow::Refuse(Session &session, const std::string &reason) {
   MigrationRow &migration = session.migrations.front();
   RefusedFixRow refused;
+  refused.session_id = session.row.id;
   refused.migration_id = migration.id;
   refused.number = migration.attempt;
   refused.made_by = migration.made_by;
@@ -240,7 +280,7 @@ void FixFlow::Refuse(Session &session, const std::string &reason) {
   migration.status = MigrationStatus::kRepairing;
   parts_.context->journal().Add(migration);
   parts_.context->journal().Add(std::move(refused));
-  Remember(session, migration, false);
+  Forget(session, migration);
 }
 
 void FixFlow::Failed(const Session &session, const MigrationRow &migration) {

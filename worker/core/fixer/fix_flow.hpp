@@ -1,8 +1,8 @@
 // The repair of a migration that the branch rejected.
 //
 // The migration is `repairing` meanwhile. A fix is looked for in the memory of fixes that worked,
-// then asked of the project's SQL function, then of a model; it is checked (intent.hpp) and goes in
-// the migration's place as its next attempt, which is run like any. Whatever comes of an attempt,
+// then asked of the project's SQL function, then of a model; it goes in the migration's place as its
+// next attempt, which is checked (fix_check.hpp) and then run like any. Whatever comes of an attempt,
 // its reason is told to whoever is asked next. A call of the model is a step of the journal: an
 // answer that was recorded is an attempt that exists, one that was not is asked for again, once.
 #pragma once
@@ -12,8 +12,9 @@
 #include <string>
 
 #include "worker/core/fixer/fix_store.hpp"
-#include "worker/core/fixer/intent.hpp"
+#include "worker/core/fixer/fix_question.hpp"
 #include "worker/core/fixer/model_calls.hpp"
+#include "worker/core/fixer/sql_trees.hpp"
 #include "worker/core/session/connection_uris.hpp"
 
 namespace agent_branch {
@@ -31,7 +32,7 @@ class FixFlow {
     SessionContext *context = nullptr;
     ConnectionUris *uris = nullptr;
     FixStore *store = nullptr;  // null: there is no fixer
-    ScriptReader *reader = nullptr;
+    SqlTrees *trees = nullptr;  // the check's parser
     KeyRing *keys = nullptr;
   };
 
@@ -48,6 +49,7 @@ class FixFlow {
   static bool IsFix(const MigrationRow &migration);
   // The first migration is a fix: what has to be known before it is run.
   Flow<Next> Prepare(Session &session);
+  bool IsPrepared(const Session &session) const;
   // For BranchTask::facts; last: of the migration's last segment.
   std::string Facts(const Session &session, bool last) const;
   // Before its commit: objects, and the text of the facts, as the branch tells them.
@@ -63,6 +65,7 @@ class FixFlow {
   struct Work {
     bool schema_read = false;
     std::string schema;
+    int checked = 0;          // the attempt that `intent` is about
     int attempt = 0;          // that the next two are about
     std::string before;       // the schema's objects
     std::string definitions;  // of views that are put back, before
@@ -80,6 +83,7 @@ class FixFlow {
   // Each is one source. Nothing: it has no fix, and the next one is asked.
   Flow<std::optional<RepairEnd>> AskMemory(Session &session, FixHistory history);
   Flow<RepairEnd> AskFunction(Session &session, FixHistory history);
+  Flow<RepairEnd> OnFunction(Session &session, HelperEvent event);
   Flow<RepairEnd> AskModel(Session &session, FixHistory history);
   Flow<Next> ReadSchema(Session &session, FixHistory history);
   ModelQuestion MakeQuestion(const Session &session, const FixHistory &history);
@@ -89,6 +93,10 @@ class FixFlow {
 
   Flow<RepairEnd> Propose(Session &session, FixHistory history, std::string sql,
                           std::string made_by);
+  // Asks the branch for what the check has to know, and checks; the fix may be refused after it.
+  Flow<Next> Check(Session &session, FixQuestion question);
+  // A remembered fix that was refused once is not offered again.
+  void Forget(const Session &session, const MigrationRow &migration);
   Flow<RepairEnd> GoOn(Session &session);
   void Record(Session &session, FixCallRow call);
   RepairEnd GiveUp(Session &session, const FixHistory &history, const std::string &why);

@@ -32,7 +32,7 @@ struct RefusedFixRow {
   std::string reason;
 };
 
-// That a fix worked, or a remembered one did or did not.
+// That a fix worked, or a remembered one did or did not, or was refused and is to be forgotten.
 struct FixMemoryRow {
   int64_t id = 0;  // of the remembered one; 0: it is new
   int64_t project_id = 0;
@@ -40,6 +40,7 @@ struct FixMemoryRow {
   std::string original;
   std::string fix;
   bool worked = true;
+  bool refused = false;  // with an id
 };
 
 }  // namespace agent_branch

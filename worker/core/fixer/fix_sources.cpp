@@ -13,6 +13,7 @@ namespace agent_branch {
 namespace {
 
 constexpr int kMostPassing = 5;
+constexpr size_t kMaxReason = 500;
 constexpr int kMostInterrupted = 2;
 constexpr BackoffPolicy kPassing{milliseconds(1'000), milliseconds(30'000)};
 
@@ -51,22 +52,44 @@ Flow<std::optional<RepairEnd>> FixFlow::AskMemory(Session &session, FixHistory h
 
 Flow<RepairEnd> FixFlow::AskFunction(Session &session, FixHistory history) {
   const std::string function = parts_.context->ProjectOf(session).row.fixer_function;
-  Result<std::optional<std::string>> sql = parts_.store->CallFixFunction(history, function);
+  Result<HelperTask> task = parts_.store->FixFunctionCall(history, function);
   FixCallRow call = MakeCall(history, "function", function);
-  const bool has_text = sql.ok() && sql.value().has_value();
-  if (!sql.ok()) {
+  if (!task.ok()) {
     call.outcome = "failed";
-    call.reason = CleanText(sql.status().message(), 500);
-  } else {
-    call.outcome = has_text ? "answered" : "nothing";
-  }
-  Record(session, std::move(call));
-  if (!has_text) {
+    call.reason = CleanText(task.status().message(), kMaxReason);
+    Record(session, std::move(call));
     RepairEnd end = co_await GoOn(session);
     co_return end;
   }
-  RepairEnd end = co_await Propose(session, std::move(history), std::move(*sql.value()),
-                                   "function " + function);
+  // Recorded before it is made: what ends the worker is not called again and again.
+  works_[session.row.id].call = call;
+  Record(session, std::move(call));
+  co_await parts_.context->Commit(session);
+  HelperEvent event =
+      co_await parts_.context->Help(session, std::move(*task), "the project's fixer function");
+  RepairEnd end = co_await OnFunction(session, std::move(event));
+  co_return end;
+}
+
+Flow<RepairEnd> FixFlow::OnFunction(Session &session, HelperEvent event) {
+  Result<FixHistory> history = Read(session);
+  if (!history.ok()) co_return RepairEnd{Next::Again(history.status()), {}};
+  FixCallRow call = std::exchange(works_[session.row.id].call, {});
+  const std::string made_by = "function " + call.model;
+  if (event.outcome != HelperEvent::Outcome::kDone) {
+    call.outcome = "failed";
+    call.reason = CleanText(event.error.message, kMaxReason);
+  } else {
+    call.outcome = event.answer.empty() ? "nothing" : "answered";
+  }
+  const bool answered = call.outcome == "answered";
+  Record(session, std::move(call));
+  if (!answered) {
+    RepairEnd end = co_await GoOn(session);
+    co_return end;
+  }
+  RepairEnd end =
+      co_await Propose(session, std::move(*history), std::move(event.answer), made_by);
   co_return end;
 }
 

@@ -285,7 +285,18 @@ std::string DefinitionsExpression(const std::set<std::string> &views) {
   std::string names;
   for (const std::string &view : views)
     names += (names.empty() ? "" : ", ") + Literal(view);
-  return R"((SELECT string_agg(c.oid::regclass || E'\n' || pg_get_viewdef(c.oid), E'\n'
+  // A view that is made anew has lost its owner, grants, options, comments, triggers and rules.
+  return R"((SELECT string_agg(concat_ws(E'\n', c.oid::regclass, pg_get_viewdef(c.oid),
+      c.relowner::regrole, c.relacl, c.reloptions,
+      (SELECT string_agg(d.objsubid || d.description, E'\n' ORDER BY d.objsubid) FROM pg_description AS d
+        WHERE d.classoid = 'pg_class'::regclass AND d.objoid = c.oid),
+      (SELECT string_agg(pg_get_triggerdef(t.oid), E'\n' ORDER BY t.tgname) FROM pg_trigger AS t WHERE t.tgrelid = c.oid),
+      (SELECT string_agg(pg_get_ruledef(r.oid), E'\n' ORDER BY r.rulename) FROM pg_rewrite AS r
+        WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN'),
+      (SELECT string_agg(a.attname || coalesce(a.attacl::text, '') || coalesce(pg_get_expr(f.adbin, f.adrelid), ''), E'\n'
+          ORDER BY a.attnum) FROM pg_attribute AS a
+        LEFT JOIN pg_attrdef AS f ON f.adrelid = a.attrelid AND f.adnum = a.attnum
+        WHERE a.attrelid = c.oid AND a.attnum > 0)), E'\n'
     ORDER BY c.oid::regclass::text COLLATE "C")
   FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
   WHERE c.relkind = 'v' AND CASE WHEN n.nspname = 'public' THEN '' ELSE n.nspname || '.' END

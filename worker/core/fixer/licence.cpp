@@ -24,16 +24,16 @@ std::string LastPart(const std::string &name) {
   return dot == std::string::npos ? name : name.substr(dot + 1);
 }
 
-// In `column o.total does not exist` and `function f(integer) does not exist` nothing is quoted.
-std::string WordAfter(std::string_view message, std::string_view word) {
-  size_t at = message.find(word);
-  if (at == std::string_view::npos) return {};
-  std::string_view rest = message.substr(at + word.size());
-  return LastPart(std::string(rest.substr(0, rest.find_first_of(" (,"))));
+std::string Qualifier(const std::string &name) {
+  size_t dot = name.rfind('.');
+  return dot == std::string::npos ? std::string() : name.substr(0, dot);
 }
 
-void AddName(Licence *licence, const std::string &name) {
-  if (!name.empty()) licence->names.insert(LastPart(name));
+// In `column o.total does not exist` and `function f(integer) does not exist` nothing is quoted.
+std::string WordAfter(std::string_view message, std::string_view word) {
+  if (message.substr(0, word.size()) != word) return {};
+  std::string_view rest = message.substr(word.size());
+  return std::string(rest.substr(0, rest.find_first_of(" (,")));
 }
 
 // "view v depends on column c of table t": the second word of each line.
@@ -60,57 +60,105 @@ std::set<std::string> Dependents(std::string_view detail) {
   return found;
 }
 
-bool In(std::string_view value, std::initializer_list<std::string_view> values) {
-  return std::find(values.begin(), values.end(), value) != values.end();
+bool Begins(std::string_view text, std::string_view with) {
+  return text.substr(0, with.size()) == with;
 }
 
-void AddLicence(const ServerError &error, Licence *given) {
-  Licence &licence = *given;
-  licence.sqlstates.insert(error.sqlstate);
-  const std::vector<std::string> quoted = Quoted(error.message);
-  const std::string first = quoted.empty() ? "" : quoted.front();
-  if (In(error.sqlstate, {"42703", "42P01", "42704", "3F000", "42883"})) {
-    AddName(&licence, first);
-    if (first.empty()) {
-      AddName(&licence, WordAfter(error.message, "column "));
-      AddName(&licence, WordAfter(error.message, "function "));
+class Reading {
+ public:
+  Reading(Licence *licence, bool first) : licence_(*licence), first_(first) {}
+
+  void Add(const ServerError &error) {
+    quoted_ = Quoted(error.message);
+    const std::string &state = error.sqlstate;
+    if (state == "42703") {
+      AddName(MissingName::Kind::kColumn, error.message, "column ");
+    } else if (state == "42P01") {
+      licence_.missing_object = true;
+      AddName(MissingName::Kind::kRelation, error.message, "relation ");
+      AddName(MissingName::Kind::kRelation, error.message, "table ");
+      AddName(MissingName::Kind::kRelation, error.message, "view ");
+    } else if (state == "42704") {
+      licence_.missing_object = true;
+      AddName(MissingName::Kind::kType, error.message, "type ");
+      if (!quoted_.empty()) licence_.not_found.insert(LastPart(quoted_.front()));
+    } else if (state == "3F000") {
+      AddName(MissingName::Kind::kSchema, error.message, "schema ");
+    } else if (state == "42883") {
+      licence_.missing_object = true;
+      AddName(MissingName::Kind::kFunction, error.message, "function ");
+      licence_.not_found.insert(LastPart(WordAfter(error.message, "function ")));
+      AddOperator(error.message);
+    } else if (state == "22P02" || state == "22007" || state == "22008" || state == "22003") {
+      AddConstant(error.message);
+    } else if (state == "23502" && !quoted_.empty()) {
+      licence_.nulls.push_back(
+          {quoted_.front(), quoted_.size() > 1 ? LastPart(quoted_[1]) : std::string()});
+    } else if (state == "42804" && Begins(error.message, "column ") && !quoted_.empty()) {
+      licence_.uncast_columns.insert(quoted_.front());
+    } else if (state == "42P07" || state == "42701" || state == "42P06" || state == "42710") {
+      licence_.duplicate = true;
+    } else if (state == "2BP01" || state == "0A000" || state == "42P16") {
+      for (const std::string &name : Dependents(error.detail))
+        licence_.dependents.insert(name);
+      licence_.column_as_default = licence_.column_as_default ||
+                                   Begins(error.message, "cannot use column reference in DEFAULT");
     }
-  } else if (In(error.sqlstate, {"22P02", "22007", "22008", "22003"})) {
-    if (!quoted.empty()) licence.constants.insert(quoted.back());
-  } else if (error.sqlstate == "23502") {
-    licence.null_columns.emplace(first, quoted.size() > 1 ? LastPart(quoted[1]) : "");
-  } else if (In(error.sqlstate, {"2BP01", "0A000", "42P16"})) {
-    for (const std::string &name : Dependents(error.detail))
-      licence.dependents.insert(name);
   }
-}
+
+ private:
+  void AddName(MissingName::Kind kind, const std::string &message, std::string_view word) {
+    if (!Begins(message, word) || message.find(" does not exist") == std::string::npos) return;
+    const bool is_quoted = message.size() > word.size() && message[word.size()] == '"';
+    const std::string name =
+        is_quoted && !quoted_.empty() ? quoted_.front() : WordAfter(message, word);
+    if (name.empty()) return;
+    // A name with a dot in its quotes is qualified, unless it is a column's own.
+    licence_.names.push_back({kind, LastPart(name), Qualifier(name), first_});
+  }
+
+  // operator does not exist: character varying = integer
+  void AddOperator(const std::string &message) {
+    constexpr std::string_view kBegin = "operator does not exist: ";
+    if (!Begins(message, kBegin)) return;
+    const std::string types = message.substr(kBegin.size());
+    const size_t at = types.find_first_of("=<>!~+-*/%|&#@^");
+    if (at == std::string::npos || at < 2) return;
+    const size_t end = types.find(' ', at);
+    if (end == std::string::npos) return;
+    licence_.operators.push_back({types.substr(0, at - 1), types.substr(end + 1), first_});
+  }
+
+  void AddConstant(const std::string &message) {
+    if (quoted_.empty()) return;
+    UnreadConstant constant;
+    constant.value = quoted_.back();
+    constant.first = first_;
+    constexpr std::string_view kEnum = "invalid input value for enum ";
+    if (Begins(message, kEnum))
+      constant.enum_type =
+          LastPart(message.substr(kEnum.size(), message.find(':', kEnum.size()) - kEnum.size()));
+    licence_.constants.push_back(std::move(constant));
+  }
+
+  Licence &licence_;
+  bool first_;
+  std::vector<std::string> quoted_;
+};
 
 }  // namespace
+
+bool Licence::IsNull(const std::string &table, const std::string &column) const {
+  return std::any_of(nulls.begin(), nulls.end(), [&](const NullColumn &null) {
+    return null.column == column && (null.table.empty() || null.table == table);
+  });
+}
 
 Licence LicenceOf(const std::vector<ServerError> &errors) {
   Licence licence;
   for (const ServerError &error : errors)
-    AddLicence(error, &licence);
+    Reading(&licence, &error == errors.data()).Add(error);
   return licence;
-}
-
-bool IsHarmlessExtension(const std::string &name) {
-  return In(name, {"btree_gin", "btree_gist", "citext", "cube", "earthdistance", "fuzzystrmatch",
-                   "hstore", "intarray", "isn", "ltree", "pg_trgm", "pgcrypto", "postgis", "seg",
-                   "tablefunc", "unaccent", "uuid-ossp", "vector"});
-}
-
-bool IsHarmlessFunction(const std::string &name) {
-  return In(
-      name,
-      {"abs",      "btrim",           "cast",       "ceil",         "coalesce",  "concat",
-       "count",    "date_part",       "date_trunc", "extract",      "floor",     "gen_random_uuid",
-       "greatest", "initcap",         "least",      "left",         "length",    "lower",
-       "lpad",     "ltrim",           "make_date",  "max",          "md5",       "min",
-       "now",      "nullif",          "replace",    "right",        "round",     "rpad",
-       "rtrim",    "split_part",      "string_agg", "substr",       "substring", "sum",
-       "to_char",  "to_date",         "to_number",  "to_timestamp", "trim",      "trunc",
-       "upper",    "uuid_generate_v4"});
 }
 
 }  // namespace agent_branch

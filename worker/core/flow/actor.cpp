@@ -63,6 +63,14 @@ void Actor::Interrupt() {
   Wake();
 }
 
+void Actor::Stop() {
+  EndFlow();
+  interrupted_ = false;
+  if (ready_) scheduler_->ready_.erase(ready_at_);
+  ready_ = false;
+  ForgetTime();
+}
+
 void Actor::Begin(Flow<> flow) {
   Require(!flow_.exists(), "an actor runs one flow at a time");
   flow_ = std::move(flow);

@@ -17,6 +17,7 @@
 #include "worker/core/base/status.hpp"
 #include "worker/core/flow/flow.hpp"
 #include "worker/core/state/model.hpp"
+#include "worker/core/state/owner.hpp"
 
 namespace agent_branch {
 
@@ -67,6 +68,11 @@ class Actor {
   void ForgetTime();
   // Ends the flow, and looks at the rows anew.
   void Interrupt();
+  // Ends the flow wherever it is, and does nothing more until it is woken: its rows cannot be
+  // written.
+  void Stop();
+  // Whose rows its flows write.
+  virtual Owner owner() const = 0;
 
   bool at_rest() const { return !flow_.exists(); }
   // What the flow waits for; null at rest.

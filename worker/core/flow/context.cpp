@@ -5,6 +5,7 @@
 
 #include "worker/core/base/text.hpp"
 #include "worker/core/flow/require.hpp"
+#include "worker/core/script/script_pack.hpp"
 
 namespace agent_branch {
 namespace {
@@ -13,6 +14,23 @@ constexpr int kPageSize = 100;
 // A Neon project has at most some thousand branches; a list that goes on for longer has no end.
 constexpr int kMostPages = 500;
 constexpr size_t kMaxError = 2'000;
+
+// A text of this size is read in about a millisecond, whatever it says.
+constexpr size_t kShortText = 8 * 1024;
+constexpr milliseconds kReadTimeout{10'000};
+constexpr char kNoProcess[] = "53000";
+
+// That nothing of the text may run, since it could not be read.
+Script Unreadable(const std::string &sql, const ServerError &error) {
+  Script script;
+  script.length = sql.size();
+  script.refusal = Status::Error("54000", "the migration could not be read", error.message,
+                                 "Split it into smaller migrations.");
+  script.refused = 1;
+  script.statements.resize(1);
+  script.statements[0].length = sql.size();
+  return script;
+}
 
 Status EndlessList(const std::string &what) {
   return Status::Error("08P01", "the Neon API's list of branches has no end", what,
@@ -107,6 +125,24 @@ Flow<Result<std::optional<NeonBranch>>> FlowContext::ReadBranch(Actor &actor, Ap
                             "It is asked again by itself.");
   }
   co_return std::optional<NeonBranch>();
+}
+
+Flow<Result<Script>> FlowContext::ReadScript(Actor &actor, std::string sql) {
+  if (sql.size() <= kShortText || !has_helpers()) co_return parts_.scripts->Read(sql);
+  HelperTask task;
+  task.kind = HelperTask::Kind::kReadScript;
+  task.text = sql;
+  task.timeout = kReadTimeout;
+  const HelperEvent event = co_await Help(actor, std::move(task), "the text to be read");
+  // Not the text's fault: there was no process to read it in.
+  if (event.outcome == HelperEvent::Outcome::kLost && event.error.sqlstate == kNoProcess) {
+    co_return Status::Error(event.error.sqlstate, event.error.message,
+                            "The migration waits for a process to be read in.", event.error.hint);
+  }
+  std::optional<Script> script;
+  if (event.outcome == HelperEvent::Outcome::kDone) script = UnpackScript(event.answer);
+  if (script) co_return std::move(*script);
+  co_return Unreadable(sql, event.error);
 }
 
 void FlowContext::Intend(Actor &actor, const Project &project, int64_t session_id, StepKind kind,

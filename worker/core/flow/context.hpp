@@ -37,6 +37,8 @@ class FlowContext {
     Operations *operations = nullptr;
     ModelCalls *models = nullptr;
     RunningTasks *tasks = nullptr;
+    RunningHelpers *helpers = nullptr;
+    ScriptReader *scripts = nullptr;
     BranchRunner *branches = nullptr;
     Store *store = nullptr;
     const Clock *clock = nullptr;
@@ -70,6 +72,11 @@ class FlowContext {
   ModelWait AskModel(Actor &actor, ModelQuestion question) {
     return ModelWait(&actor, parts_.models, std::move(question));
   }
+  bool has_helpers() const { return parts_.helpers->available(); }
+  // In a process of its own; only if there are helpers.
+  HelperWait Help(Actor &actor, HelperTask task, std::string what) {
+    return HelperWait(&actor, parts_.helpers, std::move(task), std::move(what));
+  }
   // A task for as long as the object lives; its limits are the project's.
   RunningTask Start(Actor &actor, const Project &project, BranchTask task, std::string what);
 
@@ -82,6 +89,9 @@ class FlowContext {
   // branch either: a key that lost its scope is answered 404, too, but gets no list. Nothing: it is
   // gone.
   Flow<Result<std::optional<NeonBranch>>> ReadBranch(Actor &actor, ApiCall like, std::string id);
+  // Reads a migration's text: a long one in a process of its own, since reading may take long. Fails
+  // when there was none to be had; a text that cannot be read is a script that is refused.
+  Flow<Result<Script>> ReadScript(Actor &actor, std::string sql);
   // The whole of a task that has one event.
   Flow<BranchEvent> Run(Actor &actor, const Project &project, BranchTask task, std::string what);
 

@@ -51,9 +51,42 @@ CommitWait::~CommitWait() {
 
 void CommitWait::OnBegin() {
   self_ = std::make_shared<CommitWait *>(this);
-  journal_->AfterCommit([self = self_] {
+  const auto act = [self = self_] {
     if (*self != nullptr) (*self)->Complete();
-  });
+  };
+  journal_->AfterCommit(act, actor()->owner());
+}
+
+HelperWait::~HelperWait() {
+  if (begun() && !has_come()) helpers_->Cancel(this);
+}
+
+void HelperWait::OnBegin() {
+  helpers_->Start(this, std::move(task_));
+}
+
+void RunningHelpers::Start(HelperWait *wait, HelperTask task) {
+  task.id = next_id_++;
+  waits_[task.id] = wait;
+  runner_->Start(std::move(task));
+}
+
+void RunningHelpers::Cancel(HelperWait *wait) {
+  for (const auto &[id, waiting] : waits_) {
+    if (waiting != wait) continue;
+    runner_->Cancel(id);
+    waits_.erase(id);
+    return;
+  }
+}
+
+void RunningHelpers::OnEvent(const HelperEvent &event) {
+  auto found = waits_.find(event.id);
+  if (found == waits_.end()) return;
+  HelperWait *wait = found->second;
+  waits_.erase(found);
+  wait->event_ = event;
+  wait->Complete();
 }
 
 ModelWait::~ModelWait() {

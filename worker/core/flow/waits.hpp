@@ -8,6 +8,7 @@
 
 #include "worker/core/fixer/model_calls.hpp"
 #include "worker/core/flow/actor.hpp"
+#include "worker/core/flow/helper_task.hpp"
 #include "worker/core/neon/api_calls.hpp"
 #include "worker/core/neon/operations.hpp"
 
@@ -112,6 +113,42 @@ class ModelWait : public Wait {
   ModelQuestion question_;
   uint64_t id_ = 0;
   ModelReply reply_;
+};
+
+class HelperWait;
+
+// Tasks in processes of their own, by id; null runner: none is to be had.
+class RunningHelpers {
+ public:
+  explicit RunningHelpers(HelperRunner *runner) : runner_(runner) {}
+  bool available() const { return runner_ != nullptr; }
+  void OnEvent(const HelperEvent &event);
+
+ private:
+  friend class HelperWait;
+  void Start(HelperWait *wait, HelperTask task);
+  void Cancel(HelperWait *wait);
+
+  HelperRunner *runner_;
+  std::map<uint64_t, HelperWait *> waits_;
+  uint64_t next_id_ = 1;
+};
+
+class HelperWait : public Wait {
+ public:
+  HelperWait(Actor *actor, RunningHelpers *helpers, HelperTask task, std::string what)
+      : Wait(actor, std::move(what)), helpers_(helpers), task_(std::move(task)) {}
+  ~HelperWait() override;
+  HelperEvent await_resume() { return std::move(event_); }
+
+ protected:
+  void OnBegin() override;
+
+ private:
+  friend class RunningHelpers;
+  RunningHelpers *helpers_;
+  HelperTask task_;
+  HelperEvent event_;
 };
 
 class RunningTask;

@@ -47,6 +47,15 @@ ApiCalls::KeyState &ApiCalls::KeyOf(const std::string &file) {
   return found->second;
 }
 
+// Unlike those of other processes, so that Neon's support finds the one that is meant.
+std::string ApiCalls::MakeRequestId() {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string id = "agent-branch-";
+  for (int n = 0; n < 16; ++n)
+    id += kDigits[static_cast<int>(parts_.random->Next() * 16) & 15];
+  return id;
+}
+
 ApiCalls::Call *ApiCalls::Find(uint64_t id) const {
   auto found = calls_.find(id);
   return found == calls_.end() ? nullptr : found->second.get();
@@ -58,7 +67,7 @@ uint64_t ApiCalls::Enqueue(ApiCall call) {
   queued.id = next_id_++;
   queued.call = std::move(call);
   queued.key_file = queued.call.project->row.api_key_file;
-  queued.request_id = std::to_string(queued.id);
+  queued.request_id = MakeRequestId();
   calls_.emplace(queued.id, std::move(added));
   ++waiting_;
   if (queued.call.valid_until) stale_.emplace(*queued.call.valid_until, queued.id);
@@ -109,6 +118,20 @@ bool ApiCalls::Cancel(uint64_t id) {
   TakeOut(*call);
   calls_.erase(id);
   return true;
+}
+
+void ApiCalls::SetAside(const Owner &owner) {
+  for (auto at = calls_.begin(); at != calls_.end();) {
+    Call &call = *at->second;
+    const bool concerned = Owner::Of(call.call.session_id, call.project_id()) == owner &&
+                           call.state == Call::State::kIntending;
+    if (!concerned) {
+      ++at;
+      continue;
+    }
+    Release(call);
+    at = calls_.erase(at);
+  }
 }
 
 void ApiCalls::Abandon(uint64_t id) {
@@ -266,6 +289,7 @@ HttpRequest ApiCalls::MakeRequest(const Call &call, const Secret &key) {
   request.method = call.call.request.method;
   request.url = parts_.settings->api_url + call.call.request.path;
   request.body = call.call.request.body;
+  request.request_id = call.request_id;
   request.headers.emplace_back("Authorization", Secret("Bearer " + std::string(key.Reveal())));
   request.headers.emplace_back("Accept", Secret("application/json"));
   if (!request.body.empty()) {

@@ -83,6 +83,8 @@ class ApiCalls {
   bool Cancel(uint64_t id);
   // Nobody waits for the call any more: it is taken back, or its end is recorded and told nobody.
   void Abandon(uint64_t id);
+  // Steps of this owner cannot be written: what waits to be sent behind one is not sent.
+  void SetAside(const Owner &owner);
   void OnCompletion(const HttpCompletion &completion);
   // Lets every call go that may go now; changes go with the journal's next commit.
   void Dispatch();
@@ -129,6 +131,7 @@ class ApiCalls {
     std::optional<Instant> when;
   };
 
+  std::string MakeRequestId();
   KeyState &KeyOf(const std::string &file);
   void ConfigureBudgets(KeyState &key);
   Gate GateOf(const Call &call, Instant now);

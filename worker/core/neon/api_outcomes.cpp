@@ -33,6 +33,7 @@ void ApiCalls::OnCompletion(const HttpCompletion &completion) {
   Call *call = Find(completion.id);
   if (call == nullptr || call->state != Call::State::kSent) return;
   Verdict verdict = Judge(call->call.request, completion.response);
+  if (!completion.response.request_id.empty()) call->request_id = completion.response.request_id;
   switch (verdict.kind) {
     case VerdictKind::kBusy:
     case VerdictKind::kThrottled:
@@ -65,12 +66,14 @@ void ApiCalls::Finish(Call &finished, const Verdict &verdict, std::string body) 
   const bool known = verdict.kind != VerdictKind::kUnknown;
   if (call->step && known) {
     const bool done = verdict.kind == VerdictKind::kDone;
+    call->step->request_id = call->request_id;
     parts_.journal->Record(*call->step, done, done ? "" : verdict.why.detail());
   }
   if (known && call->troubled) Trouble(*call, Status());
   ApiAnswer answer;
   answer.verdict = verdict;
   answer.body = std::move(body);
+  answer.request_id = call->request_id;
   if (call->call.done) call->call.done(answer, call->step.value_or(StepRow{}));
 }
 

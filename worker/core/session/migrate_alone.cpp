@@ -47,7 +47,7 @@ BranchTask MigrateFlow::LookTask(const Session &session, const Segment &segment)
 
 Flow<Next> MigrateFlow::RunAlone(Session &session, Segment segment) {
   std::string before = kRepeatable;
-  if (segment.alone != Alone::kRepeatable) {
+  if (segment.alone != Alone::kRepeatable && segment.alone != Alone::kOnce) {
     BranchTask look = LookTask(session, segment);
     BranchEvent event = co_await context_->RunOnBranch(session, std::move(look), kWhatLooks);
     if (event.outcome == BranchOutcome::kRejected) {
@@ -101,6 +101,11 @@ Flow<Next> MigrateFlow::LookAfter(Session &session) {
   const Segment *current = CurrentSegment(session);
   if (current == nullptr || current->alone == Alone::kNo) {
     Unknown(session, "The migration is not read as it was when it began.", "cannot be looked up");
+    co_return Next::Look();
+  }
+  if (current->alone == Alone::kOnce && !session.run->rejection) {
+    Unknown(session, "What commits as it goes leaves nothing to be asked for.",
+            "cannot be looked up");
     co_return Next::Look();
   }
   const Segment segment = *current;

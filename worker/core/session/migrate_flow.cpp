@@ -32,6 +32,7 @@ bool HasRun(const Session &session) {
 }
 
 bool MayBeRisky(const Script &script) {
+  if (!script.parsed) return true;
   for (const ScriptStatement &statement : script.statements) {
     if (!statement.risks.empty()) return true;
   }
@@ -83,7 +84,9 @@ Flow<Next> MigrateFlow::Run(Session &session) {
   }
   if (!session.uncertain && FixFlow::IsFix(session.migrations.front())) {
     next = co_await fixer_->Prepare(session);
-    if (next.fails() || session.row.state != SessionState::kMigrating) co_return next;
+    const bool goes_on = session.row.state == SessionState::kMigrating &&
+                         session.migrations.front().status != MigrationStatus::kRepairing;
+    if (next.fails() || !goes_on || !fixer_->IsPrepared(session)) co_return next;
   }
   if (!HasRun(session)) {
     next = co_await Prepare(session);
@@ -99,48 +102,57 @@ Flow<Next> MigrateFlow::Run(Session &session) {
   co_return next;
 }
 
-Result<Script> MigrateFlow::ReadScript(const MigrationRow &migration) {
-  Result<std::string> sql = context_->store().MigrationSql(migration.id, migration.attempt);
-  if (!sql.ok()) return sql.status();
-  return reader_->Read(sql.value());
+Flow<Result<Script>> MigrateFlow::ReadScript(Session &session) {
+  const int64_t id = session.migrations.front().id;
+  const int attempt = session.migrations.front().attempt;
+  Result<std::optional<Script>> kept = context_->store().MigrationScript(id, attempt);
+  if (!kept.ok()) co_return kept.status();
+  if (kept->has_value()) co_return std::move(**kept);
+  Result<std::string> sql = context_->store().MigrationSql(id, attempt);
+  if (!sql.ok()) co_return sql.status();
+  Result<Script> read = co_await context_->ReadScript(session, std::move(*sql));
+  co_return read;
 }
 
 Flow<Next> MigrateFlow::Prepare(Session &session) {
-  MigrationRow &migration = session.migrations.front();
-  Result<Script> read = ReadScript(migration);
+  Result<Script> read = co_await ReadScript(session);
   if (!read.ok()) co_return Next::Again(read.status());
-  const Script &script = read.value();
+  MigrationRow &migration = session.migrations.front();
   MigrationRun run;
   run.migration_id = migration.id;
   run.attempt = migration.attempt;
-  run.segments = SplitIntoSegments(script);
+  run.segments = SplitIntoSegments(*read);
+  run.script = std::make_shared<const Script>(std::move(*read));
   session.run = std::move(run);
+  const Script &script = *session.run->script;
   NoteStatements(script, &migration);
   const bool begun = session.uncertain || migration.statements_done > 0;
   if (begun) co_return Next::Look();
   if (!script.refusal.ok()) {
     ServerError error = AsServerError(script.refusal);
-    const int statement = static_cast<int>(script.refused);
-    if (statement > 0) {
-      error.line = script.statements[script.refused - 1].line;
-      error.column = script.statements[script.refused - 1].column;
+    const size_t refused = script.refused;
+    const int statement = static_cast<int>(refused);
+    if (refused > 0 && refused <= script.statements.size()) {
+      error.line = script.statements[refused - 1].line;
+      error.column = script.statements[refused - 1].column;
     }
-    co_await Rejected(session, error, statement, false);
+    co_await Rejected(session, std::move(error), statement, false);
     co_return Next::Look();
   }
   if (!MayBeRisky(script)) {
     migration.risks = "[]";
     co_return Next::Look();
   }
-  Next next = co_await WeighRisks(session, script);
+  Next next = co_await WeighRisks(session);
   co_return next;
 }
 
-Flow<Next> MigrateFlow::WeighRisks(Session &session, Script script) {
+Flow<Next> MigrateFlow::WeighRisks(Session &session) {
+  const std::shared_ptr<const Script> script = session.run->script;
   std::string answer;
   BranchTask task;
   task.kind = BranchTaskKind::kRisks;
-  task.sql = RiskQuestions(script);
+  task.sql = RiskQuestions(*script);
   if (!task.sql.empty()) {
     BranchEvent event =
         co_await context_->RunOnBranch(session, std::move(task), "the sizes of its tables");
@@ -155,12 +167,21 @@ Flow<Next> MigrateFlow::WeighRisks(Session &session, Script script) {
     if (event.outcome == BranchOutcome::kDone) answer = event.answer;
   }
   const std::vector<std::string> &refused = context_->ProjectOf(session).row.refuse_risks;
-  Risks risks = agent_branch::WeighRisks(script, answer, refused);
+  Risks risks = agent_branch::WeighRisks(*script, answer, refused);
   session.migrations.front().risks = std::move(risks.json);
   if (risks.refusal.ok()) co_return Next::Look();
   ServerError refusal = AsServerError(risks.refusal);
-  co_await Rejected(session, std::move(refusal), 0, false);
+  const bool repairable = risks.repairable;
+  co_await Rejected(session, std::move(refusal), 0, repairable);
   co_return Next::Look();
+}
+
+Status MigrateFlow::JudgeDone(Session &session, const BranchEvent &ready) {
+  if (FixFlow::IsFix(session.migrations.front())) {
+    const Intent proven = fixer_->Prove(session, ready.objects, ready.answer);
+    if (!proven.preserved) return Status::Error("AB003", proven.reason);
+  }
+  return Status();
 }
 
 const Segment *MigrateFlow::CurrentSegment(const Session &session) const {
@@ -235,11 +256,7 @@ Flow<Next> MigrateFlow::RunSegment(Session &session, Segment segment) {
   const auto ends = std::count(task.sql.begin(), task.sql.end(), ';');
   task.statements = static_cast<int>(segment.count > 1 ? segment.count : 1 + ends);
   TransactionCalls calls;
-  calls.judge = [this, &session](const BranchEvent &ready) {
-    if (!FixFlow::IsFix(session.migrations.front())) return Status();
-    const Intent proven = fixer_->Prove(session, ready.objects, ready.answer);
-    return proven.preserved ? Status() : Status::Error("AB003", proven.reason);
-  };
+  calls.judge = [this, &session](const BranchEvent &ready) { return JudgeDone(session, ready); };
   calls.note = [this, &session](const BranchEvent &ready) {
     MigrationRow &noted = session.migrations.front();
     noted.transaction_id = ready.transaction_id;

@@ -15,8 +15,8 @@ namespace agent_branch {
 
 class MigrateFlow {
  public:
-  MigrateFlow(SessionContext *context, ConnectionUris *uris, ScriptReader *reader, FixFlow *fixer)
-      : context_(context), uris_(uris), reader_(reader), fixer_(fixer) {}
+  MigrateFlow(SessionContext *context, ConnectionUris *uris, FixFlow *fixer)
+      : context_(context), uris_(uris), fixer_(fixer) {}
 
   // state kMigrating.
   Flow<Next> Run(Session &session);
@@ -24,11 +24,14 @@ class MigrateFlow {
  private:
   // --- migrate_flow.cpp: from one segment to the next.
   Flow<Next> Prepare(Session &session);
-  Flow<Next> WeighRisks(Session &session, Script script);
+  Flow<Next> WeighRisks(Session &session);
+  // Whether what was done in a transaction may be committed.
+  Status JudgeDone(Session &session, const BranchEvent &ready);
   Flow<Next> NextSegment(Session &session);
   Flow<Next> RunSegment(Session &session, Segment segment);
   Flow<Next> Reconcile(Session &session);
-  Result<Script> ReadScript(const MigrationRow &migration);
+  // As it was read when it was asked for, else as it is read now.
+  Flow<Result<Script>> ReadScript(Session &session);
   // Null when no statement is left, or the text is read otherwise than when it began.
   const Segment *CurrentSegment(const Session &session) const;
   void NoteIntent(Session &session);
@@ -45,7 +48,8 @@ class MigrateFlow {
   BranchTask LookTask(const Session &session, const Segment &segment) const;
 
   // --- migrate_outcome.cpp: how a segment and a migration end.
-  int Locate(const Session &session, const Segment &segment, int completed, ServerError *error);
+  int Locate(const Session &session, const Segment &segment, int completed,
+             ServerError *error) const;
   void SegmentDone(Session &session, const Segment &segment, const std::string &outcome);
   void Applied(Session &session);
   // may_repair: the text itself may be at fault, so that the fixer may mend it.
@@ -57,7 +61,6 @@ class MigrateFlow {
 
   SessionContext *context_;
   ConnectionUris *uris_;
-  ScriptReader *reader_;
   FixFlow *fixer_;
 };
 

@@ -54,13 +54,10 @@ int StatementAt(const Script &script, const ServerError &error) {
 }  // namespace
 
 int MigrateFlow::Locate(const Session &session, const Segment &segment, int completed,
-                        ServerError *error) {
-  const MigrationRow &migration = session.migrations.front();
+                        ServerError *error) const {
   if (error->line == 1) error->column += segment.column - 1;
   if (error->line > 0) error->line += segment.line - 1;
-  Result<Script> read = ReadScript(migration);
-  if (!read.ok()) return 0;
-  const Script &script = read.value();
+  const Script &script = *session.run->script;
   if (error->line > 0 && script.parsed) return StatementAt(script, *error);
   if (completed < 0) return 0;
   const size_t number = segment.first + static_cast<size_t>(completed);

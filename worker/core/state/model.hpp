@@ -181,6 +181,7 @@ struct StepRow {
   std::string target;
   std::string status = "intended";  // intended, done, refused
   std::string outcome;
+  std::string request_id;  // of the call's last request, by Neon or by us
 };
 
 struct KeptBranchRow {

@@ -4,8 +4,6 @@
 #include <compare>
 #include <cstdint>
 
-#include "worker/core/state/store.hpp"
-
 namespace agent_branch {
 
 // A session, or, where there is none, a project; both 0: nobody's in particular.
@@ -19,11 +17,5 @@ struct Owner {
   }
   auto operator<=>(const Owner &) const = default;
 };
-
-Owner OwnerOf(const Mutation &mutation);
-
-// Whether an error is about the values that were to be written, and would come again; otherwise it
-// is about the server, and passes. `failures`: how often in a row writing has failed.
-bool IsOfItsData(const Status &error, int failures);
 
 }  // namespace agent_branch

@@ -17,6 +17,7 @@
 #include "worker/core/base/status.hpp"
 #include "worker/core/flow/actor.hpp"
 #include "worker/core/flow/condition.hpp"
+#include "worker/core/script/script.hpp"
 #include "worker/core/script/segments.hpp"
 #include "worker/core/state/model.hpp"
 
@@ -37,6 +38,7 @@ struct BranchUris {
 struct MigrationRun {
   int64_t migration_id = 0;
   int attempt = 0;
+  std::shared_ptr<const Script> script;
   std::vector<Segment> segments;
   // It ended with an error, and what it left behind is to be seen to first.
   std::optional<ServerError> rejection;
@@ -88,6 +90,10 @@ struct Session : Actor {
   std::string indexed_branch_id;
   SessionBehaviour *behaviour;
 
+  // Its rows cannot be written or read: nothing is done for it before they were mended.
+  bool set_aside = false;
+
+  Owner owner() const override { return Owner::Session(row.id); }
   std::string connection_key() const { return "session " + std::to_string(row.id); }
   bool given_up() const { return row.goal == Goal::kDiscard || row.goal == Goal::kExpire; }
   // A restore of the merge was sent, and that it was done is not ruled out.
@@ -103,9 +109,11 @@ struct Session : Actor {
 
 // One of a project's upkeep: a flow that is begun when it is wanted (see upkeep/).
 struct UpkeepActor : Actor {
-  UpkeepActor(Scheduler *scheduler, std::function<Flow<>()> next)
-      : Actor(scheduler), next(std::move(next)) {}
+  UpkeepActor(Scheduler *scheduler, int64_t project_id, std::function<Flow<>()> next)
+      : Actor(scheduler), project_id(project_id), next(std::move(next)) {}
   ~UpkeepActor() override { EndFlow(); }
+  Owner owner() const override { return Owner::Project(project_id); }
+  int64_t project_id;
   std::function<Flow<>()> next;
   std::function<void(const char *)> on_internal_error;
 

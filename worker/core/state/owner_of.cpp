@@ -1,4 +1,4 @@
-#include "worker/core/state/owner.hpp"
+#include "worker/core/state/owner_of.hpp"
 
 namespace agent_branch {
 namespace {
@@ -14,6 +14,7 @@ struct FindOwner {
     return Owner::Of(row.session_id, row.project_id);
   }
   Owner operator()(const SweepRow &) const { return {}; }
+  Owner operator()(const UpkeepRow &row) const { return Owner::Project(row.project_id); }
   Owner operator()(const SweepBranchRow &row) const { return Owner::Project(row.project_id); }
   Owner operator()(const CredentialRow &row) const {
     return Owner::Of(row.session_id, row.project_id);
