@@ -3,6 +3,18 @@
 #include <utility>
 
 namespace agent_branch::simulation {
+namespace {
+
+// Of one statement that runs alone.
+int64_t MigrationOf(const std::string &sql) {
+  const std::vector<ModelStatement> statements = StatementsIn(sql);
+  const size_t number = sql.find_first_of("0123456789");
+  if (statements.empty() || number == std::string::npos) return 0;
+  return PlaceOfEffect(std::stoll(sql.substr(number))).migration;
+}
+
+}  // namespace
+
 void ModelBranches::Start(BranchTask task) {
   uint64_t id = task.id;
   if (witness_->tracing()) {
@@ -198,6 +210,7 @@ void ModelBranches::Build(ModelBranch &branch, const Task &task) {
 
 // The client is gone. The server goes on, and comes to its end, or is cut off in the middle.
 void ModelBranches::BuildLater(ModelBranch &branch, const Task &task) {
+  harms->Note(Harm::kFateUnknown, std::to_string(MigrationOf(task.task.sql)));
   branch.at_work.insert(task.task.alone.token);
   if (StatementsIn(task.task.sql).front().effect != 0)
     branch.indexes[task.task.alone.object] = false;

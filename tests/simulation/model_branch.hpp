@@ -29,6 +29,7 @@ class ModelBranches : public BranchRunner {
 
   std::function<void(BranchEvent)> deliver;
   std::function<void()> after_effect;
+  Harms *harms = nullptr;
   // The ordinal that a migration has in its session, and the session.
   std::function<std::pair<int64_t, int>(int64_t migration_id)> place_of;
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "tests/simulation/trials.hpp"
+
 namespace agent_branch::simulation {
 
 ModelBranch *ModelProject::Find(const std::string &branch_id) {
@@ -96,6 +98,10 @@ void ModelNeon::End(ModelProject &project, ModelOperation &operation) {
   }
   ModelBranch *branch = project.Find(operation.branch_id);
   if (branch == nullptr) return;
+  if (!succeeded) {
+    harms->Note(Harm::kOperationFailed, branch->id);
+    if (!branch->session_uuid.empty()) harms->Note(Harm::kOperationFailed, branch->session_uuid);
+  }
   switch (operation.effect) {
     case ModelOperation::Effect::kNone:
       return;
@@ -113,6 +119,9 @@ void ModelNeon::End(ModelProject &project, ModelOperation &operation) {
       branch->parent_id = operation.before->parent_id;
       branch->last_reset_at = operation.before->last_reset_at;
       restores_[operation.record].undone = true;
+      harms->Note(Harm::kRestoreUndone, restores_[operation.record].session_uuid);
+      if (IsOn(Trial::kExactFence))
+        harms->DropParentChange(project.id, restores_[operation.record].session_uuid);
       witness_->Note("neon: the restore is undone");
       return;
   }
@@ -128,6 +137,7 @@ void ModelNeon::Expire(ModelProject &project) {
   for (const std::string &id : due) {
     if (project.HasChildren(id)) continue;
     witness_->Note("neon: " + id + " expires");
+    harms->Note(Harm::kExpired, id);
     Remove(project, id);
   }
 }

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "tests/simulation/chance.hpp"
+#include "tests/simulation/harms.hpp"
 #include "tests/simulation/witness.hpp"
 #include "worker/core/base/json.hpp"
 #include "worker/core/flow/branch_task.hpp"
@@ -145,6 +146,7 @@ class ModelNeon {
 
   Options options;
   std::map<std::string, ModelProject> projects;
+  Harms *harms = nullptr;
 
   // Carries a request of the worker out. on_time: not one that wandered about and comes now.
   Answer Handle(const HttpRequest &request, bool on_time);

@@ -170,7 +170,21 @@ void ModelStore::Apply(const SessionRow &row) {
                    (row.branch_id.empty() ? "" : ", " + row.branch_id) +
                    (row.error.empty() ? "" : ": " + row.error));
   }
+  JudgeEnding(before, row);
+  bool moved = before.state != row.state || before.goal != row.goal;
+  if (moved && !row.finished) changed_at_[row.id] = clock_->UnixTime();
   found->second = row;
+}
+
+// Nobody ends a session but its owner, and its time.
+void ModelStore::JudgeEnding(const SessionRow &before, const SessionRow &row) {
+  bool ends = (row.goal == Goal::kExpire && before.goal != Goal::kExpire) ||
+              (row.state == SessionState::kDiscarding && before.state != row.state);
+  if (!ends || !IsOn(Trial::kDuty) || WasAsked(row.id, "discard")) return;
+  if (IsDue(row, clock_->UnixTime(), max_age) || IsDue(before, clock_->UnixTime(), max_age)) return;
+  bool was_due = before.goal == Goal::kExpire;  // and was extended, or the calendar set, since
+  if (was_due) return;
+  witness_->Violation("session " + std::to_string(row.id) + " is ended before its time");
 }
 
 void ModelStore::Apply(const MigrationRow &row) {
@@ -280,6 +294,7 @@ int64_t ModelStore::AddRequest(RequestRow row) {
                    std::to_string(row.session_id));
   }
   requests_[row.id] = row;
+  asked_.push_back(row);
   return row.id;
 }
 
@@ -304,6 +319,21 @@ bool ModelStore::HasRequest(int64_t session_id, const char *kind) const {
   return std::any_of(requests_.begin(), requests_.end(), [&](const auto &one) {
     return one.second.session_id == session_id && one.second.kind == kind;
   });
+}
+
+bool ModelStore::WasAsked(int64_t session_id, std::string_view kind) const {
+  return std::any_of(asked_.begin(), asked_.end(), [&](const RequestRow &request) {
+    return request.session_id == session_id && request.kind == kind;
+  });
+}
+
+int64_t ModelStore::changed_at(int64_t session_id) const {
+  auto found = changed_at_.find(session_id);
+  return found == changed_at_.end() ? 0 : found->second;
+}
+
+bool ModelStore::IsDue(const SessionRow &session, int64_t when, int64_t max_age) const {
+  return when >= session.expires_at || when >= session.created_at + max_age;
 }
 
 }  // namespace agent_branch::simulation

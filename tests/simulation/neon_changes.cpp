@@ -135,6 +135,7 @@ void ModelNeon::DoRestore(Call &call, ModelBranch &target, ModelBranch &source,
   record.project_id = project.id;
   record.backup_name = backup_name;
   record.session_uuid = source.session_uuid;
+  harms->NoteParentChange(project.id, clock_->Now(), source.session_uuid);
   restores_.push_back(std::move(record));
 }
 

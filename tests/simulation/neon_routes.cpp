@@ -141,10 +141,13 @@ ModelNeon::Answer ModelNeon::Create(Call &call) {
   branch.state = ModelBranch::State::kInit;
   branch.is_awake = true;
   branch.made_late = !call.on_time;
+  // Whoever wants the name next finds it taken by a session that has ended.
+  if (branch.made_late) harms->Note(Harm::kNameTaken, call.project->id + " " + name);
   branch.expires_at = ParseTimestamp(JsonString(wanted, "expires_at"));
   const JsonValue *annotation = JsonMember(&call.body, "annotation_value");
   branch.annotation[kInstallationKey] = JsonString(annotation, kInstallationKey);
   branch.session_uuid = JsonString(annotation, kSessionKey);
+  harms->NoteFork(branch.session_uuid, clock_->Now());
   branch.annotation[kSessionKey] = branch.session_uuid;
   for (const auto &[id, other] : call.project->branches) {
     bool same = id != branch.id && other.ours() && other.session_uuid == branch.session_uuid;

@@ -146,11 +146,20 @@ void Network::Arrive(uint64_t id) {
     Fail(id, chance_->Happens(0.5) ? kTimeout : back, HttpOutcome::kUnknown);
   } else {
     bool garbled = response.status < 300 && chance_->Happens(faults_->garbled);
+    if (garbled) NoteGarbled(request);
     if (garbled) response.body = chance_->Happens(0.5) ? "{}" : "<html>hello</html>";
     if (garbled) operations.clear();
     Answer(id, back, std::move(response), std::move(operations));
   }
   if (had_effect && is_change && chance_->Happens(faults_->crash_after_effect)) after_effect();
+}
+
+void Network::NoteGarbled(const HttpRequest &request) {
+  constexpr std::string_view kBranches = "/branches/";
+  size_t at = request.url.find(kBranches);
+  if (at == std::string::npos) return;
+  std::string id = request.url.substr(at + kBranches.size());
+  neon_->harms->Note(Harm::kAnswerGarbled, id.substr(0, id.find_first_of("/?")));
 }
 
 HttpResponse Network::Execute(const HttpRequest &request, bool on_time,

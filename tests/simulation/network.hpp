@@ -51,6 +51,7 @@ class Network : public HttpTransport {
   void Arrive(uint64_t id);
   HttpResponse Execute(const HttpRequest &request, bool on_time,
                        std::vector<std::string> *operations);
+  void NoteGarbled(const HttpRequest &request);
   bool Inject(const HttpRequest &request, HttpResponse *response);
   void Answer(uint64_t id, milliseconds after, HttpResponse response,
               std::vector<std::string> operations = {});

@@ -2,6 +2,7 @@
 //
 // AGENT_BRANCH_SIMULATION_SCHEDULES=N is how many there are, for builds that are slow.
 // AGENT_BRANCH_SIMULATION_SEED=N runs one schedule and prints everything that happens in it.
+// AGENT_BRANCH_SIMULATION_SUMMARY=1 goes on after a failure, and prints a line for each.
 // AGENT_BRANCH_SIMULATION_SECONDS=N runs schedules of seeds never used before, for that long.
 #include <gtest/gtest.h>
 
@@ -72,6 +73,10 @@ bool RunSeed(uint64_t seed, Tally &tally) {
   tally.turns += result.turns;
   tally.requests += result.requests;
   if (result.violations.empty()) return true;
+  if (!NumberFromEnvironment("AGENT_BRANCH_SIMULATION_SUMMARY").empty()) {
+    ADD_FAILURE() << "seed " << seed << ": " << result.violations.front();
+    return true;
+  }
   RunResult again = RunSchedule(schedule, true);
   ADD_FAILURE() << Joined(again.trace) << schedule.Describe() << "what must not happen:\n"
                 << Joined(result.violations)

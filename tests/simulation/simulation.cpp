@@ -42,6 +42,8 @@ Simulation::Simulation(const Schedule &schedule, Sabotage *sabotage, bool tracin
   neon_.options = schedule.neon;
   neon_.active_computes = settings_.active_computes;
   network_.settings = &settings_;
+  neon_.harms = branches_.harms = &harms_;
+  store_.max_age = settings_.max_age;
   Build();
 }
 
@@ -197,6 +199,7 @@ void Simulation::Begin(const Incident &incident) {
       return Wake();
     case Incident::Kind::kProtectParent:
       project.FindByName("dev")->is_protected = true;
+      harms_.Note(Harm::kParentLocked, project.id);
       return after([&project] { project.FindByName("dev")->is_protected = false; });
     case Incident::Kind::kReload:
       if (engine_) engine_->Reconfigure();
@@ -318,7 +321,8 @@ void Simulation::NoteState() {
 }
 
 Evidence Simulation::TakeEvidence() const {
-  return {&neon_, &store_, &branches_, &settings_, clock_.UnixTime(), clock_.was_wrong()};
+  return {&neon_, &store_,           &branches_,         &settings_,
+          &harms_, clock_.UnixTime(), clock_.was_wrong(), {}};
 }
 
 bool Simulation::SweepTwice() {
@@ -344,6 +348,7 @@ RunResult Simulation::Run() {
   bool rests = witness_.violations().empty() && RunUntil(clock_.Now() + kDay);
   if (rests) {
     JudgeRest(TakeEvidence(), witness_);
+    if (IsOn(Trial::kDuty)) JudgeDuty(TakeEvidence(), witness_);
     JudgeExpiries(TakeEvidence(), false, witness_);
     rests = SweepTwice();
   }

@@ -79,6 +79,7 @@ class Simulation {
   VirtualClock clock_;
   Agenda agenda_;
   Witness witness_;
+  Harms harms_;
   Chance chance_;
   Chance core_chance_;
   Faults faults_;

@@ -148,10 +148,16 @@ ModelBranch *Users::OneOfOurs(int project) {
   return ours[static_cast<size_t>(chance_->Between(0, static_cast<int64_t>(ours.size()) - 1))];
 }
 
+void Users::NoteTaken(const ModelBranch &branch) {
+  neon_->harms->Note(Harm::kBranchTaken, branch.id);
+  if (!branch.session_uuid.empty()) neon_->harms->Note(Harm::kBranchTaken, branch.session_uuid);
+}
+
 void Users::MakeForeignBranch(int project, int64_t amount) {
   ModelProject &there = ProjectAt(project);
   std::string name = "agent/" + std::string(1, static_cast<char>('a' + (amount & 3)));
   if (there.FindByName(name) != nullptr) return;
+  neon_->harms->Note(Harm::kNameTaken, there.id + " " + name);
   ModelBranch &branch =
       neon_->AddBranch(there, name, there.FindByName("dev")->id, ModelBranch::Maker::kOthers);
   if (amount % 3 == 0) {
@@ -165,12 +171,14 @@ void Users::DeleteOneOfOurs(int project) {
   ModelBranch *branch = OneOfOurs(project);
   ModelProject &there = ProjectAt(project);
   if (branch == nullptr || there.HasChildren(branch->id) || there.busy()) return;
+  NoteTaken(*branch);
   there.branches.erase(std::string(branch->id));
 }
 
 void Users::MakeForeignChild(int project) {
   ModelBranch *branch = OneOfOurs(project);
   if (branch == nullptr) return;
+  NoteTaken(*branch);
   branch->expires_at = 0;
   neon_->AddBranch(ProjectAt(project), "child of " + branch->id, branch->id,
                    ModelBranch::Maker::kOthers);
@@ -179,12 +187,14 @@ void Users::MakeForeignChild(int project) {
 void Users::Protect(int project) {
   ModelBranch *branch = OneOfOurs(project);
   if (branch == nullptr || branch->expires_at != 0) return;
+  NoteTaken(*branch);
   branch->is_protected = true;
 }
 
 void Users::ChangeParent(int project) {
   ModelBranch *parent = ProjectAt(project).FindByName("dev");
   if (parent->state != ModelBranch::State::kReady) return;
+  neon_->harms->NoteParentChange(ProjectAt(project).id, clock_->Now(), "");
   parent->content.migrations.push_back(-clock_->Now().count() - 1);
 }
 

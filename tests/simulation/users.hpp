@@ -52,6 +52,7 @@ class Users {
   bool IsMerging(const SessionRow &session) const;
   ModelProject &ProjectAt(int project);
   ModelBranch *OneOfOurs(int project);
+  void NoteTaken(const ModelBranch &branch);
 
   const VirtualClock *clock_;
   Agenda *agenda_;
