@@ -67,6 +67,7 @@ class ModelBranches : public BranchRunner {
   void AddEffect(ModelBranch &branch, int64_t effect);
   void DoCommit(uint64_t id);
   void Apply(ModelBranch &branch, const Task &task);
+  void ApplyLater(const Task &task);
   void RollBackLater(const Task &task);
   void Finish(uint64_t id, BranchEvent event);
   void Fail(uint64_t id, BranchOutcome outcome);

@@ -44,6 +44,7 @@ ModelBranch &ModelNeon::AddBranch(ModelProject &project, const std::string &name
   branch.parent_id = parent_id;
   branch.maker = maker;
   branch.created_at = clock_->TrueUnixTime();
+  Touch(branch);
   if (const ModelBranch *parent = project.Find(parent_id)) branch.content = parent->content;
   bool foreign = maker == ModelBranch::Maker::kOthers || name == "main";
   if (foreign) foreign_.push_back({project.id, branch.id, branch.name, branch.content});
@@ -54,7 +55,7 @@ ModelOperation &ModelNeon::AddOperation(ModelProject &project, const std::string
                                         const std::string &action, milliseconds duration) {
   // What one request schedules runs one after the other.
   Instant begins = clock_->Now();
-  if (!project.running.empty()) {
+  if (!project.running.empty() && !project.operations_stuck) {
     begins = std::max(begins, project.operations[project.running.back()].ends_at);
   }
   ModelOperation operation;
@@ -62,8 +63,9 @@ ModelOperation &ModelNeon::AddOperation(ModelProject &project, const std::string
   operation.branch_id = branch_id;
   operation.action = action;
   operation.made_at = clock_->Now();
-  operation.ends_at = begins + Paced(duration);
+  operation.ends_at = project.operations_stuck ? Instant::max() : begins + Paced(duration);
   operation.outcome = OutcomeOfOperation();
+  if (project.deletions_fail && action == "delete_timeline") operation.outcome = "failed";
   project.running.push_back(project.operations.size());
   project.operations.push_back(std::move(operation));
   return project.operations.back();
@@ -75,6 +77,11 @@ std::string ModelNeon::OutcomeOfOperation() {
   }
   static constexpr const char *kFailures[] = {"failed", "error", "cancelled"};
   return kFailures[chance_->Between(0, 2)];
+}
+
+void ModelNeon::Unstick(ModelProject &project) {
+  for (size_t at : project.running)
+    project.operations[at].ends_at = std::min(project.operations[at].ends_at, clock_->Now());
 }
 
 void ModelNeon::Settle() {
@@ -98,6 +105,7 @@ void ModelNeon::End(ModelProject &project, ModelOperation &operation) {
   }
   ModelBranch *branch = project.Find(operation.branch_id);
   if (branch == nullptr) return;
+  Touch(*branch);
   if (!succeeded) {
     harms->Note(Harm::kOperationFailed, branch->id);
     if (!branch->session_uuid.empty()) harms->Note(Harm::kOperationFailed, branch->session_uuid);

@@ -60,7 +60,9 @@ Result<Intake> ModelStore::ReadRequests() {
   Intake intake;
   for (const auto &[id, request] : requests_) {
     intake.requests.push_back(request);
-    if (request.kind == "create") {
+    if (request.kind == "register") {
+      intake.projects.push_back(projects_.at(request.project_id));
+    } else if (request.kind == "create") {
       intake.projects.push_back(projects_.at(request.project_id));
       intake.sessions.push_back(sessions_.at(request.session_id));
     } else if (request.kind == "migrate") {
@@ -296,6 +298,14 @@ int64_t ModelStore::AddRequest(RequestRow row) {
   requests_[row.id] = row;
   asked_.push_back(row);
   return row.id;
+}
+
+void ModelStore::RegisterAnew(int64_t project_id, int max_parallel) {
+  projects_.at(project_id).max_parallel = max_parallel;
+  RequestRow request;
+  request.kind = "register";
+  request.project_id = project_id;
+  AddRequest(request);
 }
 
 void ModelStore::AddSweep(bool dry_run) {

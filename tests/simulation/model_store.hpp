@@ -39,6 +39,7 @@ class ModelStore : public Store {
   void AddMigration(int64_t session_id, const std::string &what);
   int64_t AddRequest(RequestRow row);
   void AddSweep(bool dry_run);
+  void RegisterAnew(int64_t project_id, int max_parallel);
   // The unlogged table is empty after the server's crash.
   void LoseCredentials() { credentials_.clear(); }
 

@@ -30,6 +30,13 @@ bool Users::Act(User &user) {
   const SessionRow &session = store_->sessions().at(user.session_id);
   bool over = session.finished || session.state == SessionState::kDiscarding ||
               session.state == SessionState::kMerged;
+  if (over && user.plan->restless && session.finished && !user.began_again) {
+    // The name is free again.
+    user.began_again = true;
+    user.session_id = 0;
+    user.migrations = 0;
+    return true;
+  }
   if (over) {
     user.plan = nullptr;
     return true;
@@ -105,15 +112,30 @@ bool Users::Extend(User &user, const SessionRow &session) {
   return true;
 }
 
+bool Users::DiscardWhileMerging(const SessionRow &session) {
+  if (!chance_->Happens(0.2)) return false;
+  RequestRow request;
+  request.kind = "discard";
+  request.session_id = session.id;
+  store_->AddRequest(request);
+  wake();
+  return true;
+}
+
 bool Users::End(User &user, const SessionRow &session) {
   if (user.plan->end == UserPlan::End::kAbandon) {
     user.plan = nullptr;
     return true;
   }
-  if (!TakesRequests(session) || IsMerging(session)) return false;
-  // After a merge that was refused there is nothing left but to give it up.
+  if (!TakesRequests(session)) return false;
+  if (IsMerging(session)) return user.plan->restless && DiscardWhileMerging(session);
+  // After a merge that was refused there is nothing left but to give it up, or to ask once more.
+  bool again = user.plan->restless && !user.merged_again &&
+               session.state == SessionState::kConflict && user.plan->end == UserPlan::End::kMerge;
   bool merges = user.plan->end == UserPlan::End::kMerge &&
-                session.state != SessionState::kConflict && session.state != SessionState::kFailed;
+                (session.state != SessionState::kConflict || again) &&
+                session.state != SessionState::kFailed;
+  user.merged_again = user.merged_again || again;
   if (merges) {
     bool open =
         std::any_of(store_->migrations().begin(), store_->migrations().end(), [&](const auto &one) {
@@ -189,6 +211,60 @@ void Users::Protect(int project) {
   if (branch == nullptr || branch->expires_at != 0) return;
   NoteTaken(*branch);
   branch->is_protected = true;
+}
+
+void Users::WriteToParent(int project) {
+  ModelProject &there = ProjectAt(project);
+  ModelBranch *parent = there.FindByName("dev");
+  if (parent->state != ModelBranch::State::kReady) return;
+  neon_->harms->NoteParentChange(there.id, clock_->Now(), "");
+  parent->content.writes.push_back(-clock_->Now().count() - 1);
+}
+
+// The annotation still says whose it is.
+void Users::Rename(int project) {
+  ModelBranch *branch = OneOfOurs(project);
+  if (branch == nullptr) return;
+  NoteTaken(*branch);
+  branch->name += "-renamed";
+  neon_->Touch(*branch);
+}
+
+void Users::Annotate(int project) {
+  ModelBranch *branch = OneOfOurs(project);
+  if (branch == nullptr || branch->annotation.empty()) return;
+  NoteTaken(*branch);
+  branch->annotation["agent-branch-installation"] = "0badcafe-0000-4000-8000-000000000002";
+  branch->disowned_at = clock_->Now();
+  neon_->Touch(*branch);
+}
+
+void Users::Register(int project, int max_parallel) {
+  store_->RegisterAnew(project_ids[static_cast<size_t>(project)], max_parallel);
+  wake();
+}
+
+void Users::TakeOver() {
+  RequestRow request;
+  request.kind = "take over";
+  store_->AddRequest(request);
+  wake();
+}
+
+std::vector<UserOutcome> Users::Outcomes() const {
+  std::vector<UserOutcome> outcomes;
+  for (const User &user : users_) {
+    UserOutcome outcome;
+    outcome.session_id = user.session_id;
+    for (const RequestRow &request : store_->asked()) {
+      if (request.session_id != user.session_id || user.session_id == 0) continue;
+      outcome.asked += request.kind + ' ';
+    }
+    if (user.session_id != 0)
+      outcome.end = StateName(store_->sessions().at(user.session_id).state);
+    outcomes.push_back(std::move(outcome));
+  }
+  return outcomes;
 }
 
 void Users::ChangeParent(int project) {
