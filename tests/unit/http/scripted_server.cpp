@@ -174,7 +174,7 @@ int UnusedPort() {
   return port;
 }
 
-TlsServer::TlsServer() {
+TlsServer::TlsServer(std::string address) : address_(std::move(address)) {
   char directory[] = "/tmp/agent_branch_tls_XXXXXX";
   if (mkdtemp(directory) == nullptr) return;
   directory_ = directory;
@@ -196,7 +196,8 @@ void TlsServer::Start() {
     close(output[1]);
     const std::string key = directory_ + "/key.pem";
     const std::string file = certificate();
-    execlp("openssl", "openssl", "s_server", "-www", "-accept", "127.0.0.1:0", "-key", key.c_str(),
+    const std::string place = address_ + ":0";
+    execlp("openssl", "openssl", "s_server", "-www", "-accept", place.c_str(), "-key", key.c_str(),
            "-cert", file.c_str(), static_cast<char *>(nullptr));
     _exit(127);
   }

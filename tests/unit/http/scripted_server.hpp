@@ -89,7 +89,8 @@ int UnusedPort();
 // `openssl s_server -www` with a fresh self-signed certificate for localhost and 127.0.0.1.
 class TlsServer {
  public:
-  TlsServer();
+  // Listens on this address; its certificate is for localhost and 127.0.0.1.
+  explicit TlsServer(std::string address = "127.0.0.1");
   ~TlsServer();
   TlsServer(const TlsServer &) = delete;
   TlsServer &operator=(const TlsServer &) = delete;
@@ -102,6 +103,7 @@ class TlsServer {
  private:
   void Start();
 
+  std::string address_;
   std::string directory_;
   pid_t process_ = -1;
   int port_ = 0;
