@@ -3,6 +3,17 @@
 #include <algorithm>
 
 namespace agent_branch::simulation {
+namespace {
+
+// Whether the worker has written down that it is a session's, or kept.
+bool IsOnRecord(const ModelStore &store, const ModelBranch &branch) {
+  const auto &sessions = store.sessions();
+  return store.kept().count(branch.id) > 0 ||
+         std::any_of(sessions.begin(), sessions.end(),
+                     [&](const auto &one) { return one.second.branch_id == branch.id; });
+}
+
+}  // namespace
 
 void Users::Begin(const std::vector<UserPlan> &plans) {
   for (const UserPlan &plan : plans) {
@@ -224,7 +235,7 @@ void Users::WriteToParent(int project) {
 // The annotation still says whose it is.
 void Users::Rename(int project) {
   ModelBranch *branch = OneOfOurs(project);
-  if (branch == nullptr) return;
+  if (branch == nullptr || !IsOnRecord(*store_, *branch)) return;
   NoteTaken(*branch);
   branch->name += "-renamed";
   neon_->Touch(*branch);
@@ -232,7 +243,7 @@ void Users::Rename(int project) {
 
 void Users::Annotate(int project) {
   ModelBranch *branch = OneOfOurs(project);
-  if (branch == nullptr || branch->annotation.empty()) return;
+  if (branch == nullptr || branch->annotation.empty() || !IsOnRecord(*store_, *branch)) return;
   NoteTaken(*branch);
   branch->annotation["agent-branch-installation"] = "0badcafe-0000-4000-8000-000000000002";
   branch->disowned_at = clock_->Now();
@@ -240,7 +251,9 @@ void Users::Annotate(int project) {
 }
 
 void Users::Register(int project, int max_parallel) {
-  store_->RegisterAnew(project_ids[static_cast<size_t>(project)], max_parallel);
+  // Never with fewer: those who have a place already would be too many.
+  const int64_t id = project_ids[static_cast<size_t>(project)];
+  store_->RegisterAnew(id, std::max(max_parallel, store_->projects().at(id).max_parallel));
   wake();
 }
 
