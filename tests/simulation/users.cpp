@@ -232,12 +232,13 @@ void Users::WriteToParent(int project) {
   parent->content.writes.push_back(-clock_->Now().count() - 1);
 }
 
-// The annotation still says whose it is.
 void Users::Rename(int project) {
   ModelBranch *branch = OneOfOurs(project);
   if (branch == nullptr || !IsOnRecord(*store_, *branch)) return;
   NoteTaken(*branch);
   branch->name += "-renamed";
+  // Of a backup there is nothing but its name that says whose it is.
+  if (branch->maker == ModelBranch::Maker::kBackup) branch->disowned_at = clock_->Now();
   neon_->Touch(*branch);
 }
 

@@ -145,7 +145,7 @@ struct FakeStore::Writer {
     Drop(row.project_id, row.session_id, false);
     Drop(row.project_id, row.session_id, true);
   }
-  void operator()(const SnapshotRow &row) const { store.snapshots[row.fingerprint] = row.objects; }
+  void operator()(const SnapshotRow &row) const { store.snapshots.emplace(row.fingerprint, row.objects); }
   void operator()(const WaitRow &row) const { store.waits[row.session_id] = row.waits_for; }
   // Nobody mends migrations here.
   void operator()(const FixCallRow &) const {}

@@ -156,13 +156,15 @@ inline std::vector<StoreCase> StoreCases(const StoreGround &ground) {
                    {"credential 0 direct postgresql://p"},
                    {of_first}});
 
-  SessionRow finished = ground.second;
+  SessionRow begun = ground.second;
+  begun.state = SessionState::kCreating;
+  SessionRow finished = begun;
   finished.state = SessionState::kDiscarding;
   SessionRow ended = finished;
   ended.state = SessionState::kDiscarded;
   ended.finished = true;
   cases.push_back({"no session that is finished",
-                   {finished, ended},
+                   {begun, finished, ended},
                    {},
                    {"session " + std::to_string(ground.second.id)}});
   return cases;
