@@ -40,7 +40,7 @@ submake = +@$(MAKE) $(quiet)
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .PHONY: all extension worker emulator libraries tests install uninstall demo check check-sanitize
-.PHONY: simulate fuzz crash-matrix fixer-report bench lint format deps clean help
+.PHONY: simulate mutants fuzz crash-matrix fixer-report bench lint format deps clean help
 .PHONY: compile_commands.json
 
 help:
@@ -51,6 +51,7 @@ help:
 	@echo "make bench       measures what agent_run adds, what a call takes, and the worker's memory"
 	@echo "make check-sanitize  the tests that need no server, under address and undefined behaviour sanitizer"
 	@echo "make simulate    runs the worker's core through random schedules for SECONDS=60"
+	@echo "make mutants     applies small changes to the worker, and prints which test notices each"
 	@echo "make fuzz        libFuzzer on each parser of bytes from outside for SECONDS=600; TARGET=one of them"
 	@echo "make crash-matrix  ends workers, servers and connections at every step, and prints a table"
 	@echo "make fixer-report  plays the set of broken migrations, and prints how many were fixed"
@@ -173,6 +174,10 @@ fuzz:
 
 simulate: $(build)/tests/simulation_tests
 	AGENT_BRANCH_SIMULATION_SECONDS=$(or $(SECONDS),60) $< --gtest_filter='*/Seconds.*'
+
+# Its builds are its own, below build/mutants. MUTANTS: ids, or folders such as core/neon.
+mutants: deps
+	@tests/mutants/run $(MUTANTS)
 
 demo:
 	@demo/rights

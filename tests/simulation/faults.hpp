@@ -17,6 +17,7 @@ struct Faults {
   double garbled = 0;       // a success whose body cannot be read
   double slow = 0;          // takes up to 20 seconds
   double key_unreadable = 0;
+  double wrong = 0;  // a well-formed answer that is about another branch, or means another thing
   // Operations at Neon.
   double operation_fails = 0;
   double check_runs = 0;  // Neon's own operation holds the lock, each time something is sent

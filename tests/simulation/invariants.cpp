@@ -27,6 +27,7 @@ bool HasPlace(const Evidence &evidence, const SessionRow &queued) {
 
 void JudgeSessions(const Evidence &evidence, Witness &witness) {
   for (const auto &[id, session] : evidence.store->sessions()) {
+    if (!IsInScope(evidence, session.project_id)) continue;
     if (session.finished) {
       if (!IsFinal(session.state)) witness.Violation(NameOf(session) + " is finished");
       continue;
@@ -48,11 +49,19 @@ void JudgeSessions(const Evidence &evidence, Witness &witness) {
   }
 }
 
+// 0: of none.
+int64_t ProjectOf(const Evidence &evidence, int64_t session_id) {
+  auto found = evidence.store->sessions().find(session_id);
+  return found == evidence.store->sessions().end() ? 0 : found->second.project_id;
+}
+
 void JudgeNothingOpen(const Evidence &evidence, Witness &witness) {
-  for (const auto &[id, request] : evidence.store->requests())
+  for (const auto &[id, request] : evidence.store->requests()) {
+    if (!IsInScope(evidence, ProjectOf(evidence, request.session_id))) continue;
     witness.Violation("request " + std::to_string(id) + " (" + request.kind + ") is not taken");
+  }
   for (const auto &[id, step] : evidence.store->steps()) {
-    if (step.status == "intended") {
+    if (step.status == "intended" && IsInScope(evidence, step.project_id)) {
       witness.Violation("step " + std::to_string(id) + " (" + std::string(StepKindName(step.kind)) +
                         ") is left open");
     }
@@ -175,22 +184,29 @@ uint64_t HashSession(const Evidence &evidence, const SessionRow &session) {
 }  // namespace
 
 void JudgeRest(const Evidence &evidence, Witness &witness) {
+  auto in_scope = [&](int64_t session_id) {
+    return IsInScope(evidence, ProjectOf(evidence, session_id));
+  };
   JudgeSessions(evidence, witness);
   JudgeNothingOpen(evidence, witness);
   JudgeOwnership(evidence, witness);
-  for (const auto &[id, merge] : evidence.store->merges())
-    JudgeMerge(evidence, merge, witness);
-  for (const auto &[id, migration] : evidence.store->migrations())
-    JudgeMigration(evidence, migration, witness);
-  for (const auto &[key, attempt] : evidence.store->attempts())
-    JudgeAttempt(evidence, key, attempt, witness);
+  for (const auto &[id, merge] : evidence.store->merges()) {
+    if (in_scope(merge.session_id)) JudgeMerge(evidence, merge, witness);
+  }
+  for (const auto &[id, migration] : evidence.store->migrations()) {
+    if (in_scope(migration.session_id)) JudgeMigration(evidence, migration, witness);
+  }
+  for (const auto &[key, attempt] : evidence.store->attempts()) {
+    if (in_scope(attempt.session_id)) JudgeAttempt(evidence, key, attempt, witness);
+  }
   JudgeIndexes(evidence, witness);
 }
 
 void JudgeEnd(const Evidence &evidence, Witness &witness) {
   JudgeRest(evidence, witness);
   for (const auto &[id, session] : evidence.store->sessions()) {
-    if (!session.finished) witness.Violation(NameOf(session) + " outlives its expiry");
+    if (!session.finished && IsInScope(evidence, session.project_id))
+      witness.Violation(NameOf(session) + " outlives its expiry");
   }
   JudgeLeftovers(evidence, witness);
 }

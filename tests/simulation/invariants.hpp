@@ -2,6 +2,9 @@
 // machine"). What must hold at every moment the models judge as it happens.
 #pragma once
 
+#include <set>
+
+#include "tests/simulation/harms.hpp"
 #include "tests/simulation/model_branch.hpp"
 #include "tests/simulation/model_neon.hpp"
 #include "tests/simulation/model_store.hpp"
@@ -13,12 +16,21 @@ struct Evidence {
   const ModelStore *store;
   const ModelBranches *branches;
   const Settings *settings;
+  const Harms *harms;
   int64_t now = 0;  // of the calendar
   bool calendar_was_wrong = false;
+  // Projects of the store in which trouble lasts: they are not judged yet.
+  std::set<int64_t> sick_projects;
 };
 
 // Faults are off, users have stopped, nothing is under way: whoever asked for something was served.
 void JudgeRest(const Evidence &evidence, Witness &witness);
+// What was asked for came about, or something happened that makes another end right
+// (judge_duty.cpp).
+void JudgeDuty(const Evidence &evidence, Witness &witness);
+// Whether anything happened that makes another end of the session right.
+bool IsExcused(const Evidence &evidence, const SessionRow &session);
+bool IsInScope(const Evidence &evidence, int64_t project_id);
 // Every session has expired, and two sweeps have run.
 void JudgeEnd(const Evidence &evidence, Witness &witness);
 // Its parts that are about branches (judge_branches.cpp).

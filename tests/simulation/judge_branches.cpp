@@ -119,7 +119,7 @@ void JudgeKnown(const Evidence &evidence, Witness &witness) {
     for (const auto &[branch_id, branch] : project.branches) {
       // Without annotations in its list a sweep knows none of them; then they expire.
       bool expires = branch.expires_at != 0 && !evidence.neon->options.lists_annotations;
-      bool known = !branch.ours() || expires || IsKept(evidence, branch) ||
+      bool known = !branch.ours() || branch.disowned_at || expires || IsKept(evidence, branch) ||
                    IsOfASession(evidence, branch) || IsTold(evidence, project, branch);
       if (!known) witness.Violation(NameOf(project, branch) + " is not known after two sweeps");
     }
@@ -127,9 +127,13 @@ void JudgeKnown(const Evidence &evidence, Witness &witness) {
 }
 
 void JudgeLeftovers(const Evidence &evidence, Witness &witness) {
+  std::set<std::string> sick;
+  for (int64_t id : evidence.sick_projects)
+    sick.insert(evidence.store->projects().at(id).neon_id);
   for (const auto &[id, project] : evidence.neon->projects) {
+    if (sick.count(id) > 0) continue;
     for (const auto &[branch_id, branch] : project.branches) {
-      if (branch.ours()) JudgeLeftover(evidence, project, branch, witness);
+      if (branch.ours() && !branch.disowned_at) JudgeLeftover(evidence, project, branch, witness);
     }
   }
 }

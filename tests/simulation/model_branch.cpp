@@ -2,7 +2,21 @@
 
 #include <utility>
 
+#include "tests/simulation/trials.hpp"
+
 namespace agent_branch::simulation {
+namespace {
+
+// Of one statement that runs alone.
+int64_t MigrationOf(const std::string &sql) {
+  const std::vector<ModelStatement> statements = StatementsIn(sql);
+  const size_t number = sql.find_first_of("0123456789");
+  if (statements.empty() || number == std::string::npos) return 0;
+  return PlaceOfEffect(std::stoll(sql.substr(number))).migration;
+}
+
+}  // namespace
+
 void ModelBranches::Start(BranchTask task) {
   uint64_t id = task.id;
   if (witness_->tracing()) {
@@ -26,7 +40,8 @@ ModelBranch *ModelBranches::Find(const Task &task) {
   ModelProject *project = nullptr;
   neon_->Settle();
   ModelBranch *branch = neon_->FindByHost(task.task.uri.Reveal(), &project);
-  bool reachable = branch != nullptr && branch->state == ModelBranch::State::kReady;
+  bool reachable = branch != nullptr && branch->state == ModelBranch::State::kReady &&
+                   !project->databases_unreachable;
   return reachable ? branch : nullptr;
 }
 
@@ -198,6 +213,7 @@ void ModelBranches::Build(ModelBranch &branch, const Task &task) {
 
 // The client is gone. The server goes on, and comes to its end, or is cut off in the middle.
 void ModelBranches::BuildLater(ModelBranch &branch, const Task &task) {
+  harms->Note(Harm::kFateUnknown, std::to_string(MigrationOf(task.task.sql)));
   branch.at_work.insert(task.task.alone.token);
   if (StatementsIn(task.task.sql).front().effect != 0)
     branch.indexes[task.task.alone.object] = false;
@@ -246,7 +262,9 @@ void ModelBranches::DoCommit(uint64_t id) {
   ModelBranch *branch = Find(task);
   bool lost = branch == nullptr || chance_->Happens(faults_->commit_lost);
   bool takes_effect = branch != nullptr && (!lost || chance_->Happens(0.5));
-  if (takes_effect) {
+  if (takes_effect && lost && IsOn(Trial::kLateCommits)) {
+    ApplyLater(task);
+  } else if (takes_effect) {
     Apply(*branch, task);
   } else {
     RollBackLater(task);
@@ -268,6 +286,15 @@ void ModelBranches::Apply(ModelBranch &branch, const Task &task) {
   for (const ModelStatement &statement : StatementsIn(task.task.sql)) {
     if (statement.effect != 0) AddEffect(branch, statement.effect);
   }
+}
+
+// The server works on the COMMIT while its client is gone already, and may be asked meanwhile.
+void ModelBranches::ApplyLater(const Task &task) {
+  agenda_->Put(clock_->Now() + chance_->Delay(0, 3'000), [this, task] {
+    ModelProject *project = nullptr;
+    ModelBranch *branch = neon_->FindByHost(task.task.uri.Reveal(), &project);
+    if (branch != nullptr) Apply(*branch, task);
+  });
 }
 
 void ModelBranches::AddEffect(ModelBranch &branch, int64_t effect) {

@@ -29,6 +29,7 @@ class ModelBranches : public BranchRunner {
 
   std::function<void(BranchEvent)> deliver;
   std::function<void()> after_effect;
+  Harms *harms = nullptr;
   // The ordinal that a migration has in its session, and the session.
   std::function<std::pair<int64_t, int>(int64_t migration_id)> place_of;
 
@@ -66,6 +67,7 @@ class ModelBranches : public BranchRunner {
   void AddEffect(ModelBranch &branch, int64_t effect);
   void DoCommit(uint64_t id);
   void Apply(ModelBranch &branch, const Task &task);
+  void ApplyLater(const Task &task);
   void RollBackLater(const Task &task);
   void Finish(uint64_t id, BranchEvent event);
   void Fail(uint64_t id, BranchOutcome outcome);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "tests/simulation/trials.hpp"
+
 namespace agent_branch::simulation {
 
 ModelBranch *ModelProject::Find(const std::string &branch_id) {
@@ -42,6 +44,7 @@ ModelBranch &ModelNeon::AddBranch(ModelProject &project, const std::string &name
   branch.parent_id = parent_id;
   branch.maker = maker;
   branch.created_at = clock_->TrueUnixTime();
+  Touch(branch);
   if (const ModelBranch *parent = project.Find(parent_id)) branch.content = parent->content;
   bool foreign = maker == ModelBranch::Maker::kOthers || name == "main";
   if (foreign) foreign_.push_back({project.id, branch.id, branch.name, branch.content});
@@ -52,7 +55,7 @@ ModelOperation &ModelNeon::AddOperation(ModelProject &project, const std::string
                                         const std::string &action, milliseconds duration) {
   // What one request schedules runs one after the other.
   Instant begins = clock_->Now();
-  if (!project.running.empty()) {
+  if (!project.running.empty() && !project.operations_stuck) {
     begins = std::max(begins, project.operations[project.running.back()].ends_at);
   }
   ModelOperation operation;
@@ -60,8 +63,9 @@ ModelOperation &ModelNeon::AddOperation(ModelProject &project, const std::string
   operation.branch_id = branch_id;
   operation.action = action;
   operation.made_at = clock_->Now();
-  operation.ends_at = begins + Paced(duration);
+  operation.ends_at = project.operations_stuck ? Instant::max() : begins + Paced(duration);
   operation.outcome = OutcomeOfOperation();
+  if (project.deletions_fail && action == "delete_timeline") operation.outcome = "failed";
   project.running.push_back(project.operations.size());
   project.operations.push_back(std::move(operation));
   return project.operations.back();
@@ -73,6 +77,11 @@ std::string ModelNeon::OutcomeOfOperation() {
   }
   static constexpr const char *kFailures[] = {"failed", "error", "cancelled"};
   return kFailures[chance_->Between(0, 2)];
+}
+
+void ModelNeon::Unstick(ModelProject &project) {
+  for (size_t at : project.running)
+    project.operations[at].ends_at = std::min(project.operations[at].ends_at, clock_->Now());
 }
 
 void ModelNeon::Settle() {
@@ -96,6 +105,11 @@ void ModelNeon::End(ModelProject &project, ModelOperation &operation) {
   }
   ModelBranch *branch = project.Find(operation.branch_id);
   if (branch == nullptr) return;
+  Touch(*branch);
+  if (!succeeded) {
+    harms->Note(Harm::kOperationFailed, branch->id);
+    if (!branch->session_uuid.empty()) harms->Note(Harm::kOperationFailed, branch->session_uuid);
+  }
   switch (operation.effect) {
     case ModelOperation::Effect::kNone:
       return;
@@ -113,6 +127,9 @@ void ModelNeon::End(ModelProject &project, ModelOperation &operation) {
       branch->parent_id = operation.before->parent_id;
       branch->last_reset_at = operation.before->last_reset_at;
       restores_[operation.record].undone = true;
+      harms->Note(Harm::kRestoreUndone, restores_[operation.record].session_uuid);
+      if (IsOn(Trial::kExactFence))
+        harms->DropParentChange(project.id, restores_[operation.record].session_uuid);
       witness_->Note("neon: the restore is undone");
       return;
   }
@@ -128,6 +145,7 @@ void ModelNeon::Expire(ModelProject &project) {
   for (const std::string &id : due) {
     if (project.HasChildren(id)) continue;
     witness_->Note("neon: " + id + " expires");
+    harms->Note(Harm::kExpired, id);
     Remove(project, id);
   }
 }

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "tests/simulation/chance.hpp"
+#include "tests/simulation/harms.hpp"
 #include "tests/simulation/witness.hpp"
 #include "worker/core/base/json.hpp"
 #include "worker/core/flow/branch_task.hpp"
@@ -54,6 +55,9 @@ struct ModelBranch {
   std::string session_uuid;   // kWorker
   bool patched_late = false;  // by a request that wandered about
   bool made_late = false;
+  // Others gave it another owner, at this time: it is not ours to delete any more.
+  std::optional<Instant> disowned_at;
+  uint64_t updated = 0;  // counts the changes of all branches: the order of updated_at
   bool is_awake = false;  // its compute
   Content content;
   Instant described_at{-1};  // when its fingerprint was last taken
@@ -97,6 +101,14 @@ struct ModelProject {
   size_t operations_listed = 100;
   milliseconds operations_lag{0};
   milliseconds operations_known{86'400'000};
+  int64_t undo_window = 0;  // seconds, of the worker's project
+  // Lasting trouble.
+  bool forbidden = false;
+  bool operations_stuck = false;
+  bool deletions_fail = false;
+  bool databases_unreachable = false;
+  bool lists_endless = false;
+  int64_t requests = 0;
 
   ModelBranch *Find(const std::string &branch_id);
   ModelBranch *FindByName(const std::string &name);
@@ -145,9 +157,13 @@ class ModelNeon {
 
   Options options;
   std::map<std::string, ModelProject> projects;
+  Harms *harms = nullptr;
 
   // Carries a request of the worker out. on_time: not one that wandered about and comes now.
-  Answer Handle(const HttpRequest &request, bool on_time);
+  Answer Handle(const HttpRequest &request, bool on_time, Instant sent_at);
+  void Touch(ModelBranch &branch) { branch.updated = ++updates_; }
+  // Lets operations end again that were stuck.
+  void Unstick(ModelProject &project);
   milliseconds Paced(milliseconds usual) const {
     return milliseconds(static_cast<int64_t>(static_cast<double>(usual.count()) * options.pace));
   }
@@ -180,6 +196,7 @@ class ModelNeon {
     JsonDocument body;
     ModelProject *project = nullptr;
     bool on_time = true;
+    Instant sent_at{0};
   };
 
   Answer Route(Call &call);
@@ -188,6 +205,7 @@ class ModelNeon {
   std::optional<Answer> RefuseCreate(Call &call, const std::string &name, ModelBranch *parent);
   Answer Read(Call &call);
   Answer List(Call &call);
+  std::vector<const ModelBranch *> Listed(Call &call) const;
   Answer ListEndpoints(Call &call);
   Answer Patch(Call &call);
   Answer Delete(Call &call);
@@ -197,6 +215,7 @@ class ModelNeon {
   void DoRestore(Call &call, ModelBranch &target, ModelBranch &source,
                  const std::string &backup_name);
   void JudgeRestore(const Call &call, const ModelBranch &target, const ModelBranch &source);
+  bool IsUnseen(const Call &call, const ModelBranch &target, int64_t change) const;
   void JudgeComputes(const ModelProject &project);
   Answer Suspend(Call &call);
   Answer ConnectionUri(Call &call);
@@ -218,8 +237,11 @@ class ModelNeon {
   Witness *witness_;
   std::vector<RestoreRecord> restores_;
   std::vector<ForeignRecord> foreign_;
+  void JudgeDeletion(const Call &call, const ModelBranch &branch);
+
   int64_t next_id_ = 1;
   int64_t requests_ = 0;
+  uint64_t updates_ = 0;
 };
 
 std::string KeyOf(const HttpRequest &request);

@@ -19,7 +19,17 @@ bool IsOpen(const MergeRow &merge) {
 
 bool IsOpen(const MigrationRow &migration) {
   return migration.status == MigrationStatus::kQueued ||
-         migration.status == MigrationStatus::kRunning;
+         migration.status == MigrationStatus::kRunning ||
+         migration.status == MigrationStatus::kRepairing;
+}
+
+// What is for people to read is not loaded.
+MigrationRow AsLoaded(MigrationRow migration) {
+  migration.statements = migration.statement = 0;
+  migration.alone.clear();
+  migration.risks.clear();
+  migration.error = ServerError();
+  return migration;
 }
 
 template <class Row, class Wanted>
@@ -40,7 +50,11 @@ Result<StoreSnapshot> ModelStore::Load() {
   loaded.projects = Select(projects_, [](const auto &) { return true; });
   loaded.sessions = Select(sessions_, [](const auto &row) { return !row.finished; });
   loaded.migrations = Select(migrations_, [](const auto &row) { return IsOpen(row); });
+  for (MigrationRow &migration : loaded.migrations)
+    migration = AsLoaded(migration);
   loaded.merges = Select(merges_, [](const auto &row) { return IsOpen(row); });
+  for (MergeRow &merge : loaded.merges)
+    merge.reason.clear();  // it is for people to read, and not loaded
   loaded.steps = Select(steps_, [](const auto &row) { return row.status == "intended"; });
   for (const auto &[id, row] : kept_) {
     if (!row.deleted) loaded.kept.push_back(row);
@@ -51,6 +65,8 @@ Result<StoreSnapshot> ModelStore::Load() {
     };
     return !row.finished && std::none_of(requests_.begin(), requests_.end(), asks);
   });
+  for (SweepRow &sweep : loaded.sweeps)
+    sweep = {sweep.id, sweep.dry_run, false, false, {}};
   loaded.credentials = credentials_;
   return loaded;
 }
@@ -60,11 +76,13 @@ Result<Intake> ModelStore::ReadRequests() {
   Intake intake;
   for (const auto &[id, request] : requests_) {
     intake.requests.push_back(request);
-    if (request.kind == "create") {
+    if (request.kind == "register") {
+      intake.projects.push_back(projects_.at(request.project_id));
+    } else if (request.kind == "create") {
       intake.projects.push_back(projects_.at(request.project_id));
       intake.sessions.push_back(sessions_.at(request.session_id));
     } else if (request.kind == "migrate") {
-      intake.migrations.push_back(migrations_.at(request.subject_id));
+      intake.migrations.push_back(AsLoaded(migrations_.at(request.subject_id)));
     } else if (request.kind == "reap") {
       intake.sweeps.push_back(sweeps_.at(request.subject_id));
     }
@@ -104,7 +122,7 @@ struct ModelStore::Applier {
   void operator()(const SessionRow &row) const { store->Apply(row); }
   void operator()(const MigrationRow &row) const { store->Apply(row); }
   void operator()(const AttemptRow &row) const {
-    store->sql_[{row.migration_id, row.number}] = row.sql;
+    store->sql_.try_emplace({row.migration_id, row.number}, row.sql);
   }
   void operator()(const MergeRow &row) const { store->Apply(row); }
   void operator()(const StepRow &row) const { store->Apply(row); }
@@ -114,6 +132,7 @@ struct ModelStore::Applier {
     KeptBranchRow &known = store->kept_.try_emplace(row.branch_id, row).first->second;
     known.name = row.name;
     known.deleted = row.deleted;
+    known.endpoint_id = row.endpoint_id;
   }
   void operator()(const SweepRow &row) const { store->sweeps_[row.id] = row; }
   void operator()(const SweepBranchRow &row) const { store->swept_[row.branch_id] = row; }
@@ -178,7 +197,27 @@ void ModelStore::Apply(const SessionRow &row) {
                    (row.branch_id.empty() ? "" : ", " + row.branch_id) +
                    (row.error.empty() ? "" : ": " + row.error));
   }
+  JudgeEnding(before, row);
+  bool moved = before.state != row.state || before.goal != row.goal;
+  if (moved && !row.finished) changed_at_[row.id] = clock_->UnixTime();
+  // What only a backend writes stays as it was, as in the table.
+  const int64_t created_at = before.created_at;
   found->second = row;
+  found->second.created_at = created_at;
+}
+
+// Nobody ends a session but its owner, and its time.
+void ModelStore::JudgeEnding(const SessionRow &before, const SessionRow &row) {
+  bool ends = (row.goal == Goal::kExpire && before.goal != Goal::kExpire) ||
+              (row.state == SessionState::kDiscarding && before.state != row.state);
+  if (!ends || !IsOn(Trial::kDuty) || WasAsked(row.id, "discard")) return;
+  SessionRow saved = row;  // with its end, and the time that its owner made it
+  saved.created_at = before.created_at;
+  if (IsDue(saved, clock_->UnixTime(), max_age) || IsDue(before, clock_->UnixTime(), max_age))
+    return;
+  bool was_due = before.goal == Goal::kExpire;  // and was extended, or the calendar set, since
+  if (was_due) return;
+  witness_->Violation("session " + std::to_string(row.id) + " is ended before its time");
 }
 
 void ModelStore::Apply(const MigrationRow &row) {
@@ -211,7 +250,11 @@ void ModelStore::Apply(const MergeRow &row) {
                    (row.accepted ? ", accepted" : "") +
                    (row.reason.empty() ? "" : ": " + row.reason));
   }
-  found->second = row;
+  // As the table's ON CONFLICT has it: what was asked for stays as it was.
+  MergeRow saved = row;
+  saved.strategy = found->second.strategy;
+  saved.on_drift = found->second.on_drift;
+  found->second = std::move(saved);
 }
 
 void ModelStore::Apply(const StepRow &row) {
@@ -220,7 +263,9 @@ void ModelStore::Apply(const StepRow &row) {
                    std::to_string(row.session_id) + ": " + std::string(StepKindName(row.kind)) +
                    " " + row.status + (row.outcome.empty() ? "" : ": " + row.outcome));
   }
-  steps_[row.id] = row;
+  StepRow &known = steps_.try_emplace(row.id, row).first->second;
+  known.status = row.status;
+  known.outcome = row.outcome;
 }
 
 int64_t ModelStore::AddProject(ProjectRow row) {
@@ -288,7 +333,16 @@ int64_t ModelStore::AddRequest(RequestRow row) {
                    std::to_string(row.session_id));
   }
   requests_[row.id] = row;
+  asked_.push_back(row);
   return row.id;
+}
+
+void ModelStore::RegisterAnew(int64_t project_id, int max_parallel) {
+  projects_.at(project_id).max_parallel = max_parallel;
+  RequestRow request;
+  request.kind = "register";
+  request.project_id = project_id;
+  AddRequest(request);
 }
 
 void ModelStore::AddSweep(bool dry_run) {
@@ -312,6 +366,21 @@ bool ModelStore::HasRequest(int64_t session_id, const char *kind) const {
   return std::any_of(requests_.begin(), requests_.end(), [&](const auto &one) {
     return one.second.session_id == session_id && one.second.kind == kind;
   });
+}
+
+bool ModelStore::WasAsked(int64_t session_id, std::string_view kind) const {
+  return std::any_of(asked_.begin(), asked_.end(), [&](const RequestRow &request) {
+    return request.session_id == session_id && request.kind == kind;
+  });
+}
+
+int64_t ModelStore::changed_at(int64_t session_id) const {
+  auto found = changed_at_.find(session_id);
+  return found == changed_at_.end() ? 0 : found->second;
+}
+
+bool ModelStore::IsDue(const SessionRow &session, int64_t when, int64_t max_age) const {
+  return when >= session.expires_at || when >= session.created_at + max_age;
 }
 
 }  // namespace agent_branch::simulation

@@ -10,6 +10,7 @@
 
 #include "tests/simulation/chance.hpp"
 #include "tests/simulation/faults.hpp"
+#include "tests/simulation/trials.hpp"
 #include "tests/simulation/witness.hpp"
 #include "worker/core/state/store.hpp"
 
@@ -19,6 +20,9 @@ class ModelStore : public Store {
  public:
   ModelStore(const VirtualClock *clock, Chance *chance, Witness *witness, const Faults *faults)
       : clock_(clock), chance_(chance), witness_(witness), faults_(faults) {}
+
+  // As the worker's setting has it, in seconds.
+  int64_t max_age = 0;
 
   Result<StoreSnapshot> Load() override;
   Result<Intake> ReadRequests() override;
@@ -36,6 +40,7 @@ class ModelStore : public Store {
   void AddMigration(int64_t session_id, const std::string &what);
   int64_t AddRequest(RequestRow row);
   void AddSweep(bool dry_run);
+  void RegisterAnew(int64_t project_id, int max_parallel);
   // The unlogged table is empty after the server's crash.
   void LoseCredentials() { credentials_.clear(); }
 
@@ -50,6 +55,13 @@ class ModelStore : public Store {
   const std::map<std::string, KeptBranchRow> &kept() const { return kept_; }
   const std::map<int64_t, SweepRow> &sweeps() const { return sweeps_; }
   const std::map<int64_t, RequestRow> &requests() const { return requests_; }
+  // Every request that was ever made, taken or not.
+  const std::vector<RequestRow> &asked() const { return asked_; }
+  bool WasAsked(int64_t session_id, std::string_view kind) const;
+  // By the worker's calendar, when the session went to the state or the goal that it has.
+  int64_t changed_at(int64_t session_id) const;
+  // Whether a session may be ended at this time though nobody asks for it.
+  bool IsDue(const SessionRow &session, int64_t when, int64_t max_age) const;
   // What the last sweep to speak of it said that the branch is; "" for none.
   std::string ClassOf(const std::string &branch_id) const;
   bool HasRequest(int64_t session_id, const char *kind) const;
@@ -58,6 +70,7 @@ class ModelStore : public Store {
   struct Applier;
 
   void Apply(const SessionRow &row);
+  void JudgeEnding(const SessionRow &before, const SessionRow &row);
   void Apply(const MigrationRow &row);
   void AddText(int64_t migration_id, int attempt, const std::string &what);
   void Apply(const MergeRow &row);
@@ -78,6 +91,8 @@ class ModelStore : public Store {
   std::map<std::string, KeptBranchRow> kept_;
   std::map<int64_t, SweepRow> sweeps_;
   std::map<int64_t, RequestRow> requests_;
+  std::vector<RequestRow> asked_;
+  std::map<int64_t, int64_t> changed_at_;
   std::map<std::string, std::string> snapshots_;
   std::map<std::string, SweepBranchRow> swept_;
   std::vector<CredentialRow> credentials_;

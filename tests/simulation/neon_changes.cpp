@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "tests/simulation/model_neon.hpp"
+#include "tests/simulation/trials.hpp"
 #include "worker/core/base/timestamp.hpp"
 
 namespace agent_branch::simulation {
@@ -35,6 +36,7 @@ ModelNeon::Answer ModelNeon::Patch(Call &call) {
   if (expiry != nullptr) branch->expires_at = expires_at;
   if (expiry != nullptr) branch->patched_late = !call.on_time;
   if (!name.empty()) branch->name = name;
+  Touch(*branch);
   return Changed(project, *branch, {}, false);
 }
 
@@ -55,15 +57,29 @@ ModelNeon::Answer ModelNeon::Delete(Call &call) {
   if (project.HasChildren(branch->id)) return Refuse(422, "cannot delete branch with children");
   if (auto locked = Locked(call)) return *locked;
   std::string id = branch->id;
-  if (is_live(*branch)) {
-    witness_->Violation("DELETE of " + id + ", whose session is not given up");
-  }
+  JudgeDeletion(call, *branch);
   std::vector<std::string> operations;
   operations.push_back(AddOperation(project, id, "suspend_compute", chance_->Delay(50, 500)).id);
   ModelOperation &deletion = AddOperation(project, id, "delete_timeline", chance_->Delay(50, 500));
   deletion.effect = ModelOperation::Effect::kDelete;
   operations.push_back(deletion.id);
   return Changed(project, *branch, operations, false);
+}
+
+void ModelNeon::JudgeDeletion(const Call &call, const ModelBranch &branch) {
+  if (is_live(branch)) {
+    witness_->Violation("DELETE of " + branch.id + ", whose session is not given up");
+  }
+  // What a look at the branch shows may be as old as a request may take.
+  constexpr milliseconds kLookIsOld{60'000};
+  bool knowable = call.on_time && branch.disowned_at &&
+                  *branch.disowned_at + kLookIsOld < call.sent_at;
+  if (knowable) witness_->Violation("DELETE of " + branch.id + ", which has another owner now");
+  int64_t keep_until = branch.created_at + call.project->undo_window;
+  constexpr int64_t kRounding = 2;
+  bool early = branch.maker == ModelBranch::Maker::kBackup && IsOn(Trial::kDuty) &&
+               !clock_->was_wrong() && clock_->TrueUnixTime() + kRounding < keep_until;
+  if (early) witness_->Violation("DELETE of backup " + branch.id + " before its time");
 }
 
 std::optional<ModelNeon::Answer> ModelNeon::RefuseRestore(Call &call, ModelBranch &target,
@@ -126,6 +142,7 @@ void ModelNeon::DoRestore(Call &call, ModelBranch &target, ModelBranch &source,
     if (child.parent_id == target.id) child.parent_id = backup.id;
   }
   target.content = source.content;
+  Touch(target);
   if (options.topology == Topology::kLineage) target.parent_id = source.id;
   target.state = ModelBranch::State::kResetting;
   RestoreRecord record;
@@ -135,20 +152,32 @@ void ModelNeon::DoRestore(Call &call, ModelBranch &target, ModelBranch &source,
   record.project_id = project.id;
   record.backup_name = backup_name;
   record.session_uuid = source.session_uuid;
+  harms->NoteParentChange(project.id, clock_->Now(), source.session_uuid);
   restores_.push_back(std::move(record));
+}
+
+// Whether a change of others, which has its negative time for a number, came too late to be seen:
+// after the parent was looked at, and so shortly before the restore was sent that a look as old as
+// is allowed did not show it.
+bool ModelNeon::IsUnseen(const Call &call, const ModelBranch &target, int64_t change) const {
+  constexpr milliseconds kFresh{2'000};
+  if (change >= 0) return false;
+  if (!call.on_time) return true;
+  const Instant when{-change - 1};
+  if (when < target.described_at) return false;
+  return !IsOn(Trial::kFreshProof) || when + kFresh >= call.sent_at;
 }
 
 void ModelNeon::JudgeRestore(const Call &call, const ModelBranch &target,
                              const ModelBranch &source) {
   for (int64_t migration : target.content.migrations) {
-    // A change of others that came after the comparison cannot be seen by anybody.
-    bool unseen = -migration > target.described_at.count() || !call.on_time;
-    if (Includes(source.content.migrations, migration) || (migration < 0 && unseen)) continue;
+    if (Includes(source.content.migrations, migration) || IsUnseen(call, target, migration))
+      continue;
     witness_->Violation("a restore takes migration " + std::to_string(migration) +
                         " from the parent");
   }
   for (int64_t write : target.content.writes) {
-    if (!Includes(source.content.writes, write)) {
+    if (!Includes(source.content.writes, write) && !IsUnseen(call, target, write)) {
       witness_->Violation("a restore takes data from the parent");
     }
   }

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "tests/simulation/model_neon.hpp"
+#include "tests/simulation/trials.hpp"
 #include "worker/core/base/timestamp.hpp"
 
 namespace agent_branch::simulation {
@@ -45,7 +46,8 @@ std::string KeyOf(const HttpRequest &request) {
   return {};
 }
 
-ModelNeon::Answer ModelNeon::Handle(const HttpRequest &request, bool on_time) {
+ModelNeon::Answer ModelNeon::Handle(const HttpRequest &request, bool on_time,
+                                    Instant sent_at) {
   Settle();
   ++requests_;
   std::string_view url = request.url;
@@ -54,6 +56,7 @@ ModelNeon::Answer ModelNeon::Handle(const HttpRequest &request, bool on_time) {
   Call call;
   call.method = request.method;
   call.on_time = on_time;
+  call.sent_at = sent_at;
   size_t question = url.find('?');
   if (question != std::string_view::npos) {
     std::string_view query = url.substr(question + 1);
@@ -69,9 +72,11 @@ ModelNeon::Answer ModelNeon::Handle(const HttpRequest &request, bool on_time) {
   auto project = projects.find(call.path.empty() ? "" : call.path[0]);
   if (project == projects.end()) return Refuse(404, "project not found");
   call.project = &project->second;
+  ++call.project->requests;
   if (KeyOf(request) != call.project->key) {
     return Refuse(401, "supplied credentials do not pass authentication");
   }
+  if (call.project->forbidden) return Refuse(403, "you are not allowed to do this");
   if (!call.project->in_scope) {
     return Refuse(404, "not allowed to perform actions outside the project this key is scoped to");
   }
@@ -141,10 +146,13 @@ ModelNeon::Answer ModelNeon::Create(Call &call) {
   branch.state = ModelBranch::State::kInit;
   branch.is_awake = true;
   branch.made_late = !call.on_time;
+  // Whoever wants the name next finds it taken by a session that has ended.
+  if (branch.made_late) harms->Note(Harm::kNameTaken, call.project->id + " " + name);
   branch.expires_at = ParseTimestamp(JsonString(wanted, "expires_at"));
   const JsonValue *annotation = JsonMember(&call.body, "annotation_value");
   branch.annotation[kInstallationKey] = JsonString(annotation, kInstallationKey);
   branch.session_uuid = JsonString(annotation, kSessionKey);
+  harms->NoteFork(branch.session_uuid, clock_->Now());
   branch.annotation[kSessionKey] = branch.session_uuid;
   for (const auto &[id, other] : call.project->branches) {
     bool same = id != branch.id && other.ours() && other.session_uuid == branch.session_uuid;
@@ -203,35 +211,60 @@ ModelNeon::Answer ModelNeon::Read(Call &call) {
   return answer;
 }
 
-ModelNeon::Answer ModelNeon::List(Call &call) {
+// In the order that was asked for; Neon's own begins with what was changed last, so that a branch
+// that changes while its pages are read may be on none of them.
+std::vector<const ModelBranch *> ModelNeon::Listed(Call &call) const {
   const std::string &search = call.query["search"];
-  const std::string &cursor = call.query["cursor"];
-  size_t limit =
-      static_cast<size_t>(std::min(call.project->page_size, std::stoi("0" + call.query["limit"])));
-  std::string branches;
-  std::string annotations;
-  std::string last;
-  size_t count = 0;
-  auto at =
-      cursor.empty() ? call.project->branches.begin() : call.project->branches.upper_bound(cursor);
-  for (; at != call.project->branches.end() && count < limit; ++at) {
-    const ModelBranch &branch = at->second;
+  std::vector<const ModelBranch *> listed;
+  for (const auto &[id, branch] : call.project->branches) {
     bool found = branch.name.find(search) != std::string::npos ||
                  branch.id.find(search) != std::string::npos;
-    if (!found || branch.listed_at > clock_->Now()) continue;
+    if (found && branch.listed_at <= clock_->Now()) listed.push_back(&branch);
+  }
+  // Ids count up, so they are in the order in which the branches were made.
+  if (call.query["sort_by"] == "created_at" || !IsOn(Trial::kListOrder)) {
+    if (call.query["sort_order"] == "desc") std::reverse(listed.begin(), listed.end());
+    return listed;
+  }
+  std::sort(listed.begin(), listed.end(),
+            [](const ModelBranch *a, const ModelBranch *b) { return a->updated > b->updated; });
+  if (call.query["sort_order"] == "asc") std::reverse(listed.begin(), listed.end());
+  return listed;
+}
+
+ModelNeon::Answer ModelNeon::List(Call &call) {
+  const std::string &cursor = call.query["cursor"];
+  const size_t limit =
+      static_cast<size_t>(std::min(call.project->page_size, std::stoi("0" + call.query["limit"])));
+  const std::vector<const ModelBranch *> listed = Listed(call);
+  // A cursor is a place in the list as it was then, and the branch that stood there.
+  const bool endless = call.project->lists_endless;
+  size_t at = cursor.empty() || endless ? 0 : static_cast<size_t>(std::stoi(cursor));
+  const bool by_id = call.query["sort_by"] == "created_at" || !IsOn(Trial::kListOrder);
+  if (!cursor.empty() && !endless && by_id) {
+    const std::string last = cursor.substr(cursor.find(' ') + 1);
+    at = 0;
+    while (at < listed.size() && listed[at]->id <= last)
+      ++at;
+  }
+  std::string branches;
+  std::string annotations;
+  size_t count = 0;
+  for (; at < listed.size() && count < limit; ++at) {
+    const ModelBranch &branch = *listed[at];
     if (count++ > 0) branches += ',';
     branches += BranchJson(*call.project, branch);
-    last = branch.id;
     if (branch.annotation.empty() || !options.lists_annotations) continue;
     if (!annotations.empty()) annotations += ',';
     annotations += "\"" + branch.id + "\":" + AnnotationJson(branch);
   }
-  bool more = at != call.project->branches.end();
   Answer answer;
   answer.body = "{\"branches\":[" + branches + "],\"annotations\":{" + annotations + "}";
-  if (count > 0 && (more || call.project->next_on_last_page)) {
-    answer.body += ",\"pagination\":{\"next\":\"" + last + "\"}";
-  }
+  std::string next;
+  if (count > 0 && (at < listed.size() || call.project->next_on_last_page))
+    next = std::to_string(at) + " " + listed[at - 1]->id;
+  if (endless) next = cursor == "tick" ? "tock" : "tick";
+  if (!next.empty()) answer.body += ",\"pagination\":{\"next\":\"" + next + "\"}";
   answer.body += "}";
   return answer;
 }

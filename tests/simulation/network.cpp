@@ -45,6 +45,7 @@ void Network::Send(uint64_t id, HttpRequest request) {
   Exchange exchange;
   exchange.is_change = request.method != "GET";
   exchange.project = ProjectOf(request);
+  exchange.sent_at = clock_->Now();
   exchange.request = std::move(request);
   JudgeOneChange(exchange);
   const HttpRequest &sent = exchanges_.emplace(id, std::move(exchange)).first->second.request;
@@ -59,14 +60,14 @@ void Network::Send(uint64_t id, HttpRequest request) {
   } else if (chance_->Happens(faults_->request_lost)) {
     Fail(id, chance_->Happens(0.5) ? kTimeout : travel, HttpOutcome::kUnknown);
   } else if (chance_->Happens(faults_->arrives_late)) {
-    ArriveLater(sent, chance_->Delay(0, kTimeout.count()));
+    ArriveLater(sent, clock_->Now(), chance_->Delay(0, kTimeout.count()));
     Fail(id, travel, HttpOutcome::kUnknown);
   } else {
     // Who repeats a request has got no answer to the first one, and passes on that to the last. The
     // first one may still be on its way; but not for minutes, or nothing could be told of anything.
     bool twice = chance_->Happens(faults_->sent_twice);
     milliseconds apart = twice ? chance_->Delay(-kRepeated, kRepeated) : milliseconds(0);
-    if (twice) ArriveLater(sent, travel + std::max(-apart, milliseconds(0)));
+    if (twice) ArriveLater(sent, clock_->Now(), travel + std::max(-apart, milliseconds(0)));
     LetArrive(id, travel + std::max(apart, milliseconds(0)));
   }
 }
@@ -106,10 +107,10 @@ void Network::LetArrive(uint64_t id, milliseconds after) {
   });
 }
 
-void Network::ArriveLater(const HttpRequest &request, milliseconds after) {
-  agenda_->Put(clock_->Now() + after, [this, request] {
+void Network::ArriveLater(const HttpRequest &request, Instant sent_at, milliseconds after) {
+  agenda_->Put(clock_->Now() + after, [this, request, sent_at] {
     std::vector<std::string> operations;
-    HttpResponse response = Execute(request, false, &operations);
+    HttpResponse response = Execute(request, false, sent_at, &operations);
     if (witness_->tracing()) {
       witness_->Note("late: " + request.method + " " + request.url.substr(kApi.size()) + " -> " +
                      std::to_string(response.status));
@@ -130,14 +131,14 @@ void Network::Arrive(uint64_t id) {
   }
   milliseconds back = neon_->Paced(chance_->Delay(5, 40));
   HttpResponse response;
-  if (Inject(request, &response)) {
+  if (Inject(request, &response) || InjectWrong(request, &response)) {
     Answer(id, back, std::move(response));
     return;
   }
   std::vector<std::string> operations;
   bool broken = chance_->Happens(faults_->broken);
   bool had_effect = !broken || chance_->Happens(0.5);
-  if (had_effect) response = Execute(request, true, &operations);
+  if (had_effect) response = Execute(request, true, found->second.sent_at, &operations);
   if (broken) {
     static constexpr int kStatuses[] = {500, 502, 504, 524};
     int status = kStatuses[chance_->Between(0, 3)];
@@ -146,16 +147,26 @@ void Network::Arrive(uint64_t id) {
     Fail(id, chance_->Happens(0.5) ? kTimeout : back, HttpOutcome::kUnknown);
   } else {
     bool garbled = response.status < 300 && chance_->Happens(faults_->garbled);
+    if (garbled) NoteGarbled(request);
     if (garbled) response.body = chance_->Happens(0.5) ? "{}" : "<html>hello</html>";
     if (garbled) operations.clear();
+    if (!garbled && malice_.Happens(faults_->wrong)) Twist(request, &response);
     Answer(id, back, std::move(response), std::move(operations));
   }
   if (had_effect && is_change && chance_->Happens(faults_->crash_after_effect)) after_effect();
 }
 
-HttpResponse Network::Execute(const HttpRequest &request, bool on_time,
+void Network::NoteGarbled(const HttpRequest &request) {
+  constexpr std::string_view kBranches = "/branches/";
+  size_t at = request.url.find(kBranches);
+  if (at == std::string::npos) return;
+  std::string id = request.url.substr(at + kBranches.size());
+  neon_->harms->Note(Harm::kAnswerGarbled, id.substr(0, id.find_first_of("/?")));
+}
+
+HttpResponse Network::Execute(const HttpRequest &request, bool on_time, Instant sent_at,
                               std::vector<std::string> *operations) {
-  ModelNeon::Answer answer = neon_->Handle(request, on_time);
+  ModelNeon::Answer answer = neon_->Handle(request, on_time, sent_at);
   *operations = std::move(answer.operations);
   return Make(answer.status, std::move(answer.body));
 }
@@ -173,6 +184,43 @@ bool Network::Inject(const HttpRequest &request, HttpResponse *response) {
     return false;
   }
   return true;
+}
+
+// An answer that says another thing than it seems to; nothing was done.
+bool Network::InjectWrong(const HttpRequest &request, HttpResponse *response) {
+  if (!malice_.Happens(faults_->wrong)) return false;
+  const bool restores = request.url.find("/restore") != std::string::npos;
+  switch (malice_.Between(0, 2)) {
+    case 0:
+      *response = Make(403, R"({"code":"","message":"blocked by a firewall"})");
+      return true;
+    case 1:
+      if (request.method != "GET" || request.url.find("/branches/") == std::string::npos)
+        return false;
+      *response = Make(404, R"({"code":"","message":"branch not found"})");
+      return true;
+    default:
+      if (!restores) return false;
+      *response = Make(409, R"({"code":"","message":"the project is being moved"})");
+      return true;
+  }
+}
+
+// What was done is told of another branch, or in a word that nobody knows.
+void Network::Twist(const HttpRequest &request, HttpResponse *response) {
+  std::string &body = response->body;
+  const ModelProject &project = neon_->projects[ProjectOf(request)];
+  constexpr std::string_view kBranch = "{\"branch\":";
+  const bool of_branch = body.rfind(kBranch, 0) == 0;
+  if (of_branch && malice_.Happens(0.5)) {
+    const size_t end = body.find('}');
+    body = std::string(kBranch) + BranchJson(project, project.branches.begin()->second) +
+           body.substr(std::min(body.size(), end + 1));
+    return;
+  }
+  constexpr std::string_view kRunning = "\"status\":\"running\"";
+  for (size_t at = body.find(kRunning); at != std::string::npos; at = body.find(kRunning))
+    body.replace(at, kRunning.size(), "\"status\":\"waiting_for_tide\"");
 }
 
 void Network::Answer(uint64_t id, milliseconds after, HttpResponse response,
@@ -215,12 +263,15 @@ void Network::Crash() {
   for (const auto &[id, exchange] : exchanges_) {
     // Whether it had arrived already is not looked at: arriving twice is possible as well.
     if (exchange.is_change && chance_->Happens(0.3)) {
-      ArriveLater(exchange.request, chance_->Delay(0, 20'000));
+      ArriveLater(exchange.request, exchange.sent_at, chance_->Delay(0, 20'000));
     }
   }
   exchanges_.clear();
-  sent_.clear();
-  sent_by_route_.clear();
+  // Neon counts on, whoever has forgotten what was sent.
+  if (!keeps_count) {
+    sent_.clear();
+    sent_by_route_.clear();
+  }
   neon_->Forgotten();
 }
 

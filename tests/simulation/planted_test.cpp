@@ -243,6 +243,63 @@ TEST(Planted, LiveBranchDeleted) {
   ExpectFound<DeleteTooSoon>("whose session is not given up");
 }
 
+// Every merge is refused, as far as anybody is told.
+class EveryMergeRefused : public Sabotage {
+ public:
+  void OnCommit(Batch &batch) override {
+    for (Mutation &mutation : batch.mutations) {
+      auto *merge = std::get_if<MergeRow>(&mutation);
+      if (merge != nullptr && merge->status == "merged") merge->status = "conflict";
+    }
+  }
+};
+
+TEST(Planted, MergesRefusedForNothing) {
+  ExpectFound<EveryMergeRefused>("is conflict without a reason");
+}
+
+class EveryMigrationFails : public Sabotage {
+ public:
+  void OnCommit(Batch &batch) override {
+    for (Mutation &mutation : batch.mutations) {
+      auto *migration = std::get_if<MigrationRow>(&mutation);
+      if (migration != nullptr && migration->status == MigrationStatus::kApplied)
+        migration->status = MigrationStatus::kFailed;
+    }
+  }
+};
+
+TEST(Planted, MigrationsFailForNothing) {
+  ExpectFound<EveryMigrationFails>("without a reason");
+}
+
+// A merge that was asked for is forgotten.
+class MergesForgotten : public Sabotage {
+ public:
+  void OnCommit(Batch &batch) override {
+    auto &all = batch.mutations;
+    auto is_merge = [](const Mutation &one) { return std::holds_alternative<MergeRow>(one); };
+    all.erase(std::remove_if(all.begin(), all.end(), is_merge), all.end());
+  }
+};
+
+TEST(Planted, MergesAskedForInVain) {
+  ExpectFound<MergesForgotten>("came to nothing");
+}
+
+// A calendar that is an hour fast ends sessions before their time.
+class EndsEarly : public Sabotage {
+ public:
+  void OnLoad(StoreSnapshot &snapshot) override {
+    for (SessionRow &session : snapshot.sessions)
+      session.created_at -= 86'400;
+  }
+};
+
+TEST(Planted, SessionsEndedBeforeTheirTime) {
+  ExpectFound<EndsEarly>("is ended before its time");
+}
+
 class LostWake : public Sabotage {
  public:
   bool LosesWake(Chance &chance) override { return chance.Happens(0.05); }

@@ -3,13 +3,19 @@
 #include <algorithm>
 #include <sstream>
 
+#include "tests/simulation/trials.hpp"
+
 namespace agent_branch::simulation {
 namespace {
 
-constexpr const char *kIncidentNames[Incident::kKinds] = {
+constexpr const char *kIncidentNames[Incident::kAllKinds] = {
     "crash",      "server crash", "key revoked",    "key unreadable", "scope lost",
     "clock jump", "limit",        "foreign branch", "foreign delete", "foreign child",
-    "protect",    "drift",        "reap",           "reload",         "protect parent"};
+    "protect",    "drift",        "reap",           "reload",         "protect parent",
+    "rows in parent", "rename",   "annotate",       "register",       "take over"};
+constexpr const char *kTroubleNames[LastingTrouble::kKinds] = {
+    "key refused",    "forbidden",             "operations stuck",
+    "deletions fail", "databases unreachable", "endless lists"};
 constexpr const char *kEndNames[] = {"merge", "discard", "abandon"};
 
 struct Knob {
@@ -30,6 +36,7 @@ constexpr Knob kKnobs[] = {{"not_sent", &Faults::not_sent, 0.1},
                            {"garbled", &Faults::garbled, 0.1},
                            {"slow", &Faults::slow, 0.2},
                            {"key_unreadable", &Faults::key_unreadable, 0.1},
+                           {"wrong", &Faults::wrong, 0},  // drawn by a trial of its own
                            {"operation_fails", &Faults::operation_fails, 0.1},
                            {"check_runs", &Faults::check_runs, 0.1},
                            {"no_connection", &Faults::no_connection, 0.2},
@@ -47,7 +54,8 @@ void DrawFaults(Chance &chance, Schedule &schedule) {
   static constexpr double kShares[] = {0.05, 0.15, 0.3, 0.7};
   double share = kShares[chance.Between(0, 3)];
   for (const Knob &knob : kKnobs) {
-    if (chance.Happens(share)) schedule.faults.*knob.value = knob.most * chance.Next();
+    if (knob.most > 0 && chance.Happens(share))
+      schedule.faults.*knob.value = knob.most * chance.Next();
   }
   schedule.crashes_at_most = static_cast<int>(chance.Between(1, 8));
   schedule.neon.operation_fails = schedule.faults.operation_fails;
@@ -145,6 +153,48 @@ void DrawIncidents(Chance &chance, Schedule &schedule) {
   }
 }
 
+void AddIncident(Chance &chance, Schedule &schedule, Incident::Kind kind) {
+  Incident incident;
+  incident.kind = kind;
+  incident.when = chance.Delay(0, schedule.faults_end.count());
+  incident.amount = chance.Between(0, 100'000);
+  incident.project =
+      static_cast<int>(chance.Between(0, static_cast<int64_t>(schedule.projects.size()) - 1));
+  schedule.incidents.push_back(incident);
+}
+
+void DrawTrouble(Chance &chance, Schedule &schedule) {
+  if (schedule.projects.size() < 2 || !chance.Happens(0.4)) return;
+  LastingTrouble trouble;
+  trouble.kind =
+      static_cast<LastingTrouble::Kind>(chance.Between(0, LastingTrouble::kKinds - 1));
+  trouble.project =
+      static_cast<int>(chance.Between(0, static_cast<int64_t>(schedule.projects.size()) - 1));
+  trouble.begins = chance.Delay(0, schedule.faults_end.count());
+  schedule.trouble = trouble;
+}
+
+// From a stream of its own, so that a seed draws the same rest whichever trials are on.
+void DrawTrials(Chance &chance, Schedule &schedule) {
+  auto add = [&](Trial trial, double probability, std::initializer_list<Incident::Kind> kinds) {
+    for (Incident::Kind kind : kinds) {
+      bool happens = chance.Happens(probability);
+      if (happens && IsOn(trial)) AddIncident(chance, schedule, kind);
+    }
+  };
+  add(Trial::kForeignWrites, 0.15, {Incident::Kind::kRowsInParent, Incident::Kind::kDrift});
+  add(Trial::kTakenBranches, 0.1, {Incident::Kind::kRename, Incident::Kind::kAnnotate});
+  add(Trial::kRestlessUsers, 0.05, {Incident::Kind::kRegister, Incident::Kind::kTakeOver});
+  if (IsOn(Trial::kWrongAnswers) && chance.Happens(0.3))
+    schedule.faults.wrong = 0.1 * chance.Next();
+  if (IsOn(Trial::kLastingTrouble)) DrawTrouble(chance, schedule);
+  bool alike = schedule.projects.size() > 1 && !schedule.trouble && chance.Happens(0.5);
+  schedule.shares_key = IsOn(Trial::kSharedKey) && alike;
+  if (!IsOn(Trial::kRestlessUsers)) return;
+  for (UserPlan &user : schedule.users)
+    user.restless = chance.Happens(0.3);
+}
+
 }  // namespace
 
 Schedule DrawSchedule(uint64_t seed) {
@@ -172,7 +222,20 @@ Schedule DrawSchedule(uint64_t seed) {
     schedule.users.push_back(DrawUser(chance, schedule));
   DrawFaults(chance, schedule);
   DrawIncidents(chance, schedule);
+  Chance malice(seed ^ 0x3C6EF372FE94F82B);
+  DrawTrials(malice, schedule);
   return schedule;
+}
+
+Schedule Undisturbed(const Schedule &schedule) {
+  Schedule undisturbed = schedule;
+  undisturbed.faults = Faults();
+  undisturbed.neon.operation_fails = 0;
+  undisturbed.incidents.clear();
+  undisturbed.trouble.reset();
+  undisturbed.crashes_at_most = 0;
+  undisturbed.settings.reap_interval = 0;  // sweeps would be most of what is counted
+  return undisturbed;
 }
 
 std::string Schedule::Describe() const {
@@ -200,7 +263,8 @@ std::string Schedule::Describe() const {
          << (user.patient ? "" : ", impatient") << ", ttl " << user.ttl << ", migrations";
     for (const std::string &migration : user.migrations)
       text << " [" << migration << "]";
-    text << ", writes " << user.writes << (user.extends ? ", extends, " : ", ")
+    text << ", writes " << user.writes << (user.extends ? ", extends" : "")
+         << (user.restless ? ", restless, " : ", ")
          << kEndNames[static_cast<int>(user.end)] << "\n";
   }
   for (const Knob &knob : kKnobs) {
@@ -212,6 +276,11 @@ std::string Schedule::Describe() const {
          << incident.lasts.count() << " ms, amount " << incident.amount << ", project "
          << incident.project << "\n";
   }
+  if (trouble) {
+    text << "  from " << trouble->begins.count() << " ms: project " << trouble->project << " has "
+         << kTroubleNames[static_cast<int>(trouble->kind)] << ", which lasts\n";
+  }
+  if (shares_key) text << "  one key for all projects\n";
   return text.str();
 }
 

@@ -24,6 +24,8 @@ struct UserPlan {
   int writes = 0;                       // of data, on the branch
   bool extends = false;
   End end = End::kMerge;
+  // After a merge that was refused asks for it once more; may discard while one runs.
+  bool restless = false;
 };
 
 // Something that happens once.
@@ -44,14 +46,38 @@ struct Incident {
     kReap,
     kReload,         // of the settings
     kProtectParent,  // somebody protects the parent for a while
+    // Those below are drawn by trials of their own.
+    kRowsInParent,  // somebody writes rows to the parent
+    kRename,        // somebody renames one of ours
+    kAnnotate,      // somebody gives one of ours another owner
+    kRegister,      // a project is registered anew, with another number of places
+    kTakeOver,      // the worker has to load everything anew
   };
-  static constexpr int kKinds = 15;
+  static constexpr int kKinds = 15;  // of those that are drawn together
+  static constexpr int kAllKinds = 20;
 
   Kind kind = Kind::kCrash;
   Instant when{0};
   milliseconds lasts{0};
   int64_t amount = 0;
   int project = 0;
+};
+
+// Trouble that begins once and stays, in one project, until everybody else has come to rest.
+struct LastingTrouble {
+  enum class Kind {
+    kKeyRefused,          // every request is answered 401
+    kForbidden,           // every request is answered 403
+    kOperationsStuck,     // no operation at Neon ends
+    kDeletionsFail,       // each operation that deletes a branch fails
+    kDatabasesUnreachable,
+    kEndlessLists,        // lists of branches go round in a circle
+  };
+  static constexpr int kKinds = 6;
+
+  Kind kind = Kind::kKeyRefused;
+  int project = 0;
+  Instant begins{0};
 };
 
 struct ProjectPlan {
@@ -75,6 +101,8 @@ struct Schedule {
   std::vector<ProjectPlan> projects;
   std::vector<UserPlan> users;
   std::vector<Incident> incidents;
+  std::optional<LastingTrouble> trouble;
+  bool shares_key = false;  // all projects have one, and its budget is shared memory
   Instant faults_end{0};
   int crashes_at_most = 0;  // of those by chance
 
@@ -82,5 +110,7 @@ struct Schedule {
 };
 
 Schedule DrawSchedule(uint64_t seed);
+// The same world and the same users, and nothing that goes wrong.
+Schedule Undisturbed(const Schedule &schedule);
 
 }  // namespace agent_branch::simulation

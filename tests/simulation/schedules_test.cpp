@@ -2,6 +2,7 @@
 //
 // AGENT_BRANCH_SIMULATION_SCHEDULES=N is how many there are, for builds that are slow.
 // AGENT_BRANCH_SIMULATION_SEED=N runs one schedule and prints everything that happens in it.
+// AGENT_BRANCH_SIMULATION_SUMMARY=1 goes on after a failure, and prints a line for each.
 // AGENT_BRANCH_SIMULATION_SECONDS=N runs schedules of seeds never used before, for that long.
 #include <gtest/gtest.h>
 
@@ -12,6 +13,7 @@
 #include <random>
 
 #include "tests/simulation/simulation.hpp"
+#include "tests/simulation/trials.hpp"
 
 namespace agent_branch::simulation {
 namespace {
@@ -38,10 +40,16 @@ struct Tally {
   int64_t turns = 0;
   int64_t requests = 0;
   std::unordered_set<uint64_t> states;
+  int64_t most_calls = 0;  // of a session where nothing goes wrong
+  int64_t most_steps = 0;
+  milliseconds longest{0};  // from the last fault until everybody has what he asked for
+  int64_t most_after = 0;   // requests, in that time
 
   void Print() const {
     std::cout << schedules << " schedules, " << states.size() << " distinct states, " << turns
-              << " turns, " << requests << " requests" << std::endl;
+              << " turns, " << requests << " requests; undisturbed up to " << most_calls << " requests and "
+              << most_steps << " steps a session; settled within " << longest.count() / 1'000
+              << " s and " << most_after << " requests of the last fault" << std::endl;
   }
 };
 
@@ -64,14 +72,55 @@ uint64_t ScheduleCount() {
   return asked.empty() ? kMostSchedules : std::min(asked.front(), kMostSchedules);
 }
 
+// Each user who asked for the same comes to the same end as in a run in which nothing goes wrong,
+// unless something that went wrong makes another one right.
+void CompareWithUndisturbed(const Schedule &schedule, RunResult &result, Tally &tally) {
+  constexpr int64_t kCalls = 60;  // of a session, polls included
+  constexpr int64_t kSteps = 20;
+  if (!IsOn(Trial::kUndisturbed)) return;
+  RunResult undisturbed = RunSchedule(Undisturbed(schedule), false, nullptr);
+  for (const std::string &violation : undisturbed.violations)
+    result.violations.push_back("undisturbed: " + violation);
+  if (IsOn(Trial::kBounds) && undisturbed.requests > kCalls * (undisturbed.sessions + 1))
+    result.violations.push_back("undisturbed: " + std::to_string(undisturbed.requests) +
+                                " requests for " + std::to_string(undisturbed.sessions) +
+                                " sessions");
+  if (IsOn(Trial::kBounds) && undisturbed.steps > kSteps * (undisturbed.sessions + 1))
+    result.violations.push_back("undisturbed: " + std::to_string(undisturbed.steps) + " steps");
+  tally.most_calls = std::max(tally.most_calls,
+                              undisturbed.requests / std::max<int64_t>(1, undisturbed.sessions));
+  tally.most_steps =
+      std::max(tally.most_steps, undisturbed.steps / std::max<int64_t>(1, undisturbed.sessions));
+  const size_t users = std::min(result.outcomes.size(), undisturbed.outcomes.size());
+  for (size_t n = 0; n < users; ++n) {
+    const UserOutcome &outcome = result.outcomes[n];
+    const UserOutcome &wanted = undisturbed.outcomes[n];
+    if (outcome.excused || outcome.asked != wanted.asked || outcome.end == wanted.end) continue;
+    // Who gets a place first, and who merges first, is chance.
+    if (outcome.end == "merged" || outcome.end == "queued" || wanted.end == "queued") continue;
+    // So is whether a session that is given up while it merges is merged still.
+    bool given_up = outcome.asked.find("discard") != std::string::npos;
+    if (given_up && outcome.end == "discarded") continue;
+    result.violations.push_back("session " + std::to_string(outcome.session_id) + " is " +
+                                outcome.end + ", and " + wanted.end + " where nothing goes wrong");
+  }
+}
+
 // False: the test has failed, and said everything that there is to say.
 bool RunSeed(uint64_t seed, Tally &tally) {
   Schedule schedule = DrawSchedule(seed);
   RunResult result = RunSchedule(schedule, false, &tally.states);
+  CompareWithUndisturbed(schedule, result, tally);
+  tally.longest = std::max(tally.longest, result.settled_after);
+  tally.most_after = std::max(tally.most_after, result.requests_after);
   ++tally.schedules;
   tally.turns += result.turns;
   tally.requests += result.requests;
   if (result.violations.empty()) return true;
+  if (!NumberFromEnvironment("AGENT_BRANCH_SIMULATION_SUMMARY").empty()) {
+    ADD_FAILURE() << "seed " << seed << ": " << result.violations.front();
+    return true;
+  }
   RunResult again = RunSchedule(schedule, true);
   ADD_FAILURE() << Joined(again.trace) << schedule.Describe() << "what must not happen:\n"
                 << Joined(result.violations)

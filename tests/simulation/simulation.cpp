@@ -4,12 +4,15 @@
 #include <utility>
 
 #include "tests/simulation/invariants.hpp"
+#include "tests/simulation/trials.hpp"
 #include "worker/core/base/backoff.hpp"
 
 namespace agent_branch::simulation {
 namespace {
 
 constexpr milliseconds kDay{86'400'000};
+// After the last fault; what is waited for before that grows no further.
+constexpr milliseconds kSettledWithin{300'000};
 constexpr BackoffPolicy kStoreBackoff{milliseconds(100), milliseconds(10'000)};  // event_loop.cpp
 
 }  // namespace
@@ -32,7 +35,7 @@ Simulation::Simulation(const Schedule &schedule, Sabotage *sabotage, bool tracin
       faults_(schedule.faults),
       settings_(schedule.settings),
       neon_(&clock_, &chance_, &witness_),
-      network_(&clock_, &agenda_, &chance_, &witness_, &neon_, &faults_),
+      network_(&clock_, &agenda_, &chance_, &witness_, &neon_, &faults_, schedule.seed),
       branches_(&clock_, &agenda_, &chance_, &witness_, &neon_, &faults_),
       store_(&clock_, &chance_, &witness_, &faults_),
       keys_(&chance_, &faults_),
@@ -42,6 +45,9 @@ Simulation::Simulation(const Schedule &schedule, Sabotage *sabotage, bool tracin
   neon_.options = schedule.neon;
   neon_.active_computes = settings_.active_computes;
   network_.settings = &settings_;
+  network_.keeps_count = schedule.shares_key;
+  neon_.harms = branches_.harms = &harms_;
+  store_.max_age = settings_.max_age;
   Build();
 }
 
@@ -74,7 +80,9 @@ void Simulation::Build() {
   };
   for (const ProjectPlan &plan : schedule_.projects) {
     std::string number = std::to_string(users_.project_ids.size());
-    ModelProject &project = neon_.AddProject("project-" + number, "key-" + number);
+    ModelProject &project =
+        neon_.AddProject("project-" + number, schedule_.shares_key ? "key" : "key-" + number);
+    project.undo_window = plan.undo_window;
     project.bare_only = plan.bare_only;
     project.page_size = plan.page_size;
     project.next_on_last_page = plan.next_on_last_page;
@@ -87,8 +95,7 @@ void Simulation::Build() {
     row.parent = "dev";
     row.database = "app";
     row.role = "owner";
-    // The first project's key is the setting's; the others bring their own.
-    row.api_key_file = users_.project_ids.empty() ? "" : "key-" + number;
+    row.api_key_file = KeyFile(static_cast<int>(users_.project_ids.size()));
     row.max_parallel = plan.max_parallel;
     row.undo_window = plan.undo_window;
     row.max_pinned = plan.max_pinned;
@@ -98,13 +105,15 @@ void Simulation::Build() {
   users_.Begin(schedule_.users);
   for (const Incident &incident : schedule_.incidents)
     Plan(incident);
+  if (schedule_.trouble) agenda_.Put(schedule_.trouble->begins, [this] { BeginTrouble(); });
 }
 
 void Simulation::Start() {
   witness_.Note("the worker starts");
   Result<StoreSnapshot> snapshot = store_tap_.Load();
+  BudgetSource *budgets = schedule_.shares_key ? &budgets_ : nullptr;
   engine_ = std::make_unique<Engine>(
-      Engine::Parts{&network_tap_, &branches_, &store_tap_, &keys_, nullptr, &scripts_, &clock_,
+      Engine::Parts{&network_tap_, &branches_, &store_tap_, &keys_, budgets, &scripts_, &clock_,
                     &core_chance_, &settings_},
       snapshot.value());
   requests_due_ = true;
@@ -123,6 +132,7 @@ void Simulation::Crash(bool whole_server) {
   events_.clear();
   turn_due_.reset();
   if (whole_server) store_.LoseCredentials();
+  if (whole_server) budgets_.Lose();
   agenda_.Put(clock_.Now() + chance_.Delay(50, 5'000), [this] { Start(); });
 }
 
@@ -143,85 +153,6 @@ void Simulation::Wake() {
   if (!engine_ || sabotage_->LosesWake(chance_)) return;
   requests_due_ = true;
   if (!turn_due_) turn_due_ = clock_.Now();
-}
-
-void Simulation::Plan(const Incident &incident) {
-  agenda_.Put(incident.when, [this, &incident] { Begin(incident); });
-}
-
-void Simulation::Begin(const Incident &incident) {
-  if (incident.when > schedule_.faults_end) return;
-  ModelProject &project = neon_.projects.at("project-" + std::to_string(incident.project));
-  std::string file = incident.project == 0 ? "" : "key-" + std::to_string(incident.project);
-  auto after = [this, &incident](std::function<void()> what) {
-    agenda_.Put(clock_.Now() + incident.lasts, std::move(what));
-  };
-  neon_.Settle();
-  switch (incident.kind) {
-    case Incident::Kind::kCrash:
-      return Crash(false);
-    case Incident::Kind::kServerCrash:
-      return Crash(true);
-    case Incident::Kind::kKeyRevoked:
-      witness_.Note("the key of " + project.id + " is revoked");
-      project.key += "-new";
-      return after([this, file, &project] { keys_.files[file] = project.key; });
-    case Incident::Kind::kKeyUnreadable:
-      witness_.Note("the keys' files cannot be read");
-      keys_.readable = false;
-      return after([this] { keys_.readable = true; });
-    case Incident::Kind::kScopeLost:
-      witness_.Note("the key of " + project.id + " loses its scope");
-      project.in_scope = false;
-      neon_.Forgotten();
-      return after([&project] { project.in_scope = true; });
-    case Incident::Kind::kClockJump:
-      witness_.Note("the clock jumps by " + std::to_string(incident.amount));
-      clock_.Skew(incident.amount);
-      return after([this] { clock_.Skew(0); });
-    case Incident::Kind::kLimit:
-      project.branch_limit = static_cast<int>(3 + (incident.amount & 3));
-      return after([&project] { project.branch_limit = 1'000; });
-    case Incident::Kind::kForeignBranch:
-      return users_.MakeForeignBranch(incident.project, incident.amount);
-    case Incident::Kind::kForeignDelete:
-      return users_.DeleteOneOfOurs(incident.project);
-    case Incident::Kind::kForeignChild:
-      return users_.MakeForeignChild(incident.project);
-    case Incident::Kind::kProtect:
-      return users_.Protect(incident.project);
-    case Incident::Kind::kDrift:
-      return users_.ChangeParent(incident.project);
-    case Incident::Kind::kReap:
-      store_.AddSweep((incident.amount & 3) == 0);
-      return Wake();
-    case Incident::Kind::kProtectParent:
-      project.FindByName("dev")->is_protected = true;
-      return after([&project] { project.FindByName("dev")->is_protected = false; });
-    case Incident::Kind::kReload:
-      if (engine_) engine_->Reconfigure();
-      if (engine_ && !turn_due_) turn_due_ = clock_.Now();
-      return;
-  }
-}
-
-void Simulation::EndFaults() {
-  witness_.Note("faults end, users stop");
-  faults_ = Faults();
-  neon_.options.operation_fails = 0;
-  clock_.Skew(0);
-  keys_.readable = true;
-  users_.Stop();
-  settings_.reap_interval = 0;
-  int number = 0;
-  for (auto &[id, project] : neon_.projects) {
-    keys_.files[number == 0 ? "" : "key-" + std::to_string(number)] = project.key;
-    project.in_scope = true;
-    project.branch_limit = 1'000;
-    for (auto &[branch_id, branch] : project.branches)
-      branch.is_protected = false;
-    ++number;
-  }
 }
 
 std::optional<Instant> Simulation::WorkerDue() const {
@@ -266,6 +197,7 @@ void Simulation::Turn() {
   for (int round = 0; round < kRounds; ++round) {
     engine_->Advance();
     if (engine_->HasBatch() && !CommitBatch()) return;
+    if (engine_->ReloadWanted()) return Crash(false);  // the next worker loads everything
     if (!engine_->HasWork()) return;
   }
   turn_due_ = clock_.Now();
@@ -304,6 +236,7 @@ bool Simulation::CommitBatch() {
   store_failures_ = 0;
   store_allowed_at_ = Instant(0);
   NoteState();
+  NoteUnsettled();
   if (CrashesHere(faults_.crash_after_commit)) return false;
   engine_->Committed();
   return !CrashesHere(faults_.crash_after_sending);
@@ -318,7 +251,8 @@ void Simulation::NoteState() {
 }
 
 Evidence Simulation::TakeEvidence() const {
-  return {&neon_, &store_, &branches_, &settings_, clock_.UnixTime(), clock_.was_wrong()};
+  return {&neon_, &store_,           &branches_,         &settings_,
+          &harms_, clock_.UnixTime(), clock_.was_wrong(), {}};
 }
 
 bool Simulation::SweepTwice() {
@@ -332,6 +266,44 @@ bool Simulation::SweepTwice() {
   return rests;
 }
 
+// After the faults: since when everybody has what he asked for.
+void Simulation::NoteUnsettled() {
+  for (const auto &[id, session] : store_.sessions()) {
+    bool moves = !session.finished && session.state != SessionState::kQueued && !session.settled;
+    if (moves) unsettled_at_ = clock_.Now();
+  }
+}
+
+void Simulation::JudgeSettling(Instant faults_ended, int64_t requests_before) {
+  if (!IsOn(Trial::kBounds)) return;
+  settled_after_ = unsettled_at_ - faults_ended;
+  requests_after_ = neon_.requests() - requests_before;
+  if (settled_after_ > kSettledWithin) {
+    witness_.Violation("somebody waited " + std::to_string(settled_after_.count() / 1'000) +
+                       " s though nothing went wrong any more");
+  }
+}
+
+// With everything at rest: what has been promised, then and after two sweeps, and once every
+// session has expired.
+bool Simulation::JudgeAll() {
+  JudgeRest(TakeEvidence(), witness_);
+  if (IsOn(Trial::kDuty)) JudgeDuty(TakeEvidence(), witness_);
+  JudgeExpiries(TakeEvidence(), false, witness_);
+  outcomes_ = users_.Outcomes();
+  for (UserOutcome &outcome : outcomes_) {
+    auto session = store_.sessions().find(outcome.session_id);
+    outcome.excused =
+        session == store_.sessions().end() || IsExcused(TakeEvidence(), session->second);
+  }
+  if (!SweepTwice()) return false;
+  JudgeKnown(TakeEvidence(), witness_);
+  JudgeExpiries(TakeEvidence(), true, witness_);
+  // Beyond every expiry and undo_window.
+  clock_.AdvanceTo(clock_.Now() + 3 * kDay);
+  return SweepTwice();
+}
+
 RunResult Simulation::Run() {
   Start();
   RunUntil(schedule_.faults_end);
@@ -341,36 +313,47 @@ RunResult Simulation::Run() {
     engine_->Reconfigure();
     turn_due_ = clock_.Now();
   }
-  bool rests = witness_.violations().empty() && RunUntil(clock_.Now() + kDay);
-  if (rests) {
-    JudgeRest(TakeEvidence(), witness_);
-    JudgeExpiries(TakeEvidence(), false, witness_);
-    rests = SweepTwice();
-  }
-  if (rests) {
-    JudgeKnown(TakeEvidence(), witness_);
-    JudgeExpiries(TakeEvidence(), true, witness_);
-    // Beyond every expiry and undo_window.
-    clock_.AdvanceTo(clock_.Now() + 3 * kDay);
-    rests = SweepTwice();
+  const Instant faults_ended = clock_.Now();
+  const int64_t requests_before = neon_.requests();
+  unsettled_at_ = faults_ended;
+  bool rests = witness_.violations().empty();
+  if (rests && schedule_.trouble) {
+    rests = OutlastTrouble() && SweepTwice();
+  } else if (rests) {
+    rests = RunUntil(clock_.Now() + kDay);
+    JudgeSettling(faults_ended, requests_before);
+    rests = rests && JudgeAll();
   }
   if (rests) {
     JudgeEnd(TakeEvidence(), witness_);
   } else {
     witness_.Violation("it does not come to rest");
   }
+  return TakeResult();
+}
+
+RunResult Simulation::TakeResult() {
   RunResult result;
   result.violations = witness_.violations();
   result.trace = witness_.TakeTrace();
   result.digest = witness_.digest();
   result.turns = turns_;
   result.requests = neon_.requests();
+  result.sessions = static_cast<int64_t>(store_.sessions().size());
+  result.steps = static_cast<int64_t>(store_.steps().size());
+  result.settled_after = settled_after_;
+  result.requests_after = requests_after_;
+  result.outcomes = outcomes_;
   return result;
 }
 
 RunResult RunSchedule(const Schedule &schedule, bool tracing, std::unordered_set<uint64_t> *states,
                       Sabotage *sabotage) {
   return Simulation(schedule, sabotage, tracing, states).Run();
+}
+
+RequestBudget ModelBudgets::Budget(const std::string &file) {
+  return RequestBudget(&spent_[file], &guard_);
 }
 
 }  // namespace agent_branch::simulation

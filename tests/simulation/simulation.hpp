@@ -28,6 +28,11 @@ struct RunResult {
   uint64_t digest = 0;  // two runs of one schedule have the same
   int64_t turns = 0;
   int64_t requests = 0;
+  int64_t sessions = 0;
+  int64_t steps = 0;
+  milliseconds settled_after{0};  // from the last fault on
+  int64_t requests_after = 0;     // from the last fault on, until everything is at rest
+  std::vector<UserOutcome> outcomes;  // empty: trouble lasted
 };
 
 class ModelKeys : public KeyRing {
@@ -41,6 +46,26 @@ class ModelKeys : public KeyRing {
  private:
   Chance *chance_;
   const Faults *faults_;
+};
+
+// What is spent of each key lies in memory that outlives the worker, but not the server.
+class ModelBudgets : public BudgetSource {
+ public:
+  RequestBudget Budget(const std::string &file) override;
+  void Lose() {
+    for (auto &[file, spent] : spent_)
+      spent = SpentBudget();
+  }
+
+ private:
+  class NoGuard : public BudgetGuard {
+   public:
+    void Lock() override {}
+    void Unlock() override {}
+  };
+
+  std::map<std::string, SpentBudget> spent_;
+  NoGuard guard_;
 };
 
 class Simulation {
@@ -59,7 +84,16 @@ class Simulation {
   void Wake();
   void Plan(const Incident &incident);
   void Begin(const Incident &incident);
+  void BeginTrial(const Incident &incident);
+  std::string KeyFile(int project) const;
   void EndFaults();
+  void BeginTrouble();
+  void SetTrouble(ModelProject &project, bool on);
+  bool OutlastTrouble();
+  void NoteUnsettled();
+  void JudgeSettling(Instant faults_ended, int64_t requests_before);
+  bool JudgeAll();
+  RunResult TakeResult();
 
   // Until nothing is under way any more; false: not before `limit`.
   bool RunUntil(Instant limit);
@@ -79,6 +113,7 @@ class Simulation {
   VirtualClock clock_;
   Agenda agenda_;
   Witness witness_;
+  Harms harms_;
   Chance chance_;
   Chance core_chance_;
   Faults faults_;
@@ -88,6 +123,7 @@ class Simulation {
   ModelBranches branches_;
   ModelStore store_;
   ModelKeys keys_;
+  ModelBudgets budgets_;
   FakeScripts scripts_;
   StoreTap store_tap_;
   TransportTap network_tap_;
@@ -103,6 +139,10 @@ class Simulation {
   int crashes_ = 0;
   int64_t turns_ = 0;
   int turns_at_once_ = 0;
+  Instant unsettled_at_{0};
+  milliseconds settled_after_{0};
+  int64_t requests_after_ = 0;
+  std::vector<UserOutcome> outcomes_;
 };
 
 RunResult RunSchedule(const Schedule &schedule, bool tracing = false,

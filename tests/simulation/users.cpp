@@ -3,6 +3,17 @@
 #include <algorithm>
 
 namespace agent_branch::simulation {
+namespace {
+
+// Whether the worker has written down that it is a session's, or kept.
+bool IsOnRecord(const ModelStore &store, const ModelBranch &branch) {
+  const auto &sessions = store.sessions();
+  return store.kept().count(branch.id) > 0 ||
+         std::any_of(sessions.begin(), sessions.end(),
+                     [&](const auto &one) { return one.second.branch_id == branch.id; });
+}
+
+}  // namespace
 
 void Users::Begin(const std::vector<UserPlan> &plans) {
   for (const UserPlan &plan : plans) {
@@ -30,6 +41,13 @@ bool Users::Act(User &user) {
   const SessionRow &session = store_->sessions().at(user.session_id);
   bool over = session.finished || session.state == SessionState::kDiscarding ||
               session.state == SessionState::kMerged;
+  if (over && user.plan->restless && session.finished && !user.began_again) {
+    // The name is free again.
+    user.began_again = true;
+    user.session_id = 0;
+    user.migrations = 0;
+    return true;
+  }
   if (over) {
     user.plan = nullptr;
     return true;
@@ -105,15 +123,30 @@ bool Users::Extend(User &user, const SessionRow &session) {
   return true;
 }
 
+bool Users::DiscardWhileMerging(const SessionRow &session) {
+  if (!chance_->Happens(0.2)) return false;
+  RequestRow request;
+  request.kind = "discard";
+  request.session_id = session.id;
+  store_->AddRequest(request);
+  wake();
+  return true;
+}
+
 bool Users::End(User &user, const SessionRow &session) {
   if (user.plan->end == UserPlan::End::kAbandon) {
     user.plan = nullptr;
     return true;
   }
-  if (!TakesRequests(session) || IsMerging(session)) return false;
-  // After a merge that was refused there is nothing left but to give it up.
+  if (!TakesRequests(session)) return false;
+  if (IsMerging(session)) return user.plan->restless && DiscardWhileMerging(session);
+  // After a merge that was refused there is nothing left but to give it up, or to ask once more.
+  bool again = user.plan->restless && !user.merged_again &&
+               session.state == SessionState::kConflict && user.plan->end == UserPlan::End::kMerge;
   bool merges = user.plan->end == UserPlan::End::kMerge &&
-                session.state != SessionState::kConflict && session.state != SessionState::kFailed;
+                (session.state != SessionState::kConflict || again) &&
+                session.state != SessionState::kFailed;
+  user.merged_again = user.merged_again || again;
   if (merges) {
     bool open =
         std::any_of(store_->migrations().begin(), store_->migrations().end(), [&](const auto &one) {
@@ -148,10 +181,16 @@ ModelBranch *Users::OneOfOurs(int project) {
   return ours[static_cast<size_t>(chance_->Between(0, static_cast<int64_t>(ours.size()) - 1))];
 }
 
+void Users::NoteTaken(const ModelBranch &branch) {
+  neon_->harms->Note(Harm::kBranchTaken, branch.id);
+  if (!branch.session_uuid.empty()) neon_->harms->Note(Harm::kBranchTaken, branch.session_uuid);
+}
+
 void Users::MakeForeignBranch(int project, int64_t amount) {
   ModelProject &there = ProjectAt(project);
   std::string name = "agent/" + std::string(1, static_cast<char>('a' + (amount & 3)));
   if (there.FindByName(name) != nullptr) return;
+  neon_->harms->Note(Harm::kNameTaken, there.id + " " + name);
   ModelBranch &branch =
       neon_->AddBranch(there, name, there.FindByName("dev")->id, ModelBranch::Maker::kOthers);
   if (amount % 3 == 0) {
@@ -165,12 +204,14 @@ void Users::DeleteOneOfOurs(int project) {
   ModelBranch *branch = OneOfOurs(project);
   ModelProject &there = ProjectAt(project);
   if (branch == nullptr || there.HasChildren(branch->id) || there.busy()) return;
+  NoteTaken(*branch);
   there.branches.erase(std::string(branch->id));
 }
 
 void Users::MakeForeignChild(int project) {
   ModelBranch *branch = OneOfOurs(project);
   if (branch == nullptr) return;
+  NoteTaken(*branch);
   branch->expires_at = 0;
   neon_->AddBranch(ProjectAt(project), "child of " + branch->id, branch->id,
                    ModelBranch::Maker::kOthers);
@@ -179,12 +220,71 @@ void Users::MakeForeignChild(int project) {
 void Users::Protect(int project) {
   ModelBranch *branch = OneOfOurs(project);
   if (branch == nullptr || branch->expires_at != 0) return;
+  NoteTaken(*branch);
   branch->is_protected = true;
+}
+
+void Users::WriteToParent(int project) {
+  ModelProject &there = ProjectAt(project);
+  ModelBranch *parent = there.FindByName("dev");
+  if (parent->state != ModelBranch::State::kReady) return;
+  neon_->harms->NoteParentChange(there.id, clock_->Now(), "");
+  parent->content.writes.push_back(-clock_->Now().count() - 1);
+}
+
+void Users::Rename(int project) {
+  ModelBranch *branch = OneOfOurs(project);
+  if (branch == nullptr || !IsOnRecord(*store_, *branch)) return;
+  NoteTaken(*branch);
+  branch->name += "-renamed";
+  // Of a backup there is nothing but its name that says whose it is.
+  if (branch->maker == ModelBranch::Maker::kBackup) branch->disowned_at = clock_->Now();
+  neon_->Touch(*branch);
+}
+
+void Users::Annotate(int project) {
+  ModelBranch *branch = OneOfOurs(project);
+  if (branch == nullptr || branch->annotation.empty() || !IsOnRecord(*store_, *branch)) return;
+  NoteTaken(*branch);
+  branch->annotation["agent-branch-installation"] = "0badcafe-0000-4000-8000-000000000002";
+  branch->disowned_at = clock_->Now();
+  neon_->Touch(*branch);
+}
+
+void Users::Register(int project, int max_parallel) {
+  // Never with fewer: those who have a place already would be too many.
+  const int64_t id = project_ids[static_cast<size_t>(project)];
+  store_->RegisterAnew(id, std::max(max_parallel, store_->projects().at(id).max_parallel));
+  wake();
+}
+
+void Users::TakeOver() {
+  RequestRow request;
+  request.kind = "take over";
+  store_->AddRequest(request);
+  wake();
+}
+
+std::vector<UserOutcome> Users::Outcomes() const {
+  std::vector<UserOutcome> outcomes;
+  for (const User &user : users_) {
+    UserOutcome outcome;
+    outcome.session_id = user.session_id;
+    for (const RequestRow &request : store_->asked()) {
+      if (request.session_id != user.session_id || user.session_id == 0) continue;
+      outcome.asked += request.kind + ' ';
+    }
+    if (user.session_id != 0)
+      outcome.end = StateName(store_->sessions().at(user.session_id).state);
+    outcomes.push_back(std::move(outcome));
+  }
+  return outcomes;
 }
 
 void Users::ChangeParent(int project) {
   ModelBranch *parent = ProjectAt(project).FindByName("dev");
   if (parent->state != ModelBranch::State::kReady) return;
+  neon_->harms->NoteParentChange(ProjectAt(project).id, clock_->Now(), "");
   parent->content.migrations.push_back(-clock_->Now().count() - 1);
 }
 

@@ -11,6 +11,14 @@
 
 namespace agent_branch::simulation {
 
+// What a user asked for and what came of it.
+struct UserOutcome {
+  int64_t session_id = 0;  // 0: never had one
+  std::string asked;       // kinds of requests, in order
+  std::string end;         // a state
+  bool excused = false;    // something happened that makes another end right
+};
+
 class Users {
  public:
   Users(const VirtualClock *clock, Agenda *agenda, Chance *chance, ModelNeon *neon,
@@ -29,6 +37,14 @@ class Users {
   void MakeForeignChild(int project);
   void Protect(int project);
   void ChangeParent(int project);
+  void WriteToParent(int project);
+  void Rename(int project);
+  void Annotate(int project);
+  void Register(int project, int max_parallel);
+  void TakeOver();
+
+  // Of each user, in the order of the schedule.
+  std::vector<UserOutcome> Outcomes() const;
 
  private:
   struct User {
@@ -38,6 +54,8 @@ class Users {
     int writes = 0;
     bool extended = false;
     int refused = 0;
+    bool merged_again = false;
+    bool began_again = false;
   };
 
   void Later(size_t user, milliseconds after);
@@ -48,10 +66,12 @@ class Users {
   bool Write(User &user, const SessionRow &session);
   bool Extend(User &user, const SessionRow &session);
   bool End(User &user, const SessionRow &session);
+  bool DiscardWhileMerging(const SessionRow &session);
   bool TakesRequests(const SessionRow &session) const;
   bool IsMerging(const SessionRow &session) const;
   ModelProject &ProjectAt(int project);
   ModelBranch *OneOfOurs(int project);
+  void NoteTaken(const ModelBranch &branch);
 
   const VirtualClock *clock_;
   Agenda *agenda_;

@@ -5,6 +5,18 @@
 #include <algorithm>
 
 namespace agent_branch {
+namespace {
+
+// What is for people to read is not loaded.
+MigrationRow AsLoaded(MigrationRow migration) {
+  migration.statements = migration.statement = 0;
+  migration.alone.clear();
+  migration.risks.clear();
+  migration.error = ServerError();
+  return migration;
+}
+
+}  // namespace
 
 FakeStore::FakeStore() {
   ProjectRow project;
@@ -25,11 +37,15 @@ Result<StoreSnapshot> FakeStore::Load() {
     if (!row.finished) snapshot.sessions.push_back(row);
   }
   for (const auto &[id, row] : migrations) {
-    bool open = row.status == MigrationStatus::kQueued || row.status == MigrationStatus::kRunning;
-    if (open) snapshot.migrations.push_back(row);
+    bool open = row.status == MigrationStatus::kQueued ||
+                row.status == MigrationStatus::kRunning ||
+                row.status == MigrationStatus::kRepairing;
+    if (open) snapshot.migrations.push_back(AsLoaded(row));
   }
   for (const auto &[id, row] : merges) {
-    if (row.status == "queued" || row.status == "running") snapshot.merges.push_back(row);
+    if (row.status != "queued" && row.status != "running") continue;
+    snapshot.merges.push_back(row);
+    snapshot.merges.back().reason.clear();
   }
   for (const auto &[id, row] : steps) {
     snapshot.last_step_id = id;
@@ -101,9 +117,15 @@ struct FakeStore::Writer {
   }
   void operator()(const MigrationRow &row) const { store.migrations.at(row.id) = row; }
   void operator()(const AttemptRow &row) const {
-    store.sql[{row.migration_id, row.number}] = row.sql;
+    store.sql.try_emplace({row.migration_id, row.number}, row.sql);
   }
-  void operator()(const MergeRow &row) const { store.merges[row.id] = row; }
+  void operator()(const MergeRow &row) const {
+    MergeRow &known = store.merges.try_emplace(row.id, row).first->second;
+    MergeRow saved = row;
+    saved.strategy = known.strategy;
+    saved.on_drift = known.on_drift;
+    known = saved;
+  }
   void operator()(const ConflictRow &row) const { store.conflicts.push_back(row); }
   void operator()(const StepRow &row) const {
     auto [found, added] = store.steps.try_emplace(row.id, row);
@@ -114,7 +136,12 @@ struct FakeStore::Writer {
     EXPECT_EQ(found->second.status, "intended") << "step " << row.id << " was closed";
     found->second = row;
   }
-  void operator()(const KeptBranchRow &row) const { store.kept[row.branch_id] = row; }
+  void operator()(const KeptBranchRow &row) const {
+    KeptBranchRow &known = store.kept.try_emplace(row.branch_id, row).first->second;
+    known.name = row.name;
+    known.deleted = row.deleted;
+    known.endpoint_id = row.endpoint_id;
+  }
   void operator()(const SweepRow &row) const { store.sweeps.at(row.id) = row; }
   void operator()(const SweepBranchRow &row) const { store.sweep_branches.push_back(row); }
   void operator()(const CredentialRow &row) const {
@@ -125,7 +152,9 @@ struct FakeStore::Writer {
     Drop(row.project_id, row.session_id, false);
     Drop(row.project_id, row.session_id, true);
   }
-  void operator()(const SnapshotRow &row) const { store.snapshots[row.fingerprint] = row.objects; }
+  void operator()(const SnapshotRow &row) const {
+    store.snapshots.emplace(row.fingerprint, row.objects);
+  }
   void operator()(const UpkeepRow &row) const { store.upkeep[row.project_id] = row; }
   void operator()(const WaitRow &row) const { store.waits[row.session_id] = row.waits_for; }
   // Nobody mends migrations here.

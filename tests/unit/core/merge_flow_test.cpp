@@ -77,7 +77,7 @@ TEST(MergeFlow, BranchThatTheParentDoesNotHangUnderIsDeleted) {
   EXPECT_TRUE(driver.store.kept.at("br-2").deleted);
 }
 
-TEST(MergeFlow, NextMergeSetsTheBranchesOfTheLastOneFree) {
+TEST(MergeFlow, NextMergeKeepsTheBranchesThatTheParentHangsUnder) {
   EngineDriver driver;
   int64_t first = driver.MigratedSession("one", "m1");
   driver.store.Merge(first);
@@ -90,8 +90,11 @@ TEST(MergeFlow, NextMergeSetsTheBranchesOfTheLastOneFree) {
   // Restored again, dev hangs under the second one's branch, which hangs under the second backup,
   // which hangs under the first one's branch and that under the first backup: all are kept.
   EXPECT_EQ(driver.store.MergeOf(second).status, "merged");
-  for (const auto &[id, kept] : driver.store.kept)
-    EXPECT_EQ(kept.deleted, driver.neon.branches.count(id) == 0) << id;
+  EXPECT_EQ(driver.store.kept.size(), 4u);
+  for (const auto &[id, kept] : driver.store.kept) {
+    EXPECT_FALSE(kept.deleted) << id;
+    EXPECT_EQ(driver.neon.branches.count(id), 1u) << id;
+  }
 }
 
 TEST(MergeFlow, DriftIsAConflictThatTouchesNothing) {
