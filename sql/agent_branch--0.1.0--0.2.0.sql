@@ -3,8 +3,10 @@
 
 SET LOCAL search_path TO pg_catalog, pg_temp;
 
--- ======================================================================================-- Access and secrets
--- ======================================================================================
+-- =============================================================================================
+-- Access and secrets
+-- =============================================================================================
+
 /*
  * Names and texts go to Neon and to branches as they are stored here, and both speak UTF-8: in a
  * database of another encoding they would arrive as something else, without an error.
@@ -959,26 +961,6 @@ END;
 COMMENT ON FUNCTION @extschema@.agent_timeline(text, text) IS
 	'what happened to a session, in order: its states, its migrations and merges, and each effect outside of this database; wait is the time since what came before it of its kind had ended';
 
--- =============================================================================================
--- Privileges: nothing for PUBLIC; those who have a level get what came with this version.
--- =============================================================================================
-
-DO $$
-DECLARE
-	f regprocedure;
-BEGIN
-	FOR f IN SELECT d.objid::regprocedure FROM pg_depend AS d
-		WHERE d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
-			AND d.refobjid = (SELECT e.oid FROM pg_extension AS e WHERE e.extname = 'agent_branch')
-	LOOP
-		EXECUTE format('REVOKE ALL ON ROUTINE %s FROM PUBLIC', f);
-	END LOOP;
-	PERFORM agent_branch.set_privileges(a.role) FROM (SELECT DISTINCT role FROM agent_branch.access) AS a;
-END
-$$;
-REVOKE ALL ON ALL TABLES IN SCHEMA agent_branch FROM PUBLIC;
-SELECT pg_extension_config_dump('agent_branch.tally', '');
-SELECT pg_extension_config_dump('agent_branch.access_id_seq', '');
 -- ---------------------------------------------------------------------------------------------
 -- A connection URI belongs to a branch's id; each project sweeps itself, and says what is in its way.
 -- ---------------------------------------------------------------------------------------------
@@ -1001,6 +983,9 @@ ALTER TABLE agent_branch.sweep_branch DROP CONSTRAINT sweep_branch_action_check,
 	ADD CONSTRAINT sweep_branch_action_check CHECK (action IN ('none', 'delete', 'would delete', 'blocked by children',
 		'blocked: protected', 'blocked: default', 'next sweep'));
 
+ALTER TABLE agent_branch.step ADD COLUMN request_id text;
+COMMENT ON COLUMN agent_branch.step.request_id IS 'of the step''s last call of the API: Neon''s own, as its support asks for, or the one that was sent with the call';
+
 -- ---------------------------------------------------------------------------------------------
 -- What stops the worker
 -- ---------------------------------------------------------------------------------------------
@@ -1009,7 +994,7 @@ COMMENT ON FUNCTION agent_branch.worker_status() IS 'this database''s worker, fr
 
 /* Without one, a publication FOR ALL TABLES would forbid every UPDATE. */
 ALTER TABLE agent_branch.installation ADD PRIMARY KEY (id);
-=======
+
 /*
  * Migrations: a text is read once, when it is asked for, and carried out as it was read.
  */
@@ -1017,7 +1002,7 @@ ALTER TABLE agent_branch.migration_attempt ADD COLUMN script json;
 COMMENT ON COLUMN agent_branch.migration_attempt.script IS 'the text as agent_migrate() read it: statements with their places, what runs alone, risks; null: it is read when it is run';
 COMMENT ON FUNCTION @extschema@.agent_migrate(text, text, text, text) IS
 	'asks for this SQL to be run on the session''s branch after the migrations before it; the same name with the same text again is the same migration. In a session whose migration failed, the same name puts another text in its place. Returns its ordinal in the session';
-=======
+
 -- ---- The check of a fix ------------------------------------------------------------------------
 
 CREATE FUNCTION agent_branch.check_fix(question text)
@@ -1030,5 +1015,23 @@ COMMENT ON FUNCTION agent_branch.fix_facts_query(text, text) IS
 	'the query that tells check_fix() what there is of what both texts name; run with search_path = pg_catalog';
 REVOKE ALL ON FUNCTION agent_branch.check_fix(text), agent_branch.fix_facts_query(text, text) FROM PUBLIC;
 
-ALTER TABLE agent_branch.step ADD COLUMN request_id text;
-COMMENT ON COLUMN agent_branch.step.request_id IS 'of the step''s last call of the API: Neon''s own, as its support asks for, or the one that was sent with the call';
+-- =============================================================================================
+-- Privileges: nothing for PUBLIC; those who have a level get what came with this version.
+-- =============================================================================================
+
+DO $$
+DECLARE
+	f regprocedure;
+BEGIN
+	FOR f IN SELECT d.objid::regprocedure FROM pg_depend AS d
+		WHERE d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
+			AND d.refobjid = (SELECT e.oid FROM pg_extension AS e WHERE e.extname = 'agent_branch')
+	LOOP
+		EXECUTE format('REVOKE ALL ON ROUTINE %s FROM PUBLIC', f);
+	END LOOP;
+	PERFORM agent_branch.set_privileges(a.role) FROM (SELECT DISTINCT role FROM agent_branch.access) AS a;
+END
+$$;
+REVOKE ALL ON ALL TABLES IN SCHEMA agent_branch FROM PUBLIC;
+SELECT pg_extension_config_dump('agent_branch.tally', '');
+SELECT pg_extension_config_dump('agent_branch.access_id_seq', '');

@@ -28,7 +28,8 @@ SELECT id, project, parent, database, role, coalesce(options->>'api_key_file', '
   coalesce(extract(epoch FROM (options->>'lock_timeout')::interval) * 1000, 30000)::bigint,
   coalesce((SELECT string_agg(kind, ' ')
     FROM jsonb_array_elements_text(options->'refuse_risks') AS kind), ''),
-  coalesce(options->>'fixer', 'llm'), coalesce(options->>'fixer_function', '')
+  coalesce(options->>'fixer', 'llm'), coalesce(options->>'fixer_function', ''),
+  paused_at IS NOT NULL
 FROM agent_branch.project )";
 
 ProjectRow ReadProject(const Row &row) {
@@ -49,6 +50,7 @@ ProjectRow ReadProject(const Row &row) {
   project.refuse_risks = Words(row.Text(13));
   project.fixer = row.Text(14);
   project.fixer_function = row.Text(15);
+  project.paused = row.Bool(16);
   return project;
 }
 

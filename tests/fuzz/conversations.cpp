@@ -84,15 +84,15 @@ void WatchedOperations(std::string_view input) {
   Conversation talk(std::move(answers));
   Operations operations(talk.fixture.calls.get(), &talk.fixture.clock);
   int ended = 0;
-  operations.Watch(&talk.fixture.project, change->operations, [&](const auto &failed) {
+  const auto told = [&](const std::vector<NeonOperation> &failed) {
     ++ended;
     for (const NeonOperation &operation : failed)
-      Require(operation.ended() && !operation.succeeded(), "what has not failed is said to have");
-  });
+      Require(!operation.succeeded(), "what has not failed is said to have");
+  };
+  operations.Watch({&talk.fixture.project, change->operations, {}, {}, told});
   bool by_branch = !change->branch.id.empty();
   if (by_branch) {
-    operations.WatchBranch(&talk.fixture.project, change->branch.id,
-                           [&](const auto &) { ++ended; });
+    operations.Watch({&talk.fixture.project, {}, {}, change->branch.id, told});
   }
   for (size_t turn = 0; turn < 4 * kMaxAnswers; ++turn) {
     operations.Advance();

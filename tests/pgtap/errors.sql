@@ -43,7 +43,7 @@ SELECT pg_temp.try('SELECT ' || call) FROM unnest(ARRAY[
 	'agent_branch_create(''x'', ttl => ''0'')', 'agent_branch_create(''x'', ttl => ''31 days'')', 'agent_branch_create(''x'', options => ''{"x": 1}'')',
 	'agent_wait(NULL)', 'agent_wait(''none'')', 'agent_wait(''busy'', ''0'')', 'agent_wait(''busy'', NULL)', 'agent_wait(''busy'')',
 	'agent_connection_uri(NULL)', 'agent_connection_uri(''none'')', 'agent_connection_uri(''busy'', ''x'')',
-	'agent_migrate(''busy'', '''')', 'agent_migrate(''busy'', NULL)', 'agent_migrate(''busy'', repeat(''x'', 1048577))',
+	'agent_migrate(''busy'', NULL)', 'agent_migrate(''busy'', repeat(''x'', 1048577))',
 	'agent_migrate(''busy'', ''x'', repeat(''x'', 257))', 'agent_migrate(''none'', ''x'')',
 	'agent_merge(NULL)', 'agent_merge(''busy'')', 'agent_merge(''busy'', ''x'')', 'agent_merge(''busy'', ''replay'')',
 	'agent_merge(''busy'', on_drift => ''x'')', 'agent_merge(''busy'', on_unrecorded => ''x'')', 'agent_merge(''busy'', on_unrecorded => ''drop'')',
@@ -54,7 +54,7 @@ SELECT pg_temp.try('SELECT ' || call) FROM unnest(ARRAY[
 	'agent_branch_grant(''pg_monitor'', ''user'', ''none'')', 'agent_branch_grant(4000000000::oid::regrole, ''user'')', 'agent_branch_revoke(NULL)',
 	'agent_branch_revoke(''pg_monitor'', ''none'')', 'agent_branch_limit(''pg_monitor'', NULL)', 'agent_branch_limit(''pg_monitor'', ''{}'')',
 	'agent_branch_limit(''pg_monitor'', ''{"x": 1}'')', 'agent_branch_limit(''pg_monitor'', ''{"live_sessions": "x"}'')',
-	'agent_branch.read_script(NULL)', 'agent_branch.read_script('''')']) AS call;
+	'agent_branch.read_script(NULL)']) AS call;
 SELECT is_empty($$SELECT call, state, message FROM raised WHERE hint = ''$$, 'each has a hint');
 SELECT is_empty($$SELECT call, state, message FROM raised WHERE state NOT IN ('0A000', '22004', '22023', '25001', '25006', '2D000', '42501',
 	'42602', '42622', '42704', '42710', '42804', '42P08', '53400', '54000', '55000', '55006', 'AB001')$$, 'and a code that is documented');

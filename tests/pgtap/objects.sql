@@ -24,7 +24,7 @@ INSERT INTO listed VALUES
 	('agent_project_register', 'admin'), ('agent_project_remove', 'admin'), ('agent_project_pause', 'admin'),
 	('agent_project_resume', 'admin'), ('agent_reap', 'admin'), ('agent_purge', 'admin'), ('agent_branch_take_over', 'admin'),
 	('agent_branch_grant', '-'), ('agent_branch_revoke', '-'), ('agent_branch_limit', '-'),
-	('agent_branch.count_up', '-'), ('agent_branch.event_hash', '-'), ('agent_branch.known_role', '-'),
+	('agent_branch.check_fix', '-'), ('agent_branch.count_up', '-'), ('agent_branch.fix_facts_query', '-'), ('agent_branch.event_hash', '-'), ('agent_branch.known_role', '-'),
 	('agent_branch.note_roles', '-'), ('agent_branch.observe', '-'), ('agent_branch.privileges', '-'),
 	('agent_branch.project_for_access', '-'), ('agent_branch.purge', '-'), ('agent_branch.record_request', '-'),
 	('agent_branch.record_state_change', '-'), ('agent_branch.seal_events', '-'), ('agent_branch.set_privileges', '-'),

@@ -77,6 +77,11 @@ void ModelBranches::Run(uint64_t id) {
     case BranchTaskKind::kExcerpt:
       witness_->Violation("a schema is read for a fixer that is not there");
       return;
+    case BranchTaskKind::kDefinitions:
+    case BranchTaskKind::kStandpoint:
+    case BranchTaskKind::kUnrecorded:
+      witness_->Violation("a branch is asked for what the model does not know");
+      return;
   }
 }
 

@@ -126,11 +126,6 @@ ModelNeon::Answer ModelNeon::RouteBranch(Call &call) {
 std::optional<ModelNeon::Answer> ModelNeon::Locked(const Call &call) const {
   const ModelProject &project = *call.project;
   if (!project.busy()) return std::nullopt;
-  bool all_told = std::all_of(project.running.begin(), project.running.end(),
-                              [&](size_t at) { return project.operations[at].told; });
-  if (all_told && call.on_time) {
-    witness_->Violation("a change was sent to a project that is known to be busy");
-  }
   return Refuse(423,
                 "project already has running conflicting operations, scheduling of new ones is "
                 "prohibited");

@@ -47,7 +47,6 @@ void Network::Send(uint64_t id, HttpRequest request) {
   exchange.project = ProjectOf(request);
   exchange.sent_at = clock_->Now();
   exchange.request = std::move(request);
-  JudgeOneChange(exchange);
   const HttpRequest &sent = exchanges_.emplace(id, std::move(exchange)).first->second.request;
   if (witness_->tracing()) {
     witness_->Note("send " + std::to_string(id) + ": " + sent.method + " " +
@@ -89,15 +88,6 @@ void Network::JudgeRate(const HttpRequest &request) {
     of_route.pop_front();
   if (of_route.size() > static_cast<size_t>(settings->rate_limit_burst)) {
     witness_->Violation("more requests in a second than the settings allow: " + route);
-  }
-}
-
-void Network::JudgeOneChange(const Exchange &exchange) {
-  if (!exchange.is_change) return;
-  for (const auto &[id, other] : exchanges_) {
-    if (other.is_change && other.project == exchange.project) {
-      witness_->Violation("two changes of project " + exchange.project + " at once");
-    }
   }
 }
 

@@ -49,7 +49,6 @@ class Network : public HttpTransport {
   };
 
   void JudgeRate(const HttpRequest &request);
-  void JudgeOneChange(const Exchange &exchange);
   void LetArrive(uint64_t id, milliseconds after);
   void Arrive(uint64_t id);
   HttpResponse Execute(const HttpRequest &request, bool on_time, Instant sent_at,

@@ -59,8 +59,9 @@ TEST(CheckProjectText, IsShortAndPrintable) {
 
 TEST(CheckMigration, HasTextAndALimit) {
   EXPECT_TRUE(CheckMigration("SELECT 1", "add column").ok());
+  // A migration of nothing, as psql takes an empty file.
   for (const char *sql : {"", " \t\r\n\f\v"})
-    EXPECT_EQ(CheckMigration(sql, std::nullopt).sqlstate(), "22023");
+    EXPECT_TRUE(CheckMigration(sql, std::nullopt).ok());
   EXPECT_TRUE(CheckMigration(std::string(1'048'576, 'x'), std::nullopt).ok());
   EXPECT_EQ(CheckMigration(std::string(1'048'577, 'x'), std::nullopt).sqlstate(), "54000");
   EXPECT_EQ(CheckMigration("SELECT 1", std::string(257, 'x')).sqlstate(), "42622");

@@ -28,7 +28,18 @@ Script FullScript() {
   statement.commit_after = true;
   statement.setting = "SET x = 1";
   statement.mentions = {"a", "b"};
-  statement.risks = {{RiskKind::kUnfiltered, "table", "t", "r", "c", "l", "w"}};
+  StatementRisk risk;
+  risk.kind = RiskKind::kUnfiltered;
+  risk.object_type = "table";
+  risk.object = "t";
+  risk.relation = "r";
+  risk.column = "c";
+  risk.lookup = "u";
+  risk.moved = true;
+  risk.lock = "l";
+  risk.why = "w";
+  statement.risks = {risk};
+  statement.fills = {"filled"};
   statement.effects = {{"kind", "object", "detail"}};
   return script;
 }

@@ -139,12 +139,12 @@ inline std::vector<StoreCase> StoreCases(const StoreGround &ground) {
   deleted.deleted = true;
   cases.push_back({"no kept branch that is deleted", {deleted}, {}, {"kept br-gone"}});
 
-  CredentialRow direct{ground.project_id, ground.first.id, false, Secret("postgresql://a")};
+  CredentialRow direct{ground.project_id, ground.first.id, false, Secret("postgresql://a"), "br-1"};
   CredentialRow again = direct;
   again.uri = Secret("postgresql://b");
   CredentialRow pooled = direct;
   pooled.pooled = true;
-  CredentialRow parent{ground.project_id, 0, false, Secret("postgresql://p")};
+  CredentialRow parent{ground.project_id, 0, false, Secret("postgresql://p"), "br-dev"};
   const std::string of_first = "credential " + std::to_string(ground.first.id);
   cases.push_back({"the last of each credential",
                    {direct, pooled, again, parent},

@@ -331,7 +331,9 @@ void ApiCalls::Send(uint64_t id) {
 void ApiCalls::Release(Call &call) {
   --KeyOf(call.key_file).under_way;
   --under_way_;
-  if (call.is_change()) --call.call.project->changes_under_way;
+  if (!call.is_change()) return;
+  --call.call.project->changes_under_way;
+  call.call.project->changes_possible.NotifyAll();
 }
 
 int ApiCalls::budget_left() const {

@@ -6,8 +6,9 @@ namespace agent_branch {
 namespace {
 
 constexpr size_t kLeastText = sizeof(uint64_t);
-constexpr uint64_t kLastAlone = static_cast<uint64_t>(Alone::kDetachPartition);
-constexpr uint64_t kLastRisk = static_cast<uint64_t>(RiskKind::kUnfiltered);
+constexpr uint64_t kLastAlone = static_cast<uint64_t>(Alone::kOnce);
+constexpr uint64_t kLastRisk = static_cast<uint64_t>(RiskKind::kUnknown);
+constexpr uint64_t kLastBoundary = static_cast<uint64_t>(Boundary::kCommit);
 
 // One function for both ways, so that the order of the members is written down once.
 class Writing {
@@ -56,11 +57,22 @@ void Carry(Pass &pass, std::string &text) {
 }
 
 template <class Pass>
+void Carry(Pass &pass, Status &status) {
+  std::string texts[] = {status.sqlstate(), status.message(), status.detail(), status.hint()};
+  for (std::string &text : texts)
+    pass.Value(text);
+  if (!texts[0].empty()) status = Status::Error(texts[0], texts[1], texts[2], texts[3]);
+}
+
+template <class Pass>
 void Carry(Pass &pass, StatementRisk &risk) {
   pass.Choice(risk.kind, kLastRisk);
   for (std::string *text :
-       {&risk.object_type, &risk.object, &risk.relation, &risk.column, &risk.lock, &risk.why})
+       {&risk.object_type, &risk.object, &risk.relation, &risk.column, &risk.lookup, &risk.lock,
+        &risk.why})
     pass.Value(*text);
+  pass.Value(risk.moved);
+  pass.Value(risk.cascades);
 }
 
 template <class Pass>
@@ -88,6 +100,8 @@ void Carry(Pass &pass, ScriptStatement &statement) {
                             &statement.alone_relation, &statement.setting})
     pass.Value(*text);
   pass.Value(statement.commit_after);
+  pass.Choice(statement.boundary, kLastBoundary);
+  CarryList(pass, statement.fills);
   CarryList(pass, statement.mentions);
   CarryList(pass, statement.risks);
   CarryList(pass, statement.effects);
@@ -98,12 +112,8 @@ void Carry(Pass &pass, Script &script) {
   pass.Value(script.parsed);
   pass.Value(script.length);
   pass.Value(script.refused);
-  std::string refusal[] = {script.refusal.sqlstate(), script.refusal.message(),
-                           script.refusal.detail(), script.refusal.hint()};
-  for (std::string &text : refusal)
-    pass.Value(text);
-  if (!refusal[0].empty())
-    script.refusal = Status::Error(refusal[0], refusal[1], refusal[2], refusal[3]);
+  Carry(pass, script.unread);
+  Carry(pass, script.refusal);
   CarryList(pass, script.statements);
 }
 

@@ -278,7 +278,9 @@ Flow<Next> CreateFlow::OnOperations(Session &session, std::vector<NeonOperation>
   ApiCall like = context_->MakeCall(session, Priority::kCreate);
   Result<std::optional<NeonBranch>> read =
       co_await context_->ReadBranch(session, std::move(like), id);
-  const bool works = read.ok() && read->has_value() && (*read)->current_state == "ready";
+  // What it is good for shows when it is used.
+  if (!read.ok()) co_return Next::Again(read.status());
+  const bool works = read->has_value() && (*read)->current_state == "ready";
   if (works) co_return Next::Look();
   context_->Fail(session,
                  Status::Error("58000", "Neon could not make the branch", "Operation " + why + ".",

@@ -23,6 +23,12 @@ Flow<Next> RestingFlow::Begin(Session &session) {
     context_->MoveTo(session, SessionState::kDiscarding);
   } else if (has_branch && !HasUris(session)) {
     return uris_->Fetch(session);
+  } else if (context_->ProjectOf(session).row.paused &&
+             (!session.migrations.empty() || session.row.goal == Goal::kMerge)) {
+    // Woken when the project is resumed.
+    context_->ShowTrouble(session, Status::Error("55000", "the project is paused", {},
+                                                 "agent_project_resume() lets it go on."));
+    return {};
   } else if (!session.migrations.empty()) {
     context_->MoveTo(session, SessionState::kMigrating);
   } else if (session.row.goal == Goal::kMerge) {

@@ -136,7 +136,7 @@ struct Project {
   int operations_under_way = 0;
   int learned_limit = 1;
   Instant changes_allowed_at{0};
-  Condition changes_possible;  // told when operations ended
+  Condition changes_possible;  // told when one of these ended
   // For whom the next change is kept free: from when a merge compared the parent until its restore
   // is sent, nobody else's change comes in between. Null: nobody.
   const void *reserved_by = nullptr;
