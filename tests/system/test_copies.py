@@ -38,7 +38,7 @@ def test_a_protected_orphan_is_left_alone(memory):
                                      {"branch": {"protected": True}})
     assert status == 200
     seen = memory.reap()
-    assert (seen["treasure"]["class"], seen["treasure"]["action"]) == ("orphan", "none")
+    assert (seen["treasure"]["class"], seen["treasure"]["action"]) == ("orphan", "blocked: protected")
     assert not memory.calls("DELETE", "/branches/")
 
 

@@ -164,18 +164,3 @@ def test_a_role_that_may_not_log_in_is_told_so(stage):
     stage.rows("SELECT agent_migrate('s', 'SELECT nope')")
     stage.settle("s", "failed")
     assert "needs a role that may log in" in calls(stage)[-1][1]
-
-
-def test_a_text_that_takes_long_to_read_holds_nobody_up(stage):
-    stage.register()
-    worker = stage.worker_runs()
-    stage.ready("slow")
-    stage.ready("other")
-    text = "CREATE TABLE t (a int" + " CHECK (b)" * 8_000 + ")"
-    stage.rows("SELECT agent_migrate('slow', %s)", text)
-    wait_until(lambda: stage.one(HELPERS), 20, "the text to be read", 0.005)
-    stage.migrate("other", "SELECT 1")
-    stage.discard("other")
-    stage.settle("slow", "failed", 60)
-    wait_until(lambda: stage.one(HELPERS) == 0, 20, "the helper to end")
-    assert stage.worker() == worker

@@ -189,7 +189,7 @@ def test_a_worker_that_ends_between_segments_goes_on_with_the_next_one(real, ses
 
 def test_twenty_migrations_of_a_megabyte(real, session):
     real.migrate(session, "CREATE TABLE t (id int, word text)")
-    line = "INSERT INTO t VALUES ({}, '" + "x" * 60 + "');\n"
+    line = "INSERT INTO t VALUES ({}, '" + "x" * 200 + "');\n"
     text = ""
     while len(text) + len(line) + 10 < 1024 * 1024:
         text += line.format(len(text))
@@ -257,7 +257,8 @@ def test_risks_are_told_in_the_branchs_own_numbers(real, session):
     assert [(risk["kind"], risk["object"], risk["rows"], risk["statement"]) for risk in risks] == [
         ("rewrite", "column large.id", 20000, 2), ("lock", "table large", 20000, 5),
         ("truncate", "table small", 2, 11), ("unfiltered", "table large", 20000, 12),
-        ("rename", "table large", 20000, 13), ("drop", "view v", None, 14)]
+        ("rename", "table large", 20000, 13), ("drop", "view v", None, 14),
+        ("drop", "table huge", None, 16)]
     assert risks[0]["bytes"] >= 20000 * 30
     assert (risks[0]["lock"], risks[1]["lock"], risks[0]["line"]) == \
         ("ACCESS EXCLUSIVE", "SHARE", 3)

@@ -224,23 +224,25 @@ def test_a_parent_that_does_not_exist(memory):
     memory.settle("s", "ready")
 
 
-def test_a_parent_that_is_the_default_or_root_branch(memory):
+def test_a_parent_that_is_the_default_or_root_branch_can_be_forked_but_not_restored(memory):
     memory.register(parent="production")
-    memory.create("s")
-    memory.error_with("s", "is the project's default branch", "Register the project")
+    memory.ready("s")
+    memory.merge("s", "conflict")
+    memory.error_with("s", "is the project's default branch", "register the project")
     change(memory, "development", "POST", "/set_as_default")
-    memory.error_with("s", "is a root branch", "Register the project", seconds=20)
+    memory.merge("s", "conflict")
+    memory.error_with("s", "is a root branch", "register the project")
     change(memory, "production", "POST", "/set_as_default")
-    memory.register(parent="development")
-    memory.settle("s", "ready")
+    memory.discard("s")
 
 
-def test_a_parent_that_is_protected(memory):
+def test_a_parent_that_is_protected_can_be_forked_but_not_restored(memory):
     change(memory, "development", protected=True)
-    memory.create("s")
-    memory.error_with("s", "is protected", "Take the protection off")
+    memory.ready("s")
+    memory.merge("s", "conflict")
+    memory.error_with("s", "is protected", "take the protection off")
+    memory.discard("s")
     change(memory, "development", protected=False)
-    memory.settle("s", "ready")
 
 
 def test_a_parent_that_expires(memory):

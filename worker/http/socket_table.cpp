@@ -55,7 +55,10 @@ void SocketTable::HangUpIfSilent(const SocketName &name, std::chrono::millisecon
     tcp_info info{};
     socklen_t size = sizeof(info);
     if (getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return;
-    if (std::chrono::milliseconds(info.tcpi_last_data_recv) >= time) shutdown(socket, SHUT_RDWR);
+    // The kernel counts in ticks, of ten milliseconds at most.
+    constexpr std::chrono::milliseconds kTick{20};
+    const std::chrono::milliseconds silent(info.tcpi_last_data_recv);
+    if (silent + kTick >= time) shutdown(socket, SHUT_RDWR);
     return;
   }
 }

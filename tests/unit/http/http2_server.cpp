@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <csignal>
 
 namespace agent_branch {
 
@@ -43,6 +44,8 @@ bool WriteFrame(SSL *ssl, unsigned char type, unsigned char flags, const std::st
 }  // namespace
 
 Http2Server::Http2Server() {
+  // OpenSSL writes to a connection whose other end is gone; a server process ignores this, too.
+  std::signal(SIGPIPE, SIG_IGN);
   if (!certificate_.made()) return;
   context_ = SSL_CTX_new(TLS_server_method());
   SSL_CTX_use_certificate_file(context_, certificate_.file().c_str(), SSL_FILETYPE_PEM);

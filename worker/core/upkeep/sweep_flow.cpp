@@ -10,6 +10,7 @@ namespace {
 
 constexpr BackoffPolicy kAgain{milliseconds(30'000), milliseconds(1'800'000)};
 constexpr milliseconds kLookForExpiring{30'000};
+constexpr milliseconds kLastingTrouble{10'000};
 constexpr size_t kMaxError = 500;
 
 }  // namespace
@@ -134,20 +135,27 @@ void SweepFlow::ShowTrouble(Project &project, const Status &why) {
   if (!same) context_->journal().Add(row);
 }
 
+void SweepFlow::OnTrouble(Sweep &sweep, const Status &why) {
+  if (why.ok()) {
+    sweep.troubled_since.reset();
+    return;
+  }
+  const Instant now = context_->now();
+  if (!sweep.troubled_since) sweep.troubled_since = now;
+  ShowTrouble(*sweep.project, why);
+  // What passes soon is waited for; what lasts is in nobody else's way.
+  if (!sweep.of_run || now < *sweep.troubled_since + kLastingTrouble) return;
+  EndInRun(sweep.row.id, sweep.project->row.id,
+           "project " + sweep.project->row.neon_id + ": " + why.message());
+}
+
 Flow<Status> SweepFlow::SweepProject(Sweep &sweep) {
   Project &project = *sweep.project;
   ExpireQueued(sweep);
   ApiCall like;
   like.priority = Priority::kCleanup;
   like.project = &project;
-  like.trouble = [this, &project, run_id = sweep.of_run ? sweep.row.id : 0](const Status &why) {
-    if (why.ok()) return;
-    ShowTrouble(project, why);
-    // Nobody else's run waits for it.
-    if (run_id != 0) {
-      EndInRun(run_id, project.row.id, "project " + project.row.neon_id + ": " + why.message());
-    }
-  };
+  like.trouble = [this, &sweep](const Status &why) { OnTrouble(sweep, why); };
   ListedBranches all;
   Result<std::vector<NeonBranch>> branches =
       co_await context_->ListBranches(*project.sweeper, std::move(like), std::move(all));

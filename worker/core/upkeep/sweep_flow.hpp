@@ -39,6 +39,7 @@ class SweepFlow {
     bool of_run = false;
     std::set<int64_t> expiring;  // sessions it ended, not finished yet
     int deletions = 0;
+    std::optional<Instant> troubled_since;
   };
   struct Run {
     SweepRow row;
@@ -64,6 +65,7 @@ class SweepFlow {
   void Expire(Sweep &sweep, Session &session);
   bool IsDue(const Session &session) const;
 
+  void OnTrouble(Sweep &sweep, const Status &why);
   void ShowTrouble(Project &project, const Status &why);
   // The project's part of the run is done, or cannot be done now.
   void EndInRun(int64_t run_id, int64_t project_id, const std::string &error);
