@@ -143,7 +143,7 @@ MigrationText ReadMigration(const std::string &sql, const std::optional<std::str
   MigrationText text{PassOverMarks(sql), name, std::nullopt};
   const Script script = PostgresScriptReader().Read(text.sql);
   if (!script.refusal.ok()) RaiseStatus(script.refusal);
-  std::string kept = KeptScript(script, text.sql, std::to_string(PG_VERSION_NUM / 10000));
+  std::string kept = KeptScript(script, text.sql, ParserVersion());
   if (!kept.empty()) text.script = std::move(kept);
   return text;
 }

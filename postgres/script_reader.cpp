@@ -202,4 +202,8 @@ Script PostgresScriptReader::Read(const std::string &sql) {
   }
 }
 
+std::string ParserVersion() {
+  return std::to_string(PG_VERSION_NUM / 10000);
+}
+
 }  // namespace agent_branch

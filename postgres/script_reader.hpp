@@ -5,9 +5,14 @@
 // not known here; only an interrupt is passed on.
 #pragma once
 
+#include <string>
+
 #include "worker/core/script/script.hpp"
 
 namespace agent_branch {
+
+// The major version of the parser that texts are read with here.
+std::string ParserVersion();
 
 class PostgresScriptReader : public ScriptReader {
  public:

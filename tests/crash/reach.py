@@ -20,7 +20,7 @@ def _read(pattern):
 
 
 def kinds_of_steps():
-    table = _read("sql/agent_branch--[0-9]*.[0-9].sql").split("CREATE TABLE agent_branch.step (")[1]
+    table = _read("sql/agent_branch--0.1.0.sql").split("CREATE TABLE agent_branch.step (")[1]
     listed = re.search(r"CHECK \(kind IN \((.*?)\)\)", table, re.S)[1]
     return re.findall(r"'([^']+)'", listed)
 

@@ -130,6 +130,8 @@ bool MayChange(const ObjectKey &key, const Explanation &why,
                const std::set<std::string> &put_back) {
   const bool is_view = key.kind == "view" || key.kind == "materialized view";
   if (is_view && why.retypes && put_back.count(key.name) != 0) return true;
+  const bool of_columns = key.kind == "column" || key.kind == "order of columns";
+  if (of_columns && why.retypes && put_back.count(key.table) != 0) return true;
   if (why.touched.count(key.name) != 0 || why.touched.count(key.table) != 0) return true;
   bool follows = key.kind == "index" || key.kind == "constraint" || key.kind == "trigger" ||
                  key.kind == "policy" || key.kind == "rule" || key.kind == "sequence" ||
