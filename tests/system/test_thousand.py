@@ -6,7 +6,7 @@ from host import wait_until
 from rounds import private_kilobytes
 
 SESSIONS = 1000
-MOST_KILOBYTES = 16 * 1024
+MOST_KILOBYTES = 28 * 1024
 PERMANENT = {"production", "development"}
 SPREAD = [f"of-many-{n:03}" for n in range(SESSIONS // 4)]
 
