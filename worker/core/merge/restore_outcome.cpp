@@ -197,7 +197,7 @@ Flow<Next> RestoreMerge::Reconcile(Session &session) {
   if (!session.step || session.step->kind != StepKind::kRestore) {
     // Clearing the expiry: doing it again does no harm.
     context_->CloseStep(session, false, "outcome unknown; it is done again");
-    context_->Save(session);
+    context_->ForgetExpiry(session);
     co_return Next::Look();
   }
   Result<bool> done = co_await IsDone(session);

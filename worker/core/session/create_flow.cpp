@@ -72,7 +72,8 @@ std::string NameOfKept(const KeptBranchRow &kept) {
 Flow<Next> CreateFlow::Run(Session &session) {
   if (session.uncertain) {
     Next next = co_await Reconcile(session);
-    if (next.fails() || session.uncertain) co_return next;
+    const bool goes_on = !session.uncertain && session.row.state == SessionState::kCreating;
+    if (next.fails() || !goes_on) co_return next;
   }
   if (session.given_up()) {
     context_->MoveTo(session, SessionState::kDiscarding);
@@ -128,6 +129,11 @@ Flow<Next> CreateFlow::MakeBranch(Session &session) {
   ApiAnswer answer = co_await context_->Change(session, Priority::kCreate, std::move(request),
                                                StepKind::kCreateBranch, branch.name);
   if (answer.verdict.kind == VerdictKind::kUnknown) co_return Next::Again(answer.verdict.why);
+  // It waited so long for its turn that its expiry passed.
+  const bool late = ParseTimestamp(branch.expires_at) <= context_->unix_time();
+  if (answer.verdict.kind == VerdictKind::kRefused && late) {
+    co_return Next::Again(answer.verdict.why);
+  }
   Next next = co_await OnCreated(session, std::move(answer));
   co_return next;
 }

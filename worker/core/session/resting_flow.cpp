@@ -15,8 +15,7 @@ Flow<Next> RestingFlow::Begin(Session &session) {
   if (session.uncertain) {
     // Only an expiry is changed in these states, and changing it again does no harm.
     context_->CloseStep(session, false, "outcome unknown; it is done again");
-    session.expiry_asked = 0;
-    context_->Save(session);
+    context_->ForgetExpiry(session);
   }
   const bool has_branch = !session.row.branch_id.empty() && !session.branch_gone;
   if (session.given_up()) {

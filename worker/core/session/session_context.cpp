@@ -205,6 +205,13 @@ Flow<Next> SessionContext::AfterBranchFailure(Session &session, Status why) {
   co_return Next::Again(why);
 }
 
+void SessionContext::ForgetExpiry(Session &session) {
+  constexpr int64_t kSome = 1;  // a time long ago, which no session wants
+  session.expiry_asked = 0;
+  if (session.row.branch_expires_at == 0) session.row.branch_expires_at = kSome;
+  Save(session);
+}
+
 Flow<> SessionContext::IntendAndCommit(Session &session, StepKind kind, std::string target) {
   Intend(session, ProjectOf(session), session.row.id, kind, std::move(target));
   Save(session);

@@ -53,6 +53,9 @@ class SessionContext : public FlowContext {
   // After a failure to reach the branch: every third time it is asked whether Neon still has it,
   // and when it has not, or never completed it, the session fails.
   Flow<Next> AfterBranchFailure(Session &session, Status why);
+  // An expiry was sent to Neon and nobody knows whether it has it: it is told of again, and cleared
+  // before a merge.
+  void ForgetExpiry(Session &session);
   // Opens a step of the session's, for an effect that is no API call, and commits it.
   Flow<> IntendAndCommit(Session &session, StepKind kind, std::string target);
   // A task with one event on the session's branch.

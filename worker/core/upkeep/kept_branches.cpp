@@ -87,6 +87,8 @@ Flow<Status> KeptBranches::DeleteAll(Project &project) {
     Status deleted = co_await Delete(project, pass, *next);
     // What does not go is no reason to leave the others.
     if (first.ok()) first = deleted;
+    // One step is open at a time: what became of this one is found out first.
+    if (project.deleter->step) break;
   }
   co_return first;
 }
