@@ -18,7 +18,7 @@
 namespace agent_branch::simulation {
 namespace {
 
-constexpr uint64_t kMostSchedules = 20'000;
+constexpr uint64_t kMostSchedules = 10'000;
 constexpr uint64_t kTests = 20;
 
 // Beyond those: seeds that have shown a violation once. They mean what they meant then as long as
@@ -75,7 +75,7 @@ uint64_t ScheduleCount() {
 // Each user who asked for the same comes to the same end as in a run in which nothing goes wrong,
 // unless something that went wrong makes another one right.
 void CompareWithUndisturbed(const Schedule &schedule, RunResult &result, Tally &tally) {
-  constexpr int64_t kCalls = 60;  // of a session, polls included
+  constexpr int64_t kCalls = 80;  // of a session, polls included
   constexpr int64_t kSteps = 20;
   if (!IsOn(Trial::kUndisturbed)) return;
   RunResult undisturbed = RunSchedule(Undisturbed(schedule), false, nullptr);

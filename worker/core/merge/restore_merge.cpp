@@ -230,9 +230,18 @@ Next RestoreMerge::OnNotRestored(Session &session, const ApiAnswer &answer) {
       // Nothing has happened, and what was compared may be another thing when it is tried again.
       return Next::Again(answer.verdict.why);
     default:
-      Refuse(session, answer.verdict.why, {});
-      return Next::Look();
+      break;
   }
+  // An expiry that was asked for before may come after it was cleared.
+  RestoreWork &work = WorkOf(session);
+  const bool expiring = answer.verdict.why.message().find("expir") != std::string::npos;
+  if (expiring && !work.expiry_cleared_again) {
+    work.expiry_cleared_again = true;
+    context_->ForgetExpiry(session);
+    return Next::Again(answer.verdict.why);
+  }
+  Refuse(session, answer.verdict.why, {});
+  return Next::Look();
 }
 
 void RestoreMerge::Refuse(Session &session, const Status &why, std::vector<ConflictRow> conflicts) {

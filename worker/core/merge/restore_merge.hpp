@@ -36,6 +36,7 @@ struct RestoreWork : MergeWork {
   Instant late_until{0};  // a restore that was sent may come until then: late_step
   int backup_lookups = 0;
   std::string backup_created_at;
+  bool expiry_cleared_again = false;  // after a restore was refused
   bool ended = false;  // the restore is known to have come to its end
   std::optional<MergeRefusal> refusal;
 };

@@ -12,7 +12,7 @@ namespace {
 
 constexpr milliseconds kRunningInterval{1'000};
 // Times that the branch refuses to tell, or to clean up, before nobody tries any more.
-constexpr int kMostFailures = 8;
+constexpr int kMostFailures = 16;
 constexpr char kLeftBehind[] = "What it left unfinished is still there.";
 constexpr char kRepeatable[] = "repeatable";
 constexpr char kWhatLooks[] = "the branch to say what there is";
