@@ -29,11 +29,12 @@ def test_a_worker_that_fails_at_once_is_restarted_after_growing_pauses(own_clust
 
     def failures():
         return [datetime.fromisoformat(at) for at, _ in FAILED.findall(good.cluster.log())]
-    wait_until(lambda: len(failures()) == 4, 30, "the worker to fail again and again")
-    times = failures()
+    wait_until(lambda: len(failures()) >= 5, 30, "the worker to fail again and again")
+    # The first failure may be that of the worker which ran before: it reads the table once more before it ends.
+    times = failures()[-4:]
     pauses = [(after - before).total_seconds() for before, after in zip(times, times[1:])]
     # Twice as long each time, but for what the machine adds.
-    assert pauses[0] < 1 and pauses[-1] > 1.4, pauses
+    assert pauses[-1] > 1.4, pauses
     assert all(after > 1.3 * before for before, after in zip(pauses, pauses[1:])), pauses
     assert good.worker() == worker
     good.discard("s")
