@@ -174,6 +174,10 @@ void Engine::LoadStep(const StepRow &step) {
   actor->step = step;
   actor->uncertain = true;
   project->delete_kept_wanted = true;
+  if (step.kind != StepKind::kSuspendCompute) return;
+  // Whoever needed the compute's place may be gone: what was begun for him ends all the same.
+  project->suspend_wanted = true;
+  actor->Wake();
 }
 
 void Engine::LoadCredential(const CredentialRow &row) {
