@@ -1,21 +1,20 @@
 // Several texts in one transaction: each begins as a migration of its own does, and all are
 // committed or none.
 #include "tests/branch/test_support.hpp"
-#include "worker/core/base/json.hpp"
 
 namespace agent_branch::testing {
 namespace {
 
 class ScriptsTest : public ::testing::Test {
  protected:
-  BranchEvent Run(const std::vector<std::string> &texts, bool commit = true) {
+  BranchEvent Run(const std::vector<std::string> &texts) {
     BranchTask task = Migration(++last_id_, database_.uri(), texts.front());
     for (size_t n = 1; n < texts.size(); ++n)
       task.more.push_back({texts[n], 10});
     task.record = true;
     runner_.Start(task);
     BranchEvent event = NextEvent(&runner_);
-    if (event.kind != BranchEvent::Kind::kReadyToCommit || !commit) return event;
+    if (event.kind != BranchEvent::Kind::kReadyToCommit) return event;
     ready_ = event;
     runner_.Commit(event.id);
     return NextEvent(&runner_);
@@ -37,6 +36,15 @@ TEST_F(ScriptsTest, AllOfThemAreOneTransaction) {
   EXPECT_NE(ready_.record.find("\"public.b\""), std::string::npos) << ready_.record;
   EXPECT_EQ(Query("SELECT count(DISTINCT xmin::text) FROM pg_class WHERE relname IN ('a', 'b')"),
             "1");
+}
+
+// The session's counters still hold what earlier transactions did: what they are compared with is
+// noted in settings, which the next text must not begin without.
+TEST_F(ScriptsTest, RecordIsOfThisTransactionOnly) {
+  Query("CREATE TABLE b (x int)");
+  ASSERT_EQ(Run({"INSERT INTO b VALUES (1), (2), (3)"}).outcome, BranchOutcome::kDone);
+  ASSERT_EQ(Run({"INSERT INTO b VALUES (4)", "SELECT 1"}).outcome, BranchOutcome::kDone);
+  EXPECT_EQ(Query("SELECT '" + ready_.record + "'::jsonb #>> '{rows,public.b,inserted}'"), "1");
 }
 
 TEST_F(ScriptsTest, OneThatFailsTakesAllBackAndSaysWhere) {
