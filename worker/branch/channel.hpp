@@ -127,12 +127,12 @@ class Channel {
   ConnectionTarget target_;
   std::unique_ptr<Dialer> dialer_;
   std::unique_ptr<Connection> connection_;
-  bool reused_ = false;  // the connection had been kept when the task began
-  Prologue prologue_;    // what was sent before the script
-  size_t script_ = 0;    // which of the task's texts
-  int64_t rows_ = 0;     // of the texts
+  bool reused_ = false;                // the connection had been kept when the task began
+  Prologue prologue_;                  // what was sent before the script
+  size_t script_ = 0;                  // which of the task's texts
+  int64_t rows_ = 0;                   // of the texts
   std::vector<std::string> baseline_;  // what the record begins with: see RecordBaseline()
-  BranchEvent ready_;    // what is told once the migration is proven
+  BranchEvent ready_;                  // what is told once the migration is proven
   TimePoint overdue_at_;
   TimePoint idle_since_;
 };

@@ -188,7 +188,7 @@ std::string ExcerptText(const BranchTask &task) {
 
 // Deferred triggers would fire at COMMIT, after the record is taken.
 std::string MigrationCheck(const BranchTask &task) {
-  const std::string columns =
+  std::string columns =
       "SELECT pg_catalog.current_setting('agent_branch_migration.token', true),"
       " pg_catalog.pg_current_xact_id_if_assigned()";
   if (!task.record) return columns;

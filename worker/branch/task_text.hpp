@@ -58,8 +58,8 @@ BranchEvent NotRun(uint64_t id, Status why);
 BranchEvent Rejected(uint64_t id, const ServerError &error);
 // The connection broke: before COMMIT was sent, or after. sent: so had been the task's own text.
 BranchEvent Lost(uint64_t id, const ConnectionFailure &failure, bool sent, bool commit_sent);
-// prologue: all that was sent before the text, to find the error's place in it. script: which of the
-// task's texts.
+// prologue: all that was sent before the text, to find the error's place in it. script: which of
+// the task's texts.
 BranchEvent RejectedScript(const BranchTask &task, const Connection &connection,
                            const Prologue &prologue, size_t script);
 // COMMIT was answered with ROLLBACK.

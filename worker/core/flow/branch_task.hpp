@@ -59,9 +59,9 @@ struct BranchTask {
   // Tasks with one key run one after the other on one connection, which stays open for a short
   // while after the last of them: a session's branch, or a project's parent.
   std::string connection_key;
-  Secret uri;          // the direct one; postgresql://…
-  std::string sql;     // kMigrate, kRunAlone, kRisks, kDefinitions, kUnrecorded
-  int statements = 1;  // kMigrate: how many `sql` holds, at most
+  Secret uri;                      // the direct one; postgresql://…
+  std::string sql;                 // kMigrate, kRunAlone, kRisks, kDefinitions, kUnrecorded
+  int statements = 1;              // kMigrate: how many `sql` holds, at most
   std::vector<BranchScript> more;  // kMigrate: what runs after `sql` in the same transaction
   // SET statements to be in effect for `sql`, but for none of the tasks after it.
   std::vector<std::string> settings;
