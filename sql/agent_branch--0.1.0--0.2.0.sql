@@ -380,6 +380,44 @@ COMMENT ON FUNCTION @extschema@.agent_branch_revoke(regrole, text) IS
 ALTER TABLE agent_branch.merge ADD COLUMN on_unrecorded text NOT NULL DEFAULT 'fail'
 	CHECK (on_unrecorded IN ('fail', 'drop'));
 COMMENT ON COLUMN agent_branch.merge.on_unrecorded IS 'what happens to what is on the branch outside of its migrations, when the strategy cannot carry it';
+ALTER TABLE agent_branch.merge ADD COLUMN chosen text CHECK (chosen IN ('nothing', 'replay', 'restore', 'candidate')),
+	ADD COLUMN chosen_reason text, ADD COLUMN transaction_id xid8, ADD COLUMN certificate jsonb;
+COMMENT ON COLUMN agent_branch.merge.chosen IS 'the strategy that is carried out, written before anything is done; nothing: the branch shows no change';
+COMMENT ON COLUMN agent_branch.merge.transaction_id IS 'of the replay on the parent, noted before its COMMIT is sent: what became of it is asked of the parent';
+COMMENT ON COLUMN agent_branch.merge.certificate IS 'what was compared, and what was done: the proof that nothing was lost';
+
+ALTER TABLE agent_branch.conflict ADD COLUMN branch_hash text;
+COMMENT ON COLUMN agent_branch.conflict.branch_hash IS 'of the object on the branch; null where there is none, or where only the parent was looked at';
+
+CREATE TABLE agent_branch.fork (
+	session_id bigint PRIMARY KEY REFERENCES agent_branch.session ON DELETE CASCADE,
+	parent jsonb,
+	branch jsonb
+);
+COMMENT ON TABLE agent_branch.fork IS 'where the parent stood right before a session''s branch was made, and the branch right after: next transaction id, sequences';
+SELECT pg_catalog.pg_extension_config_dump('agent_branch.fork', '');
+
+CREATE TABLE agent_branch.rebase (
+	session_id bigint PRIMARY KEY REFERENCES agent_branch.session ON DELETE CASCADE,
+	branch_id text NOT NULL,
+	base_fingerprint text,
+	branch_fingerprint text NOT NULL,
+	began_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE agent_branch.rebase IS 'sessions whose migrations are run anew on a branch of the parent as it is now: the branch before, and its schema when it was made and when it was set aside';
+SELECT pg_catalog.pg_extension_config_dump('agent_branch.rebase', '');
+ALTER TABLE agent_branch.session DROP CONSTRAINT session_goal_check,
+	ADD CONSTRAINT session_goal_check CHECK (goal IN ('merge', 'rebase', 'discard', 'expire'));
+ALTER TABLE agent_branch.merge ADD COLUMN candidates integer NOT NULL DEFAULT 0;
+COMMENT ON COLUMN agent_branch.merge.candidates IS 'branches of the parent that were made anew for it, by strategy candidate';
+ALTER TABLE agent_branch.kept_branch DROP CONSTRAINT kept_branch_kind_check,
+	ADD CONSTRAINT kept_branch_kind_check CHECK (kind IN ('pinned', 'backup', 'orphan', 'rebased'));
+ALTER TABLE agent_branch.sweep_branch DROP CONSTRAINT sweep_branch_class_check,
+	ADD CONSTRAINT sweep_branch_class_check CHECK (class IN ('live', 'expired', 'pinned', 'backup', 'orphan', 'rebased',
+		'ghost', 'foreign', 'parent'));
+ALTER TABLE agent_branch.step DROP CONSTRAINT step_kind_check,
+	ADD CONSTRAINT step_kind_check CHECK (kind IN ('create branch', 'migrate', 'set expiry', 'restore', 'replay',
+		'delete branch', 'rename branch', 'suspend compute', 'ask fixer'));
 ALTER TABLE agent_branch.request DROP CONSTRAINT request_kind_check,
 	ADD CONSTRAINT request_kind_check CHECK (kind IN ('register', 'create', 'migrate', 'merge', 'discard', 'extend', 'reap',
 		'take over', 'preview', 'undo', 'rebase'));
@@ -604,13 +642,13 @@ COMMENT ON VIEW @extschema@.agent_fixer_memory IS 'fixes that worked and how oft
 CREATE VIEW @extschema@.agent_merges WITH (security_barrier) AS
 	SELECT s.name AS session, p.project, m.status, m.strategy, m.on_drift, m.reason, m.requested_at, m.started_at,
 		m.finished_at, m.base_fingerprint, m.parent_fingerprint, m.backup_name, m.backup_branch_id, m.session_id,
-		m.on_unrecorded
+		m.on_unrecorded, m.chosen, m.chosen_reason, m.transaction_id, m.certificate, m.candidates
 	FROM agent_branch.merge AS m JOIN agent_branch.visible_session AS s ON s.id = m.session_id
 		JOIN agent_branch.project AS p ON p.id = s.project_id;
 COMMENT ON VIEW @extschema@.agent_merges IS 'merges that were asked for: what was compared and what came of it';
 
 CREATE VIEW @extschema@.agent_conflicts WITH (security_barrier) AS
-	SELECT s.name AS session, p.project, c.object, c.change, c.base_hash, c.parent_hash, m.reason, c.found_at, c.session_id
+	SELECT s.name AS session, p.project, c.object, c.change, c.base_hash, c.parent_hash, m.reason, c.found_at, c.session_id, c.branch_hash
 	FROM agent_branch.conflict AS c JOIN agent_branch.merge AS m ON m.id = c.merge_id
 		JOIN agent_branch.visible_session AS s ON s.id = c.session_id JOIN agent_branch.project AS p ON p.id = s.project_id;
 COMMENT ON VIEW @extschema@.agent_conflicts IS 'why merges were refused: each object of the parent that changed since the session began';
@@ -998,6 +1036,9 @@ ALTER TABLE agent_branch.installation ADD PRIMARY KEY (id);
 /*
  * Migrations: a text is read once, when it is asked for, and carried out as it was read.
  */
+ALTER TABLE agent_branch.migration ADD COLUMN record jsonb, ADD COLUMN segment_record jsonb;
+COMMENT ON COLUMN agent_branch.migration.record IS 'what it did on the branch, transaction by transaction: id, rows by table, tables rewritten, locks; a merge by replay is held against it';
+COMMENT ON COLUMN agent_branch.migration.segment_record IS 'the same of the transaction that is about to commit';
 ALTER TABLE agent_branch.migration_attempt ADD COLUMN script json;
 COMMENT ON COLUMN agent_branch.migration_attempt.script IS 'the text as agent_migrate() read it: statements with their places, what runs alone, risks; null: it is read when it is run';
 COMMENT ON FUNCTION @extschema@.agent_migrate(text, text, text, text) IS

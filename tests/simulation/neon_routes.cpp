@@ -46,8 +46,7 @@ std::string KeyOf(const HttpRequest &request) {
   return {};
 }
 
-ModelNeon::Answer ModelNeon::Handle(const HttpRequest &request, bool on_time,
-                                    Instant sent_at) {
+ModelNeon::Answer ModelNeon::Handle(const HttpRequest &request, bool on_time, Instant sent_at) {
   Settle();
   ++requests_;
   std::string_view url = request.url;
@@ -150,7 +149,8 @@ ModelNeon::Answer ModelNeon::Create(Call &call) {
   harms->NoteFork(branch.session_uuid, clock_->Now());
   branch.annotation[kSessionKey] = branch.session_uuid;
   for (const auto &[id, other] : call.project->branches) {
-    bool same = id != branch.id && other.ours() && other.session_uuid == branch.session_uuid;
+    bool same = id != branch.id && other.ours() && other.session_uuid == branch.session_uuid &&
+                !other.renamed;
     // One that comes late may find the name free again; then its session has ended long ago.
     if (same && call.on_time) {
       witness_->Violation("a session has two branches: " + id + " and " + branch.id);

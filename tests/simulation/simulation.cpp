@@ -68,6 +68,9 @@ void Simulation::Build() {
     const MigrationRow &row = store_.migrations().at(id);
     return std::make_pair(row.session_id, row.ordinal);
   };
+  branches_.session_of = [this](int64_t id) -> const SessionRow & {
+    return store_.sessions().at(id);
+  };
   network_.after_effect = branches_.after_effect = [this] { PlanCrash(); };
   users_.wake = [this] { Wake(); };
   neon_.is_live = [this](const ModelBranch &branch) {
@@ -251,7 +254,7 @@ void Simulation::NoteState() {
 }
 
 Evidence Simulation::TakeEvidence() const {
-  return {&neon_, &store_,           &branches_,         &settings_,
+  return {&neon_,  &store_,           &branches_,         &settings_,
           &harms_, clock_.UnixTime(), clock_.was_wrong(), {}};
 }
 

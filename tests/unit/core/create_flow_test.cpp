@@ -12,13 +12,14 @@ using Strings = std::vector<std::string>;
 TEST(CreateFlow, SessionBecomesReadyByOneCreateAndNoCallTooMany) {
   EngineDriver driver;
   int64_t id = driver.ReadySession("one");
-  // The first session fetches the parent's URIs too; its own came with the answer.
+  // The first session fetches the parent's URIs, to note where the parent stands before the fork;
+  // its own came with the answer.
   EXPECT_EQ(driver.neon.CallsWithoutPolls(),
             (Strings{"GET /branches?limit=100&sort_by=created_at&sort_order=asc&search=dev",
-                     "POST /branches",
                      "GET /connection_uri?branch_id=br-dev&database_name=shop&role_name=owner",
                      "GET /connection_uri?branch_id=br-dev&database_name=shop&role_name=owner"
-                     "&pooled=true"}));
+                     "&pooled=true",
+                     "POST /branches"}));
   EXPECT_EQ(driver.store.StatesOf(id), (Strings{"queued", "creating", "ready"}));
   const SessionRow &row = driver.Row(id);
   EXPECT_EQ(row.branch_id, "br-1");
@@ -180,10 +181,8 @@ TEST(CreateFlow, NameHeldByAMergedBranchIsFreedForTheNextSession) {
   ASSERT_NE(driver.neon.Named("agent/one"), nullptr);  // pinned: the parent hangs under it
   int64_t second = driver.ReadySession("one");
   EXPECT_NE(driver.Row(second).branch_id, driver.Row(first).branch_id);
-  EXPECT_EQ(driver.neon.branches.at(driver.Row(first).branch_id).name,
-            "agent/one-kept-" + std::to_string(first));
-  EXPECT_EQ(driver.store.kept.at(driver.Row(first).branch_id).name,
-            "agent/one-kept-" + std::to_string(first));
+  EXPECT_EQ(driver.neon.branches.at(driver.Row(first).branch_id).name, "agent/one-kept-br-1");
+  EXPECT_EQ(driver.store.kept.at(driver.Row(first).branch_id).name, "agent/one-kept-br-1");
 }
 
 }  // namespace

@@ -54,7 +54,7 @@ TEST(RemoveFlow, SessionIsDiscardedWhereverItIs) {
 
 TEST(RemoveFlow, SessionsInConflictAndFailureAreDiscarded) {
   EngineDriver conflict;
-  int64_t first = conflict.ReadySession("one");
+  int64_t first = conflict.MigratedSession("one", "m1");
   conflict.neon.Dev().last_reset_at = "2026-06-01T00:30:00Z";
   conflict.store.Merge(first);
   ASSERT_TRUE(conflict.RunUntilState(first, SessionState::kConflict));

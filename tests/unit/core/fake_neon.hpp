@@ -26,7 +26,8 @@ struct FakeBranch {
   bool is_default = false;
   bool is_protected = false;
   std::map<std::string, std::string> annotation;
-  std::vector<std::string> data;  // the migrations that are applied, in their order
+  std::vector<std::string> data;    // the migrations that are applied, in their order
+  std::map<std::string, int> rows;  // written by others than the worker: table → how many
 };
 
 struct FakeOperation {

@@ -85,6 +85,7 @@ void RestoreMerge::Merged(Session &session) {
   FenceOthers(session);
   // Connections, passwords and addresses are those of the state that was replaced.
   uris_->DropParents(context_->ProjectOf(session));
+  context_->ProjectOf(session).parent_seen = {};
   end_->Merged(session);
 }
 

@@ -132,6 +132,7 @@ void EndFlow::Keep(Session &session) {
 
 Flow<Next> EndFlow::Finish(Session &session, Status left_behind) {
   CancelMigrations(session);
+  context_->EndRebase(session, true);
   if (!IsFinal(session.row.state)) {
     session.row.state =
         session.row.goal == Goal::kExpire ? SessionState::kExpired : SessionState::kDiscarded;

@@ -17,7 +17,7 @@ bool IsSettled(const Session &session, int64_t now) {
   if (row.finished) return true;
   const bool resting = row.state == SessionState::kReady || row.state == SessionState::kConflict ||
                        row.state == SessionState::kFailed;
-  return resting && row.goal == Goal::kNone && session.migrations.empty() &&
+  return resting && row.goal == Goal::kNone && !session.rebase && session.migrations.empty() &&
          row.operations.empty() && !session.step &&
          (session.branch_gone || !ExpiryDiffers(session, now));
 }
@@ -66,16 +66,32 @@ void SessionContext::Fail(Session &session, const Status &why) {
   }
   session.migrations.clear();
   session.run.reset();
+  EndRebase(session, false);
   if (session.merge) {
     session.merge->status = "cancelled";
     session.merge->reason = CleanText(why.message(), kMaxError);
     parts_.journal->Add(*session.merge);
     LeaveMerge(session);
   }
-  if (session.row.goal == Goal::kMerge) session.row.goal = Goal::kNone;
+  if (!session.given_up()) session.row.goal = Goal::kNone;
   session.row.state = SessionState::kFailed;
   session.failures = 0;
   SetReason(session, why);
+}
+
+void SessionContext::EndRebase(Session &session, bool at_once) {
+  if (!session.rebase) return;
+  Project &project = ProjectOf(session);
+  const auto kept = project.kept.find(session.rebase->branch_id);
+  if (kept != project.kept.end() && at_once) {
+    kept->second.keep_until = unix_time();
+    parts_.journal->Add(kept->second);
+    project.delete_kept_wanted = true;
+    if (project.deleter) project.deleter->Wake();
+  }
+  session.rebase->ended = true;
+  parts_.journal->Add(*session.rebase);
+  session.rebase.reset();
 }
 
 void SessionContext::LeaveMerge(Session &session) {
@@ -189,7 +205,7 @@ Flow<Next> SessionContext::AfterBranchFailure(Session &session, Status why) {
     CloseStep(session, false, "the branch is gone");
     session.branch_gone = true;
     // What became of the parent comes first.
-    if (session.may_have_restored()) co_return Next::Look();
+    if (session.may_have_merged()) co_return Next::Look();
     Fail(session, Status::Error("55000", "the branch no longer exists at Neon", why.message(),
                                 "Discard the session and create it again."));
     co_return Next::Look();

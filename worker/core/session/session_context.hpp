@@ -21,6 +21,9 @@ class SessionContext : public FlowContext {
   void Fail(Session &session, const Status &why);
   // Forgets the session's merge, whose row is written, and gives its turn to the next one.
   void LeaveMerge(Session &session);
+  // A rebase is over, if there is one. The branch before it may go now, or when there was time to
+  // look at it.
+  void EndRebase(Session &session, bool at_once);
   // The reason that a conflict or a failure is about.
   void SetReason(Session &session, const Status &why);
   // What is in the way, while it is; an ok() status when it is over.
