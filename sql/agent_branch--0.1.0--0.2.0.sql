@@ -983,6 +983,9 @@ ALTER TABLE agent_branch.sweep_branch DROP CONSTRAINT sweep_branch_action_check,
 	ADD CONSTRAINT sweep_branch_action_check CHECK (action IN ('none', 'delete', 'would delete', 'blocked by children',
 		'blocked: protected', 'blocked: default', 'next sweep'));
 
+ALTER TABLE agent_branch.step DROP CONSTRAINT step_kind_check,
+	ADD CONSTRAINT step_kind_check CHECK (kind IN ('create branch', 'migrate', 'set expiry', 'restore', 'delete branch',
+		'rename branch', 'suspend compute', 'start compute', 'ask fixer'));
 ALTER TABLE agent_branch.step ADD COLUMN request_id text;
 COMMENT ON COLUMN agent_branch.step.request_id IS 'of the step''s last call of the API: Neon''s own, as its support asks for, or the one that was sent with the call';
 

@@ -57,7 +57,7 @@ struct ModelBranch {
   bool made_late = false;
   // Others gave it another owner, at this time: it is not ours to delete any more.
   std::optional<Instant> disowned_at;
-  uint64_t updated = 0;  // counts the changes of all branches: the order of updated_at
+  uint64_t updated = 0;   // counts the changes of all branches: the order of updated_at
   bool is_awake = false;  // its compute
   Content content;
   Instant described_at{-1};  // when its fingerprint was last taken
@@ -218,6 +218,7 @@ class ModelNeon {
   bool IsUnseen(const Call &call, const ModelBranch &target, int64_t change) const;
   void JudgeComputes(const ModelProject &project);
   Answer Suspend(Call &call);
+  Answer StartEndpoint(Call &call);
   Answer ConnectionUri(Call &call);
   bool IsForgotten(const ModelProject &project, const ModelOperation &operation) const;
   Answer ListOperations(Call &call);

@@ -13,6 +13,7 @@ namespace {
 
 // An expiry at Neon has to be in the future when the request arrives.
 constexpr int64_t kShortestLife = 60;
+constexpr milliseconds kRestoreInterval{2'000};
 constexpr size_t kLongestName = 256;  // that Neon takes
 
 constexpr char kUnknownVersion[] = "unknown";
@@ -82,7 +83,7 @@ Flow<Next> CreateFlow::Run(Session &session) {
   if (session.row.branch_id.empty()) {
     if (!session.parent_checked) {
       Next next = co_await FindParent(session);
-      if (next.fails()) co_return next;
+      if (next.fails() || !session.parent_checked) co_return next;
     }
     Next next = co_await MakeBranch(session);
     co_return next;
@@ -114,6 +115,12 @@ Flow<Next> CreateFlow::FindParent(Session &session) {
   if (!named.ok()) co_return Next::Again(named.status());
   Result<NeonBranch> parent = CheckParent(project.row, named.value());
   if (!parent.ok()) co_return Next::Again(parent.status());
+  if (parent->current_state == "resetting") {
+    // What it will be shows when the restore has ended.
+    co_await ConditionWait(&session, &project.merge_turn, "the parent's restore to end",
+                           context_->now() + kRestoreInterval);
+    co_return Next::Look();
+  }
   session.row.parent_branch_id = parent->id;
   session.row.parent_reset_at = parent->last_reset_at;
   session.parent_checked = true;
@@ -149,6 +156,7 @@ Flow<Next> CreateFlow::OnCreated(Session &session, ApiAnswer answer) {
   context_->ProjectOf(session).refusals = 0;
   session.row.branch_id = created->branch.id;
   session.row.endpoint_id = created->endpoint_id;
+  session.ours_at = context_->now();
   session.row.branch_expires_at = ParseTimestamp(created->branch.expires_at);
   context_->Progress(session);
   TakeUris(session, created.value());
@@ -237,6 +245,7 @@ Flow<Next> CreateFlow::Adopt(Session &session, NeonBranch branch) {
   context_->CloseStep(session, true, "found by name and annotation");
   context_->ProjectOf(session).refusals = 0;
   session.row.branch_id = branch.id;
+  session.ours_at = context_->now();
   // The parent may have been looked at again since the request was sent. Without a time the fence
   // refuses a parent that was ever restored.
   if (IsOlderThanParent(session, branch)) session.row.parent_reset_at.clear();
@@ -287,11 +296,33 @@ Flow<Next> CreateFlow::OnOperations(Session &session, std::vector<NeonOperation>
   // What it is good for shows when it is used.
   if (!read.ok()) co_return Next::Again(read.status());
   const bool works = read->has_value() && (*read)->current_state == "ready";
+  if (works && failed.front().action == "start_compute") {
+    const std::string operation = failed.front().id;
+    Next next = co_await StartAgain(session, why);
+    if (next.fails()) {
+      // The session comes back to it, also after a restart.
+      session.row.operations = {operation};
+      context_->Save(session);
+    }
+    co_return next;
+  }
   if (works) co_return Next::Look();
   context_->Fail(session,
                  Status::Error("58000", "Neon could not make the branch", "Operation " + why + ".",
                                "Discard the session and create it again."));
   co_return Next::Look();
+}
+
+Flow<Next> CreateFlow::StartAgain(Session &session, std::string operation) {
+  if (session.row.endpoint_id.empty()) {
+    Next next = co_await FindEndpoint(session);
+    if (next.fails() || session.row.state != SessionState::kCreating) co_return next;
+  }
+  Status why = Status::Error("58000", "Neon could not start the branch's compute",
+                             "Operation " + operation + ".",
+                             "It is started again by itself, with growing intervals.");
+  Next next = co_await context_->StartCompute(session, std::move(why));
+  co_return next;
 }
 
 Flow<Next> CreateFlow::FindEndpoint(Session &session) {

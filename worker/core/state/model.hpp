@@ -58,7 +58,7 @@ struct ProjectRow {
   milliseconds lock_timeout{30'000};
   std::string fixer = "llm";  // off, function, llm
   std::string fixer_function;
-  bool paused = false;  // by agent_project_pause(): nothing begins
+  bool paused = false;                    // by agent_project_pause(): nothing begins
   std::vector<std::string> refuse_risks;  // kinds, as RiskKindName() has them
 };
 
@@ -168,6 +168,7 @@ enum class StepKind {
   kDeleteBranch,
   kRenameBranch,
   kSuspendCompute,
+  kStartCompute,
   kAskFixer
 };
 
