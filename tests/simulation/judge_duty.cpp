@@ -27,8 +27,7 @@ bool HasHarm(const Evidence &evidence, const SessionRow &session, Harm harm) {
 // Something was done to the session's branch, or Neon itself could not make it, or ended it when a
 // later end could not be told in time, or was told by a calendar that was wrong.
 bool IsBranchHarmed(const Evidence &evidence, const SessionRow &session) {
-  bool may_expire =
-      evidence.calendar_was_wrong || evidence.store->WasAsked(session.id, "extend");
+  bool may_expire = evidence.calendar_was_wrong || evidence.store->WasAsked(session.id, "extend");
   bool garbled = !IsOn(Trial::kUsableAnswers) && HasHarm(evidence, session, Harm::kAnswerGarbled);
   return HasHarm(evidence, session, Harm::kBranchTaken) ||
          HasHarm(evidence, session, Harm::kOperationFailed) || garbled ||
@@ -57,13 +56,12 @@ bool HasMerge(const Evidence &evidence, const SessionRow &session, std::string_v
 }
 
 bool MayHaveFailed(const Evidence &evidence, const SessionRow &session) {
-  bool name_taken = evidence.harms->Has(
-      Harm::kNameTaken, NeonProject(evidence, session) + " " + session.branch_name);
+  bool name_taken = evidence.harms->Has(Harm::kNameTaken,
+                                        NeonProject(evidence, session) + " " + session.branch_name);
   // Neon refuses an expiry that is in the past by its calendar.
   bool refused = session.branch_id.empty() && (name_taken || evidence.calendar_was_wrong);
   return IsBranchHarmed(evidence, session) || WasDue(evidence, session) || refused ||
-         HadFailure(evidence, session) ||
-         HasMerge(evidence, session, "failed");
+         HadFailure(evidence, session) || HasMerge(evidence, session, "failed");
 }
 
 void JudgeSession(const Evidence &evidence, const SessionRow &session, Witness &witness) {
@@ -99,8 +97,10 @@ bool MayConflict(const Evidence &evidence, const SessionRow &session) {
   const std::string &project = NeonProject(evidence, session);
   std::optional<Instant> fork = evidence.harms->ForkOf(session.uuid);
   if (!fork || IsBranchHarmed(evidence, session)) return true;
-  // A merge whose answer was lost is told of when the session may have begun after it.
-  milliseconds tolerance = IsOn(Trial::kExactFence) ? milliseconds(1'000) : milliseconds(3'600'000);
+  // A merge whose answer was lost is told of when the session may have begun after it. Of two that
+  // came within one second nothing tells who began since the later one.
+  const bool tells = IsOn(Trial::kExactFence) && evidence.neon->options.pace >= 1;
+  const milliseconds tolerance = tells ? milliseconds(1'000) : milliseconds(3'600'000);
   return evidence.harms->ParentChangedSince(project, *fork, session.uuid, tolerance) ||
          evidence.harms->Has(Harm::kParentLocked, project) ||
          evidence.store->projects().at(session.project_id).max_pinned.has_value();
@@ -119,8 +119,7 @@ bool MayHaveBroken(const Evidence &evidence, const SessionRow &session) {
 bool MayBeCancelled(const Evidence &evidence, const SessionRow &session) {
   return evidence.store->WasAsked(session.id, "discard") || session.finished ||
          session.state == SessionState::kFailed || WasDue(evidence, session) ||
-         IsBranchHarmed(evidence, session) ||
-         HadFailure(evidence, session) ||
+         IsBranchHarmed(evidence, session) || HadFailure(evidence, session) ||
          HasMerge(evidence, session, "conflict") || HasMerge(evidence, session, "failed") ||
          HasMerge(evidence, session, "merged");
 }
@@ -161,16 +160,15 @@ void JudgeAttemptEnd(const Evidence &evidence, const std::pair<int64_t, int> &ke
   if (rightly || unknown || branch_gone) return;
   witness.Violation("migration " + std::to_string(key.first) + ", attempt " +
                     std::to_string(key.second) + ", failed at statement " +
-                    std::to_string(attempt.statement) + " without a reason: " +
-                    attempt.error.sqlstate + " " + attempt.error.message);
+                    std::to_string(attempt.statement) +
+                    " without a reason: " + attempt.error.sqlstate + " " + attempt.error.message);
 }
 
 void JudgeMigrationEnd(const Evidence &evidence, const MigrationRow &migration, Witness &witness) {
   if (migration.status != MigrationStatus::kCancelled) return;
   const SessionRow &session = evidence.store->sessions().at(migration.session_id);
   bool explained = session.finished || session.state == SessionState::kFailed ||
-                   HadFailure(evidence, session) ||
-                   IsBranchHarmed(evidence, session) ||
+                   HadFailure(evidence, session) || IsBranchHarmed(evidence, session) ||
                    evidence.store->WasAsked(session.id, "discard");
   if (explained) return;
   witness.Violation("migration " + std::to_string(migration.id) + " of " + NameOf(session) +

@@ -280,7 +280,8 @@ void ModelNeon::JudgeComputes(const ModelProject &project) {
   // That of the parent is one, unless with that nobody could ever begin.
   int64_t awake = active_computes > 1 ? 1 : 0;
   awake += std::count_if(project.branches.begin(), project.branches.end(), [](const auto &one) {
-    return one.second.is_awake && !one.second.made_late;
+    // That of a branch which others made their own is theirs.
+    return one.second.is_awake && !one.second.made_late && !one.second.disowned_at;
   });
   if (awake <= active_computes) return;
   witness_->Violation(std::to_string(awake) + " computes are active, and the limit is " +

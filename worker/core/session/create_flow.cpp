@@ -227,6 +227,16 @@ Flow<Next> CreateFlow::Reconcile(Session &session) {
       co_await context_->ReadBranch(session, std::move(like), id);
   if (!read.ok()) co_return Next::Again(read.status());
   if (!read->has_value()) co_return Next::Look();
+  if (!session.given_up()) {
+    // It may have been restored since the request was sent, and before the branch was made.
+    const std::string parent_id = session.row.parent_branch_id;
+    session.parent_checked = false;
+    Next found = co_await FindParent(session);
+    if (!found.fails() && !session.parent_checked) co_return found;  // it is being restored
+    // The branch was asked for below this one, whichever has the parent's name now.
+    if (session.row.parent_branch_id != parent_id) session.row.parent_reset_at.clear();
+    session.row.parent_branch_id = parent_id;
+  }
   Next next = co_await Adopt(session, std::move(**read));
   co_return next;
 }
