@@ -276,8 +276,7 @@ std::vector<UserOutcome> Users::Outcomes() const {
       if (request.session_id != user.session_id || user.session_id == 0) continue;
       outcome.asked += request.kind + ' ';
     }
-    if (user.session_id != 0)
-      outcome.end = StateName(store_->sessions().at(user.session_id).state);
+    if (user.session_id != 0) outcome.end = StateName(store_->sessions().at(user.session_id).state);
     outcomes.push_back(std::move(outcome));
   }
   return outcomes;
