@@ -132,12 +132,14 @@ ON CONFLICT (id) DO UPDATE SET outcome = excluded.outcome, reason = excluded.rea
     ELSE excluded.output_tokens END,
   cost = CASE WHEN excluded.outcome = 'interrupted' THEN f.cost ELSE excluded.cost END)";
 
+// A worker that has just begun does not know since when the trouble is.
 constexpr char kSaveUpkeep[] = R"(
-INSERT INTO agent_branch.project_upkeep (project_id, swept_at, error, error_since)
+INSERT INTO agent_branch.project_upkeep AS u (project_id, swept_at, error, error_since)
 VALUES ($1, CASE WHEN $2 > 0 THEN to_timestamp($2) END, nullif($3, ''),
   CASE WHEN $4 > 0 THEN to_timestamp($4) END)
-ON CONFLICT (project_id) DO UPDATE SET swept_at = excluded.swept_at, error = excluded.error,
-  error_since = excluded.error_since)";
+ON CONFLICT (project_id) DO UPDATE SET swept_at = coalesce(excluded.swept_at, u.swept_at),
+  error = excluded.error, error_since = CASE WHEN excluded.error IS NOT NULL
+    THEN least(excluded.error_since, u.error_since) END)";
 
 // One that was run has its text already.
 constexpr char kSaveRefusedFix[] = R"(

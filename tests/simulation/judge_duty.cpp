@@ -127,8 +127,10 @@ bool MayConflict(const Evidence &evidence, const SessionRow &session, const Merg
   if (!fork || IsBranchHarmed(evidence, session)) return true;
   const bool replays = MayBeReplayed(evidence, session, merge);
   if (replays && merge.on_drift == "rebase") return false;  // others change other tables
-  // A merge whose answer was lost is told of when the session may have begun after it.
-  milliseconds tolerance = IsOn(Trial::kExactFence) ? milliseconds(1'000) : milliseconds(3'600'000);
+  // A merge whose answer was lost is told of when the session may have begun after it. Of two that
+  // came within one second nothing tells who began since the later one.
+  const bool tells = IsOn(Trial::kExactFence) && evidence.neon->options.pace >= 1;
+  const milliseconds tolerance = tells ? milliseconds(1'000) : milliseconds(3'600'000);
   if (evidence.harms->ParentChangedSince(project, *fork, session.uuid, tolerance)) return true;
   return !replays && (merge.strategy == "replay" || merge.strategy == "candidate" ||
                       evidence.harms->Has(Harm::kStandpointUnread, "parent of " + project) ||

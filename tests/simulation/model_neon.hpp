@@ -231,6 +231,7 @@ class ModelNeon {
   bool IsUnseen(const Call &call, const ModelBranch &target, int64_t change) const;
   void JudgeComputes(const ModelProject &project);
   Answer Suspend(Call &call);
+  Answer StartEndpoint(Call &call);
   Answer ConnectionUri(Call &call);
   bool IsForgotten(const ModelProject &project, const ModelOperation &operation) const;
   Answer ListOperations(Call &call);

@@ -265,6 +265,8 @@ void Users::Annotate(int project) {
   if (branch == nullptr || branch->annotation.empty() || !IsOnRecord(*store_, *branch)) return;
   NoteTaken(*branch);
   branch->annotation["agent-branch-installation"] = "0badcafe-0000-4000-8000-000000000002";
+  // Whoever wants the name next finds it taken by a branch of others.
+  neon_->harms->Note(Harm::kNameTaken, ProjectAt(project).id + " " + branch->name);
   branch->disowned_at = clock_->Now();
   neon_->Touch(*branch);
 }

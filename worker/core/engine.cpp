@@ -154,6 +154,11 @@ void Engine::LoadMerge(const MergeRow &row) {
 }
 
 void Engine::LoadStep(const StepRow &step) {
+  if (step.kind == StepKind::kStartCompute) {
+    // Whoever does not reach the branch starts its compute again.
+    journal_.Record(step, false, "outcome unknown; it is done again if the branch does not answer");
+    return;
+  }
   if (Session *session = world_.FindSession(step.session_id)) {
     // A restore may be waited for while the branch's expiry is set; only that can be done again.
     const auto merges = [](const StepRow &one) {
@@ -371,7 +376,7 @@ void Engine::GiveUp(Session &session, Goal goal) {
 
 Flow<> Engine::RunOnce(Session &session, Flow<agent_branch::Next> flow) {
   const agent_branch::Next next = co_await flow;
-  if (next.fails()) co_await context_.WaitAfterFailure(session, next.trouble);
+  if (next.fails()) co_await context_.WaitAfterFailure(session, next.trouble, next.slowly);
 }
 
 Flow<> Engine::Next(Session &session) {

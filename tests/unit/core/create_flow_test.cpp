@@ -185,5 +185,49 @@ TEST(CreateFlow, NameHeldByAMergedBranchIsFreedForTheNextSession) {
   EXPECT_EQ(driver.store.kept.at(driver.Row(first).branch_id).name, "agent/one-kept-br-1");
 }
 
+// Neon makes the branch, and its compute does not start.
+void LetComputeFail(EngineDriver &driver) {
+  driver.neon.next_operation_status = "failed";
+  driver.neon.next_operation_action = "start_compute";
+  driver.neon.asleep.insert("br-1");
+}
+
+TEST(CreateFlow, ComputeThatDidNotStartIsStartedAgain) {
+  EngineDriver driver;
+  LetComputeFail(driver);
+  driver.ReadySession("one");
+  EXPECT_EQ(driver.neon.Count("POST /endpoints/ep-br-1/start"), 1u);
+}
+
+TEST(CreateFlow, ComputeThatDoesNotStartIsStartedLessAndLessOftenAndSaysSo) {
+  EngineDriver driver;
+  LetComputeFail(driver);
+  driver.neon.failing_starts = 1'000;
+  const int64_t id = driver.store.CreateSession("one", driver.InAnHour());
+  const Instant end = driver.clock.Now() + milliseconds(1'800'000);
+  driver.RunUntil([&] { return driver.clock.Now() >= end; });
+  EXPECT_EQ(driver.Row(id).state, SessionState::kCreating);
+  EXPECT_NE(driver.Row(id).error.find("could not start the branch's compute"), std::string::npos)
+      << driver.Row(id).error;
+  EXPECT_LE(driver.neon.Count("POST /endpoints/ep-br-1/start"), 20u);
+  driver.neon.failing_starts = 0;
+  ASSERT_TRUE(driver.RunUntilState(id, SessionState::kReady));
+}
+
+TEST(CreateFlow, StartOfAComputeThatACrashCutsOffIsDoneAgain) {
+  for (auto when : {EngineDriver::Crash::kBeforeCommit, EngineDriver::Crash::kAfterCommit}) {
+    for (int commit = 1; commit <= 12; ++commit) {
+      SCOPED_TRACE(commit);
+      EngineDriver driver;
+      LetComputeFail(driver);
+      driver.CrashAt(when, commit);
+      const int64_t id = driver.ReadySession("one");
+      driver.RunUntilIdle();
+      for (const StepRow &step : driver.store.StepsOf(id))
+        EXPECT_NE(step.status, "intended") << step.target;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace agent_branch

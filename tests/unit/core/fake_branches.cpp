@@ -54,7 +54,7 @@ void FakeBranches::Start(BranchTask task) {
     next_outcomes.pop_front();
     return;
   }
-  if (branch == neon_->branches.end()) {
+  if (branch == neon_->branches.end() || neon_->asleep.count(branch_id) > 0) {
     Finish(task.id, BranchOutcome::kNotRun);
     return;
   }

@@ -213,5 +213,35 @@ TEST(MergeFlow, ExpiryEndsASessionThatWaitsForItsTurnToMerge) {
   EXPECT_EQ(driver.store.MergeOf(second).status, "cancelled");
 }
 
+// The restore is done at Neon, its operation runs still, and the worker has not told of it yet.
+TEST(MergeFlow, SessionThatBeganSinceTheRestoreIsNoLoserOfIt) {
+  EngineDriver driver;
+  const int64_t first = driver.MigratedSession("one", "m1");
+  driver.store.Merge(first);
+  ASSERT_TRUE(driver.RunUntil([&] { return !driver.neon.Dev().last_reset_at.empty(); }));
+  const int64_t second = driver.store.CreateSession("two", driver.InAnHour());
+  driver.clock.Advance(milliseconds(2'000));
+  ASSERT_TRUE(driver.RunUntilState(second, SessionState::kReady));
+  EXPECT_EQ(driver.store.MergeOf(first).status, "merged");
+  driver.store.Merge(second);
+  ASSERT_TRUE(driver.RunUntil([&] { return driver.store.MergeOf(second).status != "queued"; }));
+  ASSERT_TRUE(driver.RunUntilFinished(second)) << driver.Row(second).error;
+  EXPECT_EQ(driver.store.MergeOf(second).status, "merged");
+}
+
+TEST(MergeFlow, SessionThatBeganSinceTheRestoreIsNoLoserThoughTheWorkerRestarts) {
+  EngineDriver driver;
+  const int64_t first = driver.MigratedSession("one", "m1");
+  driver.store.Merge(first);
+  ASSERT_TRUE(driver.RunUntil([&] { return !driver.neon.Dev().last_reset_at.empty(); }));
+  driver.clock.Advance(milliseconds(2'000));
+  driver.Restart();
+  const int64_t second = driver.ReadySession("two");
+  ASSERT_TRUE(driver.RunUntilFinished(first));
+  driver.store.Merge(second);
+  ASSERT_TRUE(driver.RunUntilFinished(second)) << driver.Row(second).error;
+  EXPECT_EQ(driver.store.MergeOf(second).status, "merged");
+}
+
 }  // namespace
 }  // namespace agent_branch

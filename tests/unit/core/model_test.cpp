@@ -30,7 +30,8 @@ TEST(Model, EveryNameIsReadBack) {
         MigrationStatus::kFailed, MigrationStatus::kCancelled})
     EXPECT_EQ(ParseMigrationStatus(MigrationStatusName(status)), status);
   for (auto kind : {StepKind::kCreateBranch, StepKind::kMigrate, StepKind::kSetExpiry,
-                    StepKind::kRestore, StepKind::kDeleteBranch, StepKind::kRenameBranch})
+                    StepKind::kRestore, StepKind::kDeleteBranch, StepKind::kRenameBranch,
+                    StepKind::kSuspendCompute, StepKind::kStartCompute, StepKind::kAskFixer})
     EXPECT_EQ(ParseStepKind(StepKindName(kind)), kind);
 }
 

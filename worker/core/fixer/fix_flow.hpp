@@ -96,6 +96,9 @@ class FixFlow {
                           std::string made_by);
   // Asks the branch for what the check has to know, and checks; the fix may be refused after it.
   Flow<Next> Check(Session &session, FixQuestion question);
+  // The check, in a process of its own: comparing may take long. Fails when there was none to be
+  // had; a fix that cannot be compared is refused.
+  Flow<Result<Intent>> Compare(Session &session, FixQuestion question);
   // A remembered fix that was refused once is not offered again.
   void Forget(const Session &session, const MigrationRow &migration);
   Flow<RepairEnd> GoOn(Session &session);

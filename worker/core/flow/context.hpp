@@ -17,8 +17,10 @@ namespace agent_branch {
 struct Next {
   // Ok: look at the rows, now. Otherwise: after a while, with this trouble shown meanwhile.
   Status trouble;
+  bool slowly = false;  // only Neon can mend it: the intervals grow up to half an hour
   static Next Look() { return {}; }
-  static Next Again(Status why) { return {std::move(why)}; }
+  static Next Again(Status why) { return {std::move(why), false}; }
+  static Next AgainSlowly(Status why) { return {std::move(why), true}; }
   bool fails() const { return !trouble.ok(); }
 };
 

@@ -124,7 +124,8 @@ void RebaseFlow::SetAside(Session &session, std::vector<AppliedMigration> applie
   row.operations.clear();
   row.base_fingerprint.clear();
   if (row.goal == Goal::kRebase) row.goal = Goal::kNone;
-  session.parent_checked = session.may_be_forked = session.branch_checked = false;
+  session.parent_checked = session.may_be_forked = false;
+  session.ours_at.reset();
   session.standpoints_unread = 0;
   session.base_version.clear();
   session.expiry_asked = 0;

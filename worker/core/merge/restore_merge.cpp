@@ -236,6 +236,7 @@ Flow<Next> RestoreMerge::Restore(Session &session, Instant proven_at) {
   if (!ours || restored->operations.empty()) co_return Next::Look();
   // The restored parent hangs under our branch, which therefore cannot be deleted yet.
   session.row.pinned = restored->branch.parent_id == session.row.branch_id;
+  WorkOf(session).reset_at = restored->branch.last_reset_at;
   std::vector<NeonOperation> failed =
       co_await context_->AwaitNoted(session, std::move(restored->operations));
   OnOperations(session, failed);

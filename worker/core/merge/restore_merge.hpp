@@ -34,6 +34,8 @@ struct RestoreWork : MergeWork {
   std::string backup_created_at;
   bool expiry_cleared_again = false;  // after a restore was refused
   bool ended = false;                 // the restore is known to have come to its end
+  // The parent's last_reset_at since the restore; empty: it was not told.
+  std::string reset_at;
   std::optional<MergeRefusal> refusal;
 };
 
@@ -90,7 +92,9 @@ class RestoreMerge {
   Flow<Next> Confirm(Session &session);
   void Merged(Session &session);
   // Sessions that began before this merge have another parent from now on.
-  void FenceOthers(const Session &session);
+  void FenceOthers(Session &session);
+  // Of a session whose branch is not made yet: it is made of the parent as it is now.
+  void LookAtParentAgain(Session &other);
 
   SessionContext *context_;
   ConnectionUris *uris_;

@@ -13,6 +13,7 @@ namespace {
 
 // An expiry at Neon has to be in the future when the request arrives.
 constexpr int64_t kShortestLife = 60;
+constexpr milliseconds kRestoreInterval{2'000};
 constexpr size_t kLongestName = 256;  // that Neon takes
 
 constexpr char kUnknownVersion[] = "unknown";
@@ -91,7 +92,7 @@ Flow<Next> CreateFlow::Run(Session &session) {
     }
     if (!session.parent_checked) {
       Next next = co_await FindParent(session);
-      if (next.fails()) co_return next;
+      if (next.fails() || !session.parent_checked) co_return next;
     }
     Next next = co_await MakeBranch(session);
     co_return next;
@@ -130,6 +131,12 @@ Flow<Next> CreateFlow::FindParent(Session &session) {
   if (!named.ok()) co_return Next::Again(named.status());
   Result<NeonBranch> parent = CheckParent(project.row, named.value());
   if (!parent.ok()) co_return Next::Again(parent.status());
+  if (parent->current_state == "resetting") {
+    // What it will be shows when the restore has ended.
+    co_await ConditionWait(&session, &project.merge_turn, "the parent's restore to end",
+                           context_->now() + kRestoreInterval);
+    co_return Next::Look();
+  }
   session.row.parent_branch_id = parent->id;
   session.row.parent_reset_at = parent->last_reset_at;
   project.parent_seen = {parent->id, parent->last_reset_at, context_->now()};
@@ -197,6 +204,7 @@ Flow<Next> CreateFlow::OnCreated(Session &session, ApiAnswer answer) {
   context_->ProjectOf(session).refusals = 0;
   session.row.branch_id = created->branch.id;
   session.row.endpoint_id = created->endpoint_id;
+  session.ours_at = context_->now();
   session.row.branch_expires_at = ParseTimestamp(created->branch.expires_at);
   context_->Progress(session);
   TakeUris(session, created.value());
@@ -267,6 +275,16 @@ Flow<Next> CreateFlow::Reconcile(Session &session) {
       co_await context_->ReadBranch(session, std::move(like), id);
   if (!read.ok()) co_return Next::Again(read.status());
   if (!read->has_value()) co_return Next::Look();
+  if (!session.given_up()) {
+    // It may have been restored since the request was sent, and before the branch was made.
+    const std::string parent_id = session.row.parent_branch_id;
+    session.parent_checked = false;
+    Next found = co_await FindParent(session);
+    if (!found.fails() && !session.parent_checked) co_return found;  // it is being restored
+    // The branch was asked for below this one, whichever has the parent's name now.
+    if (session.row.parent_branch_id != parent_id) session.row.parent_reset_at.clear();
+    session.row.parent_branch_id = parent_id;
+  }
   Next next = co_await Adopt(session, std::move(**read));
   co_return next;
 }
@@ -285,6 +303,7 @@ Flow<Next> CreateFlow::Adopt(Session &session, NeonBranch branch) {
   context_->CloseStep(session, true, "found by name and annotation");
   context_->ProjectOf(session).refusals = 0;
   session.row.branch_id = branch.id;
+  session.ours_at = context_->now();
   // The parent may have been looked at again since the request was sent. Without a time the fence
   // refuses a parent that was ever restored.
   if (IsOlderThanParent(session, branch)) session.row.parent_reset_at.clear();
@@ -347,11 +366,33 @@ Flow<Next> CreateFlow::OnOperations(Session &session, std::vector<NeonOperation>
   // What it is good for shows when it is used.
   if (!read.ok()) co_return Next::Again(read.status());
   const bool works = read->has_value() && (*read)->current_state == "ready";
+  if (works && failed.front().action == "start_compute") {
+    const std::string operation = failed.front().id;
+    Next next = co_await StartAgain(session, why);
+    if (next.fails()) {
+      // The session comes back to it, also after a restart.
+      session.row.operations = {operation};
+      context_->Save(session);
+    }
+    co_return next;
+  }
   if (works) co_return Next::Look();
   context_->Fail(session,
                  Status::Error("58000", "Neon could not make the branch", "Operation " + why + ".",
                                "Discard the session and create it again."));
   co_return Next::Look();
+}
+
+Flow<Next> CreateFlow::StartAgain(Session &session, std::string operation) {
+  if (session.row.endpoint_id.empty()) {
+    Next next = co_await FindEndpoint(session);
+    if (next.fails() || session.row.state != SessionState::kCreating) co_return next;
+  }
+  Status why = Status::Error("58000", "Neon could not start the branch's compute",
+                             "Operation " + operation + ".",
+                             "It is started again by itself, with growing intervals.");
+  Next next = co_await context_->StartCompute(session, std::move(why));
+  co_return next;
 }
 
 Flow<Next> CreateFlow::FindEndpoint(Session &session) {

@@ -33,6 +33,8 @@ class CreateFlow {
   // Renames a branch of a finished session that still holds the session's name.
   Flow<Next> FreeName(Session &session, KeptBranchRow kept);
   Flow<Next> OnOperations(Session &session, std::vector<NeonOperation> failed);
+  // The branch is there, and its compute did not start: `operation` says how.
+  Flow<Next> StartAgain(Session &session, std::string operation);
   Flow<Next> FindEndpoint(Session &session);
   Flow<Next> DescribeBase(Session &session);
   Flow<Next> DescribeFully(Session &session);

@@ -35,7 +35,7 @@ constexpr Names<MigrationStatus, 6> kMigrationStatuses{
      {MigrationStatus::kFailed, "failed"},
      {MigrationStatus::kCancelled, "cancelled"}}};
 
-constexpr Names<StepKind, 9> kStepKinds{{{StepKind::kCreateBranch, "create branch"},
+constexpr Names<StepKind, 10> kStepKinds{{{StepKind::kCreateBranch, "create branch"},
                                          {StepKind::kMigrate, "migrate"},
                                          {StepKind::kAskFixer, "ask fixer"},
                                          {StepKind::kSetExpiry, "set expiry"},
@@ -43,7 +43,8 @@ constexpr Names<StepKind, 9> kStepKinds{{{StepKind::kCreateBranch, "create branc
                                          {StepKind::kReplay, "replay"},
                                          {StepKind::kDeleteBranch, "delete branch"},
                                          {StepKind::kRenameBranch, "rename branch"},
-                                         {StepKind::kSuspendCompute, "suspend compute"}}};
+                                         {StepKind::kSuspendCompute, "suspend compute"},
+                                         {StepKind::kStartCompute, "start compute"}}};
 
 template <class Value, size_t count>
 std::string_view NameOf(const Names<Value, count> &names, Value value) {

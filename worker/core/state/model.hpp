@@ -205,6 +205,7 @@ enum class StepKind {
   kDeleteBranch,
   kRenameBranch,
   kSuspendCompute,
+  kStartCompute,
   kAskFixer
 };
 

@@ -45,6 +45,8 @@ struct MigrationRun {
   // How often the connection was lost while the text ran, and how often a lock was not to be had.
   int lost_connections = 0;
   int lock_timeouts = 0;
+  // How often the branch refused to tell what a statement had left behind, or to be cleaned up.
+  int refusals = 0;
 };
 
 // What a strategy of a merge remembers while the worker lives: a struct of its own each.
@@ -86,9 +88,10 @@ struct Session : Actor {
   bool may_be_forked = false;
   int standpoints_unread = 0;  // how often the parent could not say where it stands
   bool branch_gone = false;
-  bool branch_checked = false;  // read once more before it is deleted, and it is ours
-  std::string base_version;     // of the branch's catalogs when it was made; forgotten by a crash
-  int64_t expiry_asked = 0;     // the expiry Neon was last asked for
+  // When Neon last said that the branch is this session's: it was made then, or read.
+  std::optional<Instant> ours_at;
+  std::string base_version;  // of the branch's catalogs when it was made; forgotten by a crash
+  int64_t expiry_asked = 0;  // the expiry Neon was last asked for
   BranchUris uris;
   Condition place_offered;
   PlaceUse counted_as = PlaceUse::kNone;
