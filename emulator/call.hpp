@@ -22,7 +22,7 @@ struct Call {
   std::string body;
   std::vector<std::string> arguments;  // what the route's {…} matched, in order
   std::string scope;                   // the project the key is limited to; empty: none
-  Fate fate = Fate::kNormal;           // of the operations this request starts
+  Fate fate;                           // of the operations this request starts
   bool hide_created = false;           // the first GET of what it creates answers 404
 
   std::optional<std::string> Query(const std::string &name) const {

@@ -70,6 +70,11 @@ FaultEffects ReadEffects(const ObjectReader &fault) {
   } else {
     fault.Reject("do", "unknown value");
   }
+  if (auto action = fault.Text("action")) {
+    if (effects.fate.kind == Fate::kNormal)
+      fault.Reject("action", "is for fail_operation, cancel_operation and skip_operation");
+    effects.fate.action = *action;
+  }
   return effects;
 }
 
@@ -80,7 +85,7 @@ void Merge(const FaultEffects &one, FaultEffects *all) {
   all->truncate = all->truncate || one.truncate;
   all->delay_before_ms += one.delay_before_ms;
   all->delay_after_ms += one.delay_after_ms;
-  if (one.fate != Fate::kNormal) all->fate = one.fate;
+  if (one.fate.kind != Fate::kNormal) all->fate = one.fate;
   all->hide_created = all->hide_created || one.hide_created;
 }
 
@@ -88,9 +93,9 @@ void Merge(const FaultEffects &one, FaultEffects *all) {
 
 int64_t Faults::Add(const std::string &json) {
   rapidjson::Document document = ParseJson(json);
-  ObjectReader object(
-      document, "",
-      {"match", "do", "status", "body", "headers", "effect", "ms", "delay_ms", "delay_after_ms"});
+  ObjectReader object(document, "",
+                      {"match", "do", "status", "body", "headers", "effect", "action", "ms",
+                       "delay_ms", "delay_after_ms"});
   Fault fault;
   fault.text = json;
   fault.effects = ReadEffects(object);

@@ -24,7 +24,7 @@ struct FaultEffects {
   bool truncate = false;
   int64_t delay_before_ms = 0;
   int64_t delay_after_ms = 0;
-  Fate fate = Fate::kNormal;
+  Fate fate;
   bool hide_created = false;
 };
 

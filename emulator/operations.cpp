@@ -23,7 +23,8 @@ void OperationRunner::Begin(const ChainPtr &chain) {
   step.operation->updated_at = Now();
   step.operation->started = std::chrono::steady_clock::now();
   chain->error.clear();
-  bool works = step.work && (chain->fate == Fate::kNormal || chain->fate == Fate::kSkip);
+  const Fate::Kind fate = chain->fate.Of(step.operation->action);
+  bool works = step.work && (fate == Fate::kNormal || fate == Fate::kSkip);
   auto duration = Duration(step.operation->action);
   // One more than what is awaited: whatever arrives during this call must not finish the step yet.
   chain->awaited = 1;
@@ -57,9 +58,10 @@ void OperationRunner::Arrive(const ChainPtr &chain) {
 
 void OperationRunner::Finish(const ChainPtr &chain) {
   Step step = std::move(chain->steps[chain->at]);
-  bool injected = chain->fate == Fate::kFail || chain->fate == Fate::kCancel;
+  const Fate::Kind fate = chain->fate.Of(step.operation->action);
+  bool injected = fate == Fate::kFail || fate == Fate::kCancel;
   if (injected || !chain->error.empty()) {
-    std::string status = chain->fate == Fate::kCancel ? "cancelled" : "failed";
+    std::string status = fate == Fate::kCancel ? "cancelled" : "failed";
     std::string error = injected ? "injected by a fault" : chain->error;
     if (step.failed) step.failed();
     End(step.operation, status, error);
@@ -70,7 +72,7 @@ void OperationRunner::Finish(const ChainPtr &chain) {
     return;
   }
   if (step.succeeded) step.succeeded();
-  End(step.operation, chain->fate == Fate::kSkip ? "skipped" : "finished", "");
+  End(step.operation, fate == Fate::kSkip ? "skipped" : "finished", "");
   if (++chain->at < chain->steps.size()) Begin(chain);
 }
 

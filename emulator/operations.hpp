@@ -27,7 +27,18 @@ struct Step {
 };
 
 // What a fault makes of a request's operations.
-enum class Fate { kNormal, kFail, kCancel, kSkip };
+struct Fate {
+  enum Kind { kNormal, kFail, kCancel, kSkip };
+
+  Fate(Kind what = kNormal) : kind(what) {}
+  // What becomes of an operation of this kind.
+  Kind Of(const std::string &operation) const {
+    return action.empty() || action == operation ? kind : kNormal;
+  }
+
+  Kind kind;
+  std::string action;  // only of this kind of operation; empty: of all
+};
 
 class OperationRunner {
  public:
@@ -44,7 +55,7 @@ class OperationRunner {
   struct Chain {
     std::vector<Step> steps;
     size_t at = 0;
-    Fate fate = Fate::kNormal;
+    Fate fate;
     int awaited = 0;  // the timer, the work
     std::string error;
   };

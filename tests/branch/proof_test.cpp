@@ -177,6 +177,21 @@ TEST_F(ProofTest, RecordCountsOneTransactionOnly) {
   EXPECT_EQ(Field(&client_, record, "{rows,s.t,inserted}"), "1");
 }
 
+// What it says is not the transaction's own id: rows of its own would be others'.
+TEST_F(ProofTest, RecordTellsTheIdBehindItsSubtransactions) {
+  LibpqBranchRunner runner(nullptr);
+  for (int subtransactions : {0, 1, 6, 100}) {
+    const std::string record =
+        RecordOf(&runner, 1, database_.uri(),
+                 "INSERT INTO s.t (a) VALUES (1); DO $$BEGIN FOR n IN 1.." +
+                     std::to_string(subtransactions) +
+                     " LOOP BEGIN INSERT INTO s.t (a) VALUES (n); EXCEPTION WHEN others THEN "
+                     "NULL; END; END LOOP; END$$");
+    EXPECT_EQ(Field(&client_, record, "{next_xid}"), Stand(database_.uri()).next_xid);
+  }
+  EXPECT_EQ(Field(&client_, RecordOf(&runner, 2, database_.uri(), "SELECT 1"), "{next_xid}"), "");
+}
+
 TEST_F(ProofTest, RecordTellsTablesThatGotANewFile) {
   LibpqBranchRunner runner(nullptr);
   EXPECT_EQ(Field(&client_, RecordOf(&runner, 1, database_.uri(), "TRUNCATE s.t"), "{rewritten}"),

@@ -109,6 +109,17 @@ def _create_without_room(world):
     world.create("s")
 
 
+def _no_start(world):
+    world.emulator.add_fault({
+        "match": {"method": "POST", "path": f"/projects/{world.project}/branches$"},
+        "do": "fail_operation", "action": "start_compute"})
+
+
+@scenario("create, the compute does not start at first", setup=_no_start)
+def _create_with_a_second_start(world):
+    world.create("s")
+
+
 def _unanswered_create(world):
     world.answer = world.stage.proxy.hold("POST", f"/projects/{world.project}/branches", "answer")
     world.create("s")

@@ -130,7 +130,9 @@ bool MayConflict(const Evidence &evidence, const SessionRow &session, const Merg
   // A merge whose answer was lost is told of when the session may have begun after it. Of two that
   // came within one second nothing tells who began since the later one.
   const bool tells = IsOn(Trial::kExactFence) && evidence.neon->options.pace >= 1;
-  const milliseconds tolerance = tells ? milliseconds(1'000) : milliseconds(3'600'000);
+  milliseconds tolerance = tells ? milliseconds(1'000) : milliseconds(3'600'000);
+  // A restore is proven by where the parent stood before the create, which may have waited since.
+  if (tells && !replays) tolerance = milliseconds(600'000);
   if (evidence.harms->ParentChangedSince(project, *fork, session.uuid, tolerance)) return true;
   return !replays && (merge.strategy == "replay" || merge.strategy == "candidate" ||
                       evidence.harms->Has(Harm::kStandpointUnread, "parent of " + project) ||
@@ -162,7 +164,10 @@ void JudgeMergeEnd(const Evidence &evidence, const MergeRow &merge, Witness &wit
   if (merge.status == "conflict") {
     explained = MayConflict(evidence, session, merge);
   } else if (merge.status == "failed") {
-    explained = MayHaveBroken(evidence, session);
+    // A clock that jumped over the session's end, while a restore that may come late is waited for.
+    const bool expired =
+        merge.reason.find("no longer exists") != std::string::npos && WasDue(evidence, session);
+    explained = expired || MayHaveBroken(evidence, session);
   } else if (merge.status == "cancelled") {
     explained = MayBeCancelled(evidence, session);
   }

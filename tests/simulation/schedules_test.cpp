@@ -177,6 +177,10 @@ TEST_P(Seed, IsTold) {
   Schedule schedule = DrawSchedule(GetParam());
   RunResult result = RunSchedule(schedule, true);
   std::cout << schedule.Describe() << Joined(result.trace);
+  Tally tally;
+  CompareWithUndisturbed(schedule, result, tally);
+  RunResult undisturbed = RunSchedule(Undisturbed(schedule), true);
+  std::cout << "where nothing goes wrong:\n" << Joined(undisturbed.trace);
   EXPECT_TRUE(result.violations.empty()) << Joined(result.violations);
 }
 

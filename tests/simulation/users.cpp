@@ -130,7 +130,8 @@ bool Users::Rebase(User &user, const SessionRow &session) {
                                          session.state == SessionState::kConflict);
   if (!TakesRequests(session) || IsMerging(session)) return false;
   user.rebased = true;
-  if (!rests) return true;
+  // A session that has expired takes none, and one that is about to loses its branch meanwhile.
+  if (!rests || session.expires_at <= clock_->UnixTime() + 10) return true;
   RequestRow request;
   request.kind = "rebase";
   request.session_id = session.id;

@@ -94,19 +94,34 @@ def test_what_was_done_by_hand_is_named_and_not_left_behind(real, orders):
 
 
 def test_migrations_that_are_not_one_piece_are_merged_by_candidate(real, orders):
-    real.ready("s")
-    real.migrate("s", f"CREATE INDEX CONCURRENTLY {orders}_item ON {orders} (item)")
-    parent = parent_of(real, "s")
+    # In lineage its branch stays, under its name.
+    name = unique("alone")
+    real.ready(name)
+    real.migrate(name, f"CREATE INDEX CONCURRENTLY {orders}_item ON {orders} (item)")
+    parent = parent_of(real, name)
     query(parent, f"INSERT INTO {orders} (item) VALUES ('placed meanwhile')")
-    real.rows("SELECT agent_merge('s')")
-    real.settle("s", "merged", 60)
-    merge = merge_of(real, "s")
+    real.rows("SELECT agent_merge(%s)", name)
+    real.settle(name, "merged", 60)
+    merge = merge_of(real, name)
     assert (merge["chosen"], merge["candidates"]) == ("candidate", 1), merge["chosen_reason"]
     real.ready("look")
     parent = parent_of(real, "look")
     assert query(parent, f"SELECT item FROM {orders}") == [("placed meanwhile",)]
     assert query(parent, "SELECT indisvalid FROM pg_index WHERE indexrelid = %s::regclass",
                  f"{orders}_item") == [(True,)]
+    real.discard("look")
+
+
+def test_what_migrations_wrote_stays_theirs_when_others_were_there_too(real, orders):
+    """Others had transactions that left nothing, and the rows are of subtransactions."""
+    real.ready("s")
+    real.migrate("s", f"""DO $$ BEGIN FOR n IN 1..3 LOOP
+        BEGIN INSERT INTO {orders} (item) VALUES (n); EXCEPTION WHEN others THEN NULL; END;
+        END LOOP; END $$""")
+    query(real.uri("s"), "SELECT pg_current_xact_id()")
+    real.merge("s")
+    real.ready("look")
+    assert query(parent_of(real, "look"), f"SELECT count(*) FROM {orders}") == [(3,)]
     real.discard("look")
 
 

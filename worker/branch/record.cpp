@@ -92,12 +92,25 @@ std::string RecordBaseline() {
               "SELECT pg_catalog.string_agg(place, ',') FROM (" + std::string(kSequences) + ") s");
 }
 
+// Subtransactions have ids of their own, which nothing tells but their rows; and others' ids lie
+// between. age() and the snapshot know no more than the transaction's own id, so the newest one is
+// looked for: pg_xact_status() refuses those that were not given out yet.
+std::string RecordPreparation() {
+  return "DO $agent_branch$ DECLARE newest int8 := "
+         "pg_catalog.pg_current_xact_id_if_assigned()::text::int8; step int8 := 1; "
+         "grows bool := true; BEGIN WHILE newest IS NOT NULL AND step > 0 LOOP "
+         "BEGIN PERFORM pg_catalog.pg_xact_status((newest + step)::text::pg_catalog.xid8); "
+         "newest := newest + step; EXCEPTION WHEN invalid_parameter_value THEN grows := false; END; "
+         "step := CASE WHEN grows THEN step * 2 ELSE step / 2 END; END LOOP; "
+         "PERFORM pg_catalog.set_config('agent_branch_migration.next_xid', "
+         "coalesce((newest + 1)::text, ''), true); END $agent_branch$";
+}
+
 std::string RecordExpression() {
   return "jsonb_build_object('counted', current_setting('track_counts') = 'on', 'rows', " + Rows() +
          ", 'rewritten', " + Rewritten() + ", 'locks', " + Locks() + ", 'sequences', " +
-         MovedSequences() + ", 'next_xid', " + kNextXid +
-         "::text"
-         ", 'milliseconds', (extract(epoch FROM clock_timestamp() - transaction_timestamp()) * "
+         MovedSequences() +
+         ", 'next_xid', current_setting('agent_branch_migration.next_xid', true), 'milliseconds', (extract(epoch FROM clock_timestamp() - transaction_timestamp()) * "
          "1000)::int8)::text";
 }
 

@@ -26,4 +26,8 @@ std::string RecordBaseline();
 // Names are qualified and quoted.
 std::string RecordExpression();
 
+// What is run before it in the same subtransaction: it finds the first transaction id that neither
+// the transaction nor its subtransactions can have.
+std::string RecordPreparation();
+
 }  // namespace agent_branch

@@ -194,7 +194,7 @@ std::string MigrationCheck(const BranchTask &task) {
   if (!task.record) return columns;
   return "SET CONSTRAINTS ALL IMMEDIATE; SAVEPOINT agent_branch_record; SET LOCAL search_path = "
          "pg_catalog, pg_temp; SET LOCAL jit = off; " +
-         columns + ", " + RecordExpression() +
+         RecordPreparation() + "; " + columns + ", " + RecordExpression() +
          "; ROLLBACK TO SAVEPOINT agent_branch_record; RELEASE SAVEPOINT agent_branch_record";
 }
 
