@@ -12,6 +12,7 @@
 # SECONDS=60: how long make simulate runs, or make fuzz each target (600); TARGET: one of those;
 # POINTS="restore recorded": make crash-matrix plays only points that these words describe;
 # DEMO="--topology flat --keep": options of the demo, see demo/run --help;
+# CHROOTS=DIR: where make check-versions keeps its Debians; VERSIONS="17 18": which it tests;
 # SINCE=main: clang-tidy looks only at what changed since that commit.
 
 # A major version that nobody gave is looked up by each that needs it, as it may be installed
@@ -47,7 +48,7 @@ submake = +@$(MAKE) $(quiet)
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .PHONY: all extension worker emulator libraries tests install uninstall demo check check-sanitize
-.PHONY: simulate mutants fuzz crash-matrix fixer-report bench lint format deps dist clean help
+.PHONY: check-versions simulate mutants fuzz crash-matrix fixer-report bench lint format deps dist clean help
 .PHONY: compile_commands.json
 
 help:
@@ -57,6 +58,7 @@ help:
 	@echo "make check       the same, then runs all tests; SUITE='$(suites)' chooses"
 	@echo "make bench       measures what agent_run adds, what a call takes, and the worker's memory"
 	@echo "make check-sanitize  the tests that need no server, under address and undefined behaviour sanitizer"
+	@echo "make check-versions  builds and tests on each PostgreSQL, on the Debian that has it (as root)"
 	@echo "make simulate    runs the worker's core through random schedules for SECONDS=60"
 	@echo "make mutants     applies small changes to the worker, and prints which test notices each"
 	@echo "make fuzz        libFuzzer on each parser of bytes from outside for SECONDS=600; TARGET=one of them"
@@ -192,6 +194,11 @@ demo:
 	@tools/deps
 	$(submake) $(jobs) install $(needs_emulator)
 	@demo/run $(DEMO)
+
+check-versions:
+	@tools/deps chroots
+	@tests/versions/run --chroots $(or $(CHROOTS),build/chroots) \
+		$(if $(SUITE),--suites '$(SUITE)') $(VERSIONS)
 
 crash-matrix: deps
 	$(submake) $(jobs) install $(needs_emulator)

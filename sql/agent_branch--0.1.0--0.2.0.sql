@@ -4,6 +4,31 @@
 SET LOCAL search_path TO pg_catalog, pg_temp;
 
 -- =============================================================================================
+-- Versions
+-- =============================================================================================
+
+/*
+ * What follows names functions of this version's library. A server that has not been restarted since
+ * the packages were installed still runs the one of 0.1.0, which does not have this setting.
+ */
+DO $$
+BEGIN
+	IF current_setting('agent_branch.keep_finished', true) IS NULL THEN
+		RAISE EXCEPTION 'the server does not run the library of agent_branch 0.2.0'
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				DETAIL = 'It runs the one that was installed when it started, or none.',
+				HINT = 'See that agent_branch is in shared_preload_libraries, restart the server, and run this again.';
+	END IF;
+END
+$$;
+
+/*
+ * The functions that 0.1.0 made name the library as this version does: without a folder, so that it is
+ * found wherever extension_control_path and dynamic_library_path have it.
+ */
+UPDATE pg_proc SET probin = 'agent_branch' WHERE probin = '$libdir/agent_branch';
+
+-- =============================================================================================
 -- Access and secrets
 -- =============================================================================================
 

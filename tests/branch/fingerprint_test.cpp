@@ -521,11 +521,14 @@ TEST_F(FingerprintTest, OwnerWhoIsNoSuperuserMayTakeIt) {
   client.Query("ALTER DATABASE " + database_.name() + " OWNER TO postgres");
 }
 
-// What older servers have, newer ones have as well; the other way round it cannot be tried out.
+// What older servers have, newer ones have as well, but for the catalogs' columns for locales,
+// which 17 calls by other names; the other way round it cannot be tried out.
 TEST_F(FingerprintTest, TextsForOlderServersAreValid) {
   Client client(database_.uri());
   client.Query(kSchema);
-  for (int version : {130000, 140000, 150000})
+  const bool renamed = std::stoi(client.Query("SHOW server_version_num")) >= 170000;
+  for (int version : renamed ? std::vector<int>{130000, 140000, 170000}
+                             : std::vector<int>{130000, 140000, 150000})
     EXPECT_EQ(client.Query(FingerprintQuery(version)).size(), 32u) << version;
 }
 
