@@ -25,8 +25,8 @@ std::chrono::milliseconds Bounded(std::chrono::milliseconds timeout) {
 }
 
 // libpq's texts end at the first zero byte: the rest of the script would be left out in silence.
-bool IsSendable(const BranchTask &task) {
-  return task.sql.find('\0') == std::string::npos;
+bool HasZeroByte(std::string_view text) {
+  return text.find('\0') != std::string_view::npos;
 }
 
 }  // namespace
@@ -77,7 +77,7 @@ bool Channel::TakeTask(TimePoint now, bool may_open) {
   if (tasks_.empty() || (phase_ == Phase::kClosed && !may_open)) return false;
   task_ = std::move(tasks_.front());
   tasks_.pop_front();
-  if (!IsSendable(*task_)) {
+  if (AnyText(HasZeroByte)) {
     Finish(NotRun(task_->id, ZeroByte()));
     return true;
   }
@@ -115,11 +115,24 @@ bool Channel::FollowDialer(TimePoint now) {
   return true;
 }
 
+const std::string &Channel::ScriptText() const {
+  return script_ == 0 ? task_->sql : task_->more[script_ - 1].sql;
+}
+
+bool Channel::AnyText(bool (*test)(std::string_view)) const {
+  if (test(task_->sql)) return true;
+  return std::any_of(task_->more.begin(), task_->more.end(),
+                     [test](const BranchScript &script) { return test(script.sql); });
+}
+
 void Channel::BeginTask(TimePoint now) {
   connection_->ForgetNotices();
+  script_ = 0;
+  rows_ = 0;
+  baseline_.clear();
   const bool sends_text =
       task_->kind == BranchTaskKind::kMigrate || task_->kind == BranchTaskKind::kRunAlone;
-  if (sends_text && !connection_->ReadsStandardStrings() && HasPlainBackslash(task_->sql)) {
+  if (sends_text && !connection_->ReadsStandardStrings() && AnyText(HasPlainBackslash)) {
     Finish(RejectedForBackslash(task_->id));
     return KeepOpen(now);
   }
@@ -155,7 +168,8 @@ void Channel::Send(Step step, const std::string &query, TimePoint now) {
 // all have ended: that a server is silent is found out by one deadline for them all.
 std::chrono::milliseconds Channel::TimeFor(Step step) const {
   const std::chrono::milliseconds one = Bounded(task_->statement_timeout);
-  const int statements = std::max(task_->statements, 1);
+  const int own = script_ == 0 ? task_->statements : task_->more[script_ - 1].statements;
+  const int statements = std::max(own, 1);
   if (step != Step::kScript) return one;
   const std::chrono::milliseconds all = std::max(one, Bounded(task_->script_timeout));
   return one > all / statements ? all : one * statements;
@@ -182,6 +196,8 @@ void Channel::OnAnswer(TimePoint now) {
       return OnBaseline(now);
     case Step::kScript:
       return OnScript(now);
+    case Step::kBetween:
+      return OnBetween(now);
     case Step::kCheck:
       return OnCheck(now);
     case Step::kProof:
@@ -205,21 +221,45 @@ void Channel::OnAnswer(TimePoint now) {
 
 void Channel::OnBaseline(TimePoint now) {
   reused_ = false;  // it was alive: what is lost from here on is not an old connection
-  if (!connection_->reply().failed) return SendScript(now);
+  if (!connection_->reply().failed) {
+    baseline_ = connection_->reply().last_row;
+    return SendScript(now);
+  }
   Finish(Rejected(task_->id, connection_->reply().error.fields));
   Reset(now);
 }
 
 void Channel::OnScript(TimePoint now) {
   const Reply &reply = connection_->reply();
-  rows_ = reply.rows;
-  if (!reply.failed && !reply.copied && !reply.committed && connection_->InTransaction())
+  rows_ += reply.rows;
+  if (!reply.failed && !reply.copied && !reply.committed && connection_->InTransaction()) {
+    if (script_ < task_->more.size()) return Send(Step::kBetween, BetweenScripts(), now);
     return Send(Step::kCheck, MigrationCheck(*task_), now);
+  }
   const bool ended = reply.committed || (!reply.failed && !reply.copied);
   if (ended) {
     Finish(RejectedForEndingItsTransaction(task_->id, reply.committed, reply.error.fields));
   } else {
-    Finish(RejectedScript(*task_, *connection_, prologue_));
+    Finish(RejectedScript(*task_, *connection_, prologue_, script_));
+  }
+  Reset(now);
+}
+
+void Channel::OnBetween(TimePoint now) {
+  const Reply &reply = connection_->reply();
+  const std::optional<DeferrableConstraints> deferrable =
+      ReadDeferrable(reply, connection_->mark());
+  if (deferrable && connection_->InTransaction()) {
+    ++script_;
+    prologue_ = NextPrologue(*task_, host_->options(), connection_->mark(), *deferrable, baseline_);
+    const std::string query = prologue_.text + ScriptText();
+    prologue_.text = connection_->mark() + prologue_.text;
+    return Send(Step::kScript, query, now);
+  }
+  if (reply.failed) {
+    Finish(Rejected(task_->id, reply.error.fields));
+  } else {
+    Finish(RejectedForEndingItsTransaction(task_->id, false, {}));
   }
   Reset(now);
 }
@@ -275,7 +315,7 @@ void Channel::OnCommit(TimePoint now) {
   if (reply.failed) {
     Finish(Rejected(task_->id, reply.error.fields));
   } else if (reply.last_tag == "COMMIT") {
-    const bool stale = ChangesSessionDefaults(task_->sql);
+    const bool stale = AnyText(ChangesSessionDefaults);
     Finish(Done(task_->id));
     // What a role or a database sets from now on is set for new connections only.
     if (stale) return Drop();
@@ -300,7 +340,7 @@ void Channel::OnPrepared(TimePoint now) {
 void Channel::OnAlone(TimePoint now) {
   const Reply &reply = connection_->reply();
   if (reply.failed || reply.copied) {
-    Finish(RejectedScript(*task_, *connection_, prologue_));
+    Finish(RejectedScript(*task_, *connection_, prologue_, 0));
   } else {
     Finish(Done(task_->id, reply.rows));
   }
@@ -411,7 +451,8 @@ void Channel::AddNotices(BranchEvent *event) const {
   if (!connection_ || !runs_text) return;
   event->notices = connection_->notices().kept();
   event->notices_dropped = connection_->notices().dropped();
-  const bool single = task_->kind == BranchTaskKind::kRunAlone || task_->statements == 1;
+  const bool single =
+      task_->kind == BranchTaskKind::kRunAlone || (task_->statements == 1 && task_->more.empty());
   for (ServerNotice &notice : event->notices)
     notice.statement = single ? 1 : 0;
 }

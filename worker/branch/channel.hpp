@@ -17,6 +17,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "worker/branch/connection.hpp"
 #include "worker/branch/dialer.hpp"
@@ -65,6 +67,7 @@ class Channel {
   enum class Step {
     kBaseline,
     kScript,
+    kBetween,
     kCheck,
     kProof,
     kCommit,
@@ -90,8 +93,12 @@ class Channel {
   void Send(Step step, const std::string &query, TimePoint now);
   void OnAnswer(TimePoint now);
   void SendScript(TimePoint now);
+  // The text that is under way, of those that the task has.
+  const std::string &ScriptText() const;
+  bool AnyText(bool (*test)(std::string_view)) const;
   void OnBaseline(TimePoint now);
   void OnScript(TimePoint now);
+  void OnBetween(TimePoint now);
   void OnCheck(TimePoint now);
   void OnProof(TimePoint now);
   void ReportReady();
@@ -120,10 +127,12 @@ class Channel {
   ConnectionTarget target_;
   std::unique_ptr<Dialer> dialer_;
   std::unique_ptr<Connection> connection_;
-  bool reused_ = false;  // the connection had been kept when the task began
-  Prologue prologue_;    // what was sent before the script
-  int64_t rows_ = 0;     // of the script
-  BranchEvent ready_;    // what is told once the migration is proven
+  bool reused_ = false;                // the connection had been kept when the task began
+  Prologue prologue_;                  // what was sent before the script
+  size_t script_ = 0;                  // which of the task's texts
+  int64_t rows_ = 0;                   // of the texts
+  std::vector<std::string> baseline_;  // what the record begins with: see RecordBaseline()
+  BranchEvent ready_;                  // what is told once the migration is proven
   TimePoint overdue_at_;
   TimePoint idle_since_;
 };

@@ -54,6 +54,55 @@ Prologue MigrationPrologue(const BranchTask &task, const RunnerOptions &options,
           kOwnStatements + static_cast<int>(task.settings.size())};
 }
 
+std::string BetweenScripts() {
+  return "SET LOCAL search_path = pg_catalog, pg_temp; "
+         "SELECT current_setting('agent_branch_migration.token', true), "
+         "coalesce(string_agg(name, ', '), ''), "
+         "coalesce(string_agg(name, ', ') FILTER (WHERE condeferred), '') "
+         "FROM (SELECT DISTINCT format('%I.%I', n.nspname, c.conname) AS name, c.condeferred "
+         "FROM pg_constraint c JOIN pg_namespace n ON n.oid = c.connamespace "
+         "WHERE c.condeferrable) d";
+}
+
+std::optional<DeferrableConstraints> ReadDeferrable(const Reply &reply, const std::string &token) {
+  const bool told = !reply.failed && reply.last_row.size() == 3 && reply.last_row[0] == token;
+  if (!told) return {};
+  return DeferrableConstraints{reply.last_row[1], reply.last_row[2]};
+}
+
+Prologue NextPrologue(const BranchTask &task, const RunnerOptions &options,
+                      const std::string &token, const DeferrableConstraints &constraints,
+                      const std::vector<std::string> &baseline) {
+  std::vector<std::string> statements;
+  if (!constraints.all.empty())
+    statements.push_back("SET CONSTRAINTS " + constraints.all + " IMMEDIATE");
+  if (!constraints.initially_deferred.empty())
+    statements.push_back("SET CONSTRAINTS " + constraints.initially_deferred + " DEFERRED");
+  for (const char *discard :
+       {"CLOSE ALL", "SET SESSION AUTHORIZATION DEFAULT", "RESET ALL", "DEALLOCATE ALL",
+        "UNLISTEN *", "DISCARD PLANS", "DISCARD TEMP", "DISCARD SEQUENCES"})
+    statements.emplace_back(discard);
+  statements.push_back(SetTimeout("statement_timeout", task.statement_timeout));
+  statements.push_back(SetTimeout("lock_timeout", task.lock_timeout));
+  statements.push_back(SetTimeout("idle_in_transaction_session_timeout", options.ready_timeout));
+  statements.push_back("SET LOCAL agent_branch_migration.token = '" + token + "'");
+  if (baseline.size() == 4) {
+    if (baseline[0] == "on") statements.emplace_back("SET LOCAL track_counts = on");
+    const char *const notes[] = {"counts", "files", "sequences"};
+    for (size_t n = 0; n < 3; ++n) {
+      statements.push_back("SET LOCAL agent_branch_migration." + std::string(notes[n]) + " = " +
+                           Literal(baseline[n + 1]));
+    }
+  }
+  Prologue prologue;
+  for (const std::string &statement : statements) {
+    prologue.text += statement;
+    if (statement.back() != ' ') prologue.text += "; ";
+  }
+  prologue.statements = static_cast<int>(statements.size());
+  return prologue;
+}
+
 std::string AloneSettings(const BranchTask &task, const RunnerOptions &options) {
   return SetTimeout("statement_timeout", task.statement_timeout, "SET ") +
          SetTimeout("lock_timeout", task.lock_timeout, "SET ") +
@@ -139,7 +188,7 @@ std::string ExcerptText(const BranchTask &task) {
 
 // Deferred triggers would fire at COMMIT, after the record is taken.
 std::string MigrationCheck(const BranchTask &task) {
-  const std::string columns =
+  std::string columns =
       "SELECT pg_catalog.current_setting('agent_branch_migration.token', true),"
       " pg_catalog.pg_current_xact_id_if_assigned()";
   if (!task.record) return columns;
@@ -217,7 +266,7 @@ BranchEvent Lost(uint64_t id, const ConnectionFailure &failure, bool sent, bool 
 }
 
 BranchEvent RejectedScript(const BranchTask &task, const Connection &connection,
-                           const Prologue &prologue) {
+                           const Prologue &prologue, size_t script) {
   const Reply &reply = connection.reply();
   if (reply.copied) {
     ServerError error;
@@ -228,12 +277,13 @@ BranchEvent RejectedScript(const BranchTask &task, const Connection &connection,
   }
   ServerError error = reply.error.fields;
   const int before = CharactersIn(prologue.text, connection.CountsBytes());
-  const TextPlace place =
-      PlaceInText(task.sql, reply.error.position - before, connection.CountsBytes());
+  const TextPlace place = PlaceInText(script == 0 ? task.sql : task.more[script - 1].sql,
+                                      reply.error.position - before, connection.CountsBytes());
   error.line = place.line;
   error.column = place.column;
   BranchEvent event = Rejected(task.id, error);
   event.completed = reply.completed - prologue.statements;
+  event.script = script;
   return event;
 }
 

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "worker/branch/connection.hpp"
 #include "worker/branch/runner_options.hpp"
@@ -22,6 +23,21 @@ struct Prologue {
 // and gone with it: a script that ended it and began another one is found out by that.
 Prologue MigrationPrologue(const BranchTask &task, const RunnerOptions &options,
                            const std::string &token);
+// Asked between two texts of one transaction: which constraints can be deferred, and which are from
+// the beginning.
+std::string BetweenScripts();
+struct DeferrableConstraints {
+  std::string all;  // names as SET CONSTRAINTS takes them; empty: there are none
+  std::string initially_deferred;
+};
+// Nothing, when the answer does not show the transaction that the task began.
+std::optional<DeferrableConstraints> ReadDeferrable(const Reply &reply, const std::string &token);
+// What is sent before the next text: what was deferred is checked, as a COMMIT would, and what the
+// text before it left in the session goes, as by DISCARD ALL. That cannot stand in a transaction,
+// its parts can. `baseline`: the answer to RecordBaseline(), which goes with it and comes again.
+Prologue NextPrologue(const BranchTask &task, const RunnerOptions &options,
+                      const std::string &token, const DeferrableConstraints &constraints,
+                      const std::vector<std::string> &baseline);
 // Returns the token, or null, the transaction's id, or null, and the record where it is asked for.
 std::string MigrationCheck(const BranchTask &task);
 // kReadyToCommit, when the answer to that shows the transaction that the task began.
@@ -42,9 +58,10 @@ BranchEvent NotRun(uint64_t id, Status why);
 BranchEvent Rejected(uint64_t id, const ServerError &error);
 // The connection broke: before COMMIT was sent, or after. sent: so had been the task's own text.
 BranchEvent Lost(uint64_t id, const ConnectionFailure &failure, bool sent, bool commit_sent);
-// prologue: all that was sent before `sql`, to find the error's place in it.
+// prologue: all that was sent before the text, to find the error's place in it. script: which of
+// the task's texts.
 BranchEvent RejectedScript(const BranchTask &task, const Connection &connection,
-                           const Prologue &prologue);
+                           const Prologue &prologue, size_t script);
 // COMMIT was answered with ROLLBACK.
 BranchEvent RejectedByRollback(uint64_t id);
 BranchEvent RejectedOverdue(const BranchTask &task);

@@ -37,8 +37,9 @@ Engine::Engine(Parts parts, const StoreSnapshot &snapshot)
       models_({parts.http, parts.keys, parts.clock, parts.settings}),
       tasks_(parts.branches),
       helpers_(parts.helpers),
-      context_({&world_, &journal_, &calls_, &operations_, &models_, &tasks_, &helpers_, parts.scripts,
-                parts.branches, parts.store, parts.clock, parts.random, parts.settings}),
+      context_({&world_, &journal_, &calls_, &operations_, &models_, &tasks_, &helpers_,
+                parts.scripts, parts.branches, parts.store, parts.clock, parts.random,
+                parts.settings}),
       uris_(&context_),
       admission_(&context_),
       create_(&context_, &admission_, &uris_),
@@ -174,6 +175,10 @@ void Engine::LoadStep(const StepRow &step) {
   actor->step = step;
   actor->uncertain = true;
   project->delete_kept_wanted = true;
+  if (step.kind != StepKind::kSuspendCompute) return;
+  // Whoever needed the compute's place may be gone: what was begun for him ends all the same.
+  project->suspend_wanted = true;
+  actor->Wake();
 }
 
 void Engine::LoadCredential(const CredentialRow &row) {

@@ -57,6 +57,26 @@ TEST(Admission, ComputeOfAKeptBranchIsSuspendedWhenItsPlaceIsNeeded) {
   }
 }
 
+TEST(Admission, SuspensionThatACrashCutOffEndsThoughNobodyNeedsThePlaceAnyMore) {
+  EngineDriver driver;
+  driver.settings.active_computes = 2;
+  int64_t merged = driver.MigratedSession("one", "m1");
+  driver.store.Merge(merged);
+  ASSERT_TRUE(driver.RunUntilFinished(merged));
+  driver.RunUntilIdle();
+  // As a crash leaves it that comes before the answer, once whoever waited has been discarded.
+  StepRow step;
+  step.id = 1'000;
+  step.project_id = 1;
+  step.kind = StepKind::kSuspendCompute;
+  step.target = driver.Row(merged).endpoint_id;
+  driver.store.steps[step.id] = step;
+  driver.Restart();
+  driver.RunUntilIdle();
+  EXPECT_NE(driver.store.steps.at(step.id).status, "intended");
+  EXPECT_EQ(driver.store.kept.at(driver.Row(merged).branch_id).endpoint_id, "");
+}
+
 TEST(Admission, SuspensionThatIsRefusedIsNotRepeatedUnlessItsComputeIsThere) {
   struct Case {
     int status;

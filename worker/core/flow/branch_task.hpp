@@ -46,15 +46,23 @@ inline constexpr std::string_view kAloneAbsent = "absent";    // no such index, 
 inline constexpr std::string_view kAloneThere = "there";
 inline constexpr std::string_view kAloneHalf = "half";  // an invalid index, a pending detach
 
+// One of several texts that run one after the other in one transaction, each as if it were the
+// first: what the ones before it SET, made temporary or prepared is gone.
+struct BranchScript {
+  std::string sql;
+  int statements = 1;  // how many `sql` holds, at most
+};
+
 struct BranchTask {
   uint64_t id = 0;  // the caller's, unique among the tasks under way
   BranchTaskKind kind = BranchTaskKind::kFingerprint;
   // Tasks with one key run one after the other on one connection, which stays open for a short
   // while after the last of them: a session's branch, or a project's parent.
   std::string connection_key;
-  Secret uri;          // the direct one; postgresql://…
-  std::string sql;     // kMigrate, kRunAlone, kRisks, kDefinitions, kUnrecorded
-  int statements = 1;  // kMigrate: how many `sql` holds, at most
+  Secret uri;                      // the direct one; postgresql://…
+  std::string sql;                 // kMigrate, kRunAlone, kRisks, kDefinitions, kUnrecorded
+  int statements = 1;              // kMigrate: how many `sql` holds, at most
+  std::vector<BranchScript> more;  // kMigrate: what runs after `sql` in the same transaction
   // SET statements to be in effect for `sql`, but for none of the tasks after it.
   std::vector<std::string> settings;
   AloneStatement alone;        // kRunAlone, kLookAlone
@@ -131,8 +139,10 @@ struct BranchEvent {
   std::string fingerprint;
   // kMigrate at kReadyToCommit, kRunAlone: rows inserted, updated, deleted by it.
   int64_t rows = 0;
-  // kMigrate, when kRejected: how many of its statements had been carried out; -1: not known.
+  // kMigrate, when kRejected: how many of its statements had been carried out; -1: not known. Of
+  // several texts: which one it was, from 0, and its own statements.
   int completed = -1;
+  size_t script = 0;
   // kLookAlone; kRisks: a JSON array; kExcerpt, `facts`: text; kDefinitions: a JSON object, key →
   // definition; kStandpoint, kUnrecorded: a JSON object.
   std::string answer;
