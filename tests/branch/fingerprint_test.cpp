@@ -451,8 +451,9 @@ TEST_F(FingerprintTest, PartitionsOfAnotherHistoryAreEqual) {
       "CREATE TABLE r (a int REFERENCES p); ";
   const std::string first = "CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (9); ";
   const std::string second = "CREATE TABLE p2 PARTITION OF p FOR VALUES FROM (9) TO (20); ";
+  // From PostgreSQL 18 on, NOT NULL has a name, which a partition that is made as one inherits.
   const std::string attached =
-      "CREATE TABLE p1 (a int NOT NULL, PRIMARY KEY (a)); "
+      "CREATE TABLE p1 (a int CONSTRAINT p_a_not_null NOT NULL, PRIMARY KEY (a)); "
       "ALTER TABLE p ATTACH PARTITION p1 FOR VALUES FROM (0) TO (9); ";
   Client(database_.uri()).Query(tables + first + second);
   Client(other.uri()).Query(tables + second + attached);
