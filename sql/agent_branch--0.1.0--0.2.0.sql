@@ -1041,6 +1041,32 @@ COMMENT ON FUNCTION agent_branch.fix_facts_query(text, text) IS
 REVOKE ALL ON FUNCTION agent_branch.check_fix(text), agent_branch.fix_facts_query(text, text) FROM PUBLIC;
 
 -- =============================================================================================
+-- A database that moves
+-- =============================================================================================
+
+/*
+ * A dump is restored row by row beside a worker that has begun when the extension was created, and
+ * has looked for sessions of other installations before there was any.
+ */
+CREATE FUNCTION agent_branch.claim_no_session() RETURNS trigger
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF NEW.installation_id <> (SELECT i.id FROM agent_branch.installation AS i) THEN
+		NEW.error := 'the session belongs to another installation';
+		NEW.error_hint := 'This database is a copy. If the original is gone for good, an administrator can call agent_branch_take_over().';
+	END IF;
+	RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION agent_branch.claim_no_session() IS 'says of a session that a dump brings whose it is';
+-- Before the trigger that stamps what is made here, by the order of their names.
+CREATE TRIGGER claim_no_session BEFORE INSERT ON agent_branch.session
+	FOR EACH ROW WHEN (NEW.installation_id IS NOT NULL AND NEW.finished_at IS NULL)
+	EXECUTE FUNCTION agent_branch.claim_no_session();
+
+-- =============================================================================================
 -- What is there, against what should be
 -- =============================================================================================
 
