@@ -123,17 +123,16 @@ class Cast:
         self.owner = {}
         self.troubles = []
         self.all_seen = threading.Event()
-        self.ada_merged = threading.Event()
         self.agents = [
             Agent("ada", "gives every customer loyalty points for what they bought; merges",
                   _ada, self, ["loyalty_column", "loyalty_backfill"]),
-            Agent("ben", "adds a table of returned goods; merges, but after ada",
-                  _ben, self, ["returns_table"]),
+            Agent("ben", "adds a table of returned goods, and a column to ada's table; merges too",
+                  _ben, self, ["returns_table", "letters_column"]),
             Agent("cleo", "stores the total of each order, with a typing error; gives up",
                   _cleo, self, ["order_totals"]),
             Agent("eve", "begins to count the stock and is killed at it",
                   _eve, self, ["stock_table"]),
-            Agent("dan", "only tries what an index and a view are worth; discards",
+            Agent("dan", "tries what an index and a view are worth, and merges them",
                   _dan, self, ["sales_report"]),
         ]
 
@@ -159,41 +158,26 @@ class Cast:
         self.screen.waits(agent.name)
 
 
-def _ada(agent):
-    agent.create("loyalty")
+def _merges(agent, session):
+    agent.create(session)
     for name in agent.migrations:
         agent.migrate(name)
     agent.wait("ready", "migrates")
     agent.meet()
     agent.merge()
     agent.wait("merged", "merges")
-    agent.cast.ada_merged.set()
+    chosen, why = agent.cast.stage.rows("SELECT chosen, chosen_reason FROM agent_merges "
+                                        "WHERE session = :'session'", agent.name,
+                                        variables={"session": session})[0]
+    agent.say("agent_merges", f"by {chosen}: {why}")
+
+
+def _ada(agent):
+    _merges(agent, "loyalty")
 
 
 def _ben(agent):
-    agent.create("returns")
-    agent.migrate("returns_table")
-    agent.wait("ready", "migrates")
-    agent.meet()
-    agent.cast.wait_for(agent, agent.cast.ada_merged, "lets ada merge first")
-    agent.merge()
-    agent.wait("conflict", "merges")
-    error, hint = agent.cast.stage.rows("SELECT split_part(error, E'\\n', 1), hint FROM agent_sessions "
-                                        "WHERE session = 'returns'", agent.name)[0]
-    agent.say("error in agent_sessions", error)
-    for object_name, change in agent.cast.stage.rows(
-            "SELECT object, change FROM agent_conflicts WHERE session = 'returns' ORDER BY 1",
-            agent.name):
-        agent.say("agent_conflicts", f"{object_name}: {change}")
-    agent.say("hint in agent_sessions", hint)
-    agent.discard()
-    agent.wait("discarded", "cleans up")
-    agent.say("begins anew, from development as it is now")
-    agent.create("returns-again")
-    agent.migrate("returns_table")
-    agent.wait("ready", "migrates")
-    agent.merge()
-    agent.wait("merged", "merges")
+    _merges(agent, "returns")
 
 
 def _cleo(agent):
@@ -226,8 +210,8 @@ def _dan(agent):
         "SELECT to_char(month, 'FMMonth'), to_char(sales, 'FM999,999,999') FROM sales_per_month "
         "ORDER BY sales_per_month.sales DESC LIMIT 1", uri=agent.branch_uri())[0]
     agent.say("asks the new view with psql", f"best month: {month}, {sales}")
-    agent.discard()
-    agent.wait("discarded", "cleans up")
+    agent.merge()
+    agent.wait("merged", "merges")
 
 
 def _eve(agent):

@@ -7,6 +7,7 @@ import processes
 import results
 from agents import Cast, duration
 from branches import Branches
+from customers import Customers
 from mending import Mending
 from screen import Screen
 from stage import (DATABASE, DURATIONS, MAX_AGE_SECONDS, MAX_PARALLEL, PARENT, PROJECT, Stage,
@@ -37,6 +38,7 @@ class Play:
         self.stage = None
         self.cast = None
         self.shop = None  # the URI of development
+        self.customers = None
 
     def perform(self):
         """Returns the exit status."""
@@ -71,6 +73,7 @@ class Play:
         self._load_shop()
         self._introduce_agents()
         self._run_agents()
+        self._close_shop()
         Mending(self.stage, self.screen).perform()
         self._reap()
         self._show_results()
@@ -88,7 +91,8 @@ class Play:
         stage.build()
         stage.psql(f"CREATE DATABASE {DATABASE}", database="postgres")
         stage.psql("CREATE EXTENSION agent_branch")
-        stage.psql("SELECT agent_project_register(:'project', parent => :'parent')",
+        stage.psql("SELECT agent_project_register(:'project', parent => :'parent', "
+                   "options => '{\"on_drift\": \"rebase\"}')",
                    variables={"project": PROJECT, "parent": PARENT})
         screen.waits("platform")
         version = stage.value("SELECT extversion FROM pg_extension WHERE extname = 'agent_branch'")
@@ -131,7 +135,9 @@ class Play:
 
     def _run_agents(self):
         cast = self.cast
-        self.screen.heading("All five at once")
+        self.screen.heading("All five at once, and the shop stays open")
+        self.customers = Customers(self.stage, self.shop)
+        self.customers.start()
         for agent in cast.agents:
             agent.start()
             self._wait(agent.created, f"{agent.name} to ask for a branch")
@@ -148,6 +154,12 @@ class Play:
             while agent.is_alive():
                 agent.join(0.1)
             self._raise_troubles()
+
+    def _close_shop(self):
+        self.customers.close()
+        placed = len(self.customers.acknowledged)
+        self.screen.step("shop", "customers placed orders on development",
+                         f"{placed}, each acknowledged by the server")
 
     def _reap(self):
         screen, stage = self.screen, self.stage
@@ -194,18 +206,13 @@ class Play:
         screen.heading(f"{PARENT.capitalize()} now")
         screen.block(results.schema(stage, self.shop))
         screen.line()
-        screen.block(results.compare_rows(stage, self.shop, self.rows_before))
-        screen.heading("Merges, and why one was refused")
+        screen.block(results.compare_rows(stage, self.shop, self.rows_before, self.customers))
+        screen.heading("The merges")
         screen.block(stage.table(
-            "SELECT session, status, left(base_fingerprint, 12) AS schema_at_start, "
+            "SELECT session, status, chosen, left(base_fingerprint, 12) AS schema_at_start, "
             "left(parent_fingerprint, 12) AS schema_at_merge, "
-            "round(extract(epoch FROM finished_at - started_at), 1) || ' s' AS took "
+            "round(extract(epoch FROM finished_at - started_at) * 1000) || ' ms' AS took "
             "FROM agent_merges ORDER BY requested_at"))
-        screen.line()
-        screen.block(stage.table(
-            "SELECT session, object, change, left(base_hash, 12) AS at_start, "
-            "CASE change WHEN 'restored' THEN parent_hash ELSE left(parent_hash, 12) END "
-            "AS at_merge FROM agent_conflicts ORDER BY found_at, object"))
         screen.heading("Calls of Neon's API")
         screen.block(stage.table(
             "SELECT session, owner AS agent, state, "

@@ -14,7 +14,7 @@ import time
 WIDTH = 100
 _CALL_WIDTH = 43
 _COLOURS = {"ada": "36", "ben": "35", "cleo": "33", "dan": "34", "eve": "32", "platform": "1",
-            "good": "32", "bad": "1;31", "strong": "1", "faint": "2"}
+            "shop": "1", "good": "32", "bad": "1;31", "strong": "1", "faint": "2"}
 _ASCII = str.maketrans({"─": "-", "└": "`", "├": "|", "│": "|", "→": ">", "·": "-", "…": "~"})
 
 

@@ -266,11 +266,14 @@ Response GetConnectionUri(Service &service, Call &call) {
   if (role == nullptr) throw ApiError(404, "role not found");
   if (branch.FindDatabase(*database_name) == nullptr) throw ApiError(404, "database not found");
   bool pooled = call.Query("pooled").value_or("false") == "true";
+  const bool parents =
+      branch.name == service.options.parent_name && !service.options.fixed_parent_uri.empty();
   JsonWriter json;
   json.BeginObject();
-  json.Field("uri",
-             service.engine.Uri(role->name, role->password,
-                                pooled ? endpoint->pooler_host : endpoint->host, *database_name));
+  json.Field("uri", parents ? service.options.fixed_parent_uri
+                            : service.engine.Uri(role->name, role->password,
+                                                 pooled ? endpoint->pooler_host : endpoint->host,
+                                                 *database_name));
   json.EndObject();
   return Answer(json);
 }

@@ -99,6 +99,7 @@ std::map<std::string, Setter> ValueOptions(Options *o) {
       {"--rate-burst", number("--rate-burst", &o->limits.rate_burst)},
       {"--parent-name", text(&o->parent_name)},
       {"--fixed-uri", text(&o->fixed_uri)},
+      {"--fixed-parent-uri", text(&o->fixed_parent_uri)},
       {"--seed", [o](const std::string &v) { o->seed = ParseInteger("--seed", v); }},
       {"--suspend-after", number("--suspend-after", &o->suspend_after_seconds)},
   };
@@ -141,7 +142,7 @@ void CheckTogether(const Options &options, bool engine_given) {
     CheckTryOut(options, engine_given);
   else
     CheckNeeded(options, engine_given);
-  if (options.postgres && !options.fixed_uri.empty()) {
+  if (options.postgres && !(options.fixed_uri.empty() && options.fixed_parent_uri.empty())) {
     throw Bad("--fixed-uri is for engine memory: engine postgres has real addresses");
   }
   if (options.keep && options.postgres) {
@@ -187,6 +188,7 @@ usage: neon-emulator --try [options]
   --omit-connection-uris       leave connection_uris out of created branches
   --plan-gates-suspend         answer 412 to any suspend_timeout_seconds
   --fixed-uri URI              engine memory: every endpoint's connection URI
+  --fixed-parent-uri URI       engine memory: that of the branch named --parent-name
   --suspend-after SECONDS      engine postgres: suspend computes without connections (0 = never)
   --seed N                     make ids and passwords repeatable
   --quiet                      no line per request on stderr

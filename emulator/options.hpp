@@ -41,6 +41,7 @@ struct Options {
   bool plan_gates_suspend = false;
   std::string parent_name = "development";
   std::string fixed_uri;
+  std::string fixed_parent_uri;
   std::optional<uint64_t> seed;
   int64_t suspend_after_seconds = 0;  // 0: computes are never suspended by themselves
   bool keep = false;                  // what was done is there again after the emulator's end

@@ -102,6 +102,7 @@ Session SessionOf(const Row &row) {
   const std::string requests = row.Text(14);
   session.has_requests = !requests.empty();
   session.merge_requested = HasWord(requests, "merge");
+  session.rebase_requested = HasWord(requests, "rebase");
   session.finished = row.Bool(9) || HasWord(requests, "discard");
   session.requested_here = WrittenHere(row.Text(15));
   session.ours = row.Bool(16);

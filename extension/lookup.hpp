@@ -52,6 +52,7 @@ struct Session {
   bool settled;
   bool has_requests;     // that the worker has not taken yet
   bool merge_requested;  // one of them
+  bool rebase_requested;
   bool open_migrations;  // queued or running
   bool made_here;        // by the transaction that asks
   bool requested_here;

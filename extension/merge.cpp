@@ -26,6 +26,9 @@ void RequireMergeable(const Session &session) {
   if (session.state == "merging" || session.goal == "merge" || session.merge_requested)
     Raise("55006", "a merge of session " + Quoted(session.name) + " has been asked for already", {},
           "Wait for it with agent_wait().");
+  if (session.goal == "rebase" || session.rebase_requested)
+    Raise("55006", "session " + Quoted(session.name) + " is being rebased", {},
+          "Wait for it with agent_wait(), then merge.");
   RequireUnexpired(session);
   if (session.state == "failed") RaiseFailed(session);
   if (session.open_migrations || session.state == "migrating")
@@ -107,6 +110,9 @@ void RequireRebasable(const Session &session) {
   if (session.state == "merging" || session.goal == "merge" || session.merge_requested)
     Raise("55006", "session " + Quoted(session.name) + " is being merged", {},
           "Wait for the merge with agent_wait().");
+  if (session.goal == "rebase" || session.rebase_requested)
+    Raise("55006", "a rebase of session " + Quoted(session.name) + " has been asked for already",
+          {}, "Wait for it with agent_wait().");
   RequireUnexpired(session);
   if (session.open_migrations || session.state == "migrating")
     Raise("55006", "session " + Quoted(session.name) + " has migrations that have not run yet", {},
@@ -126,7 +132,6 @@ Datum Rebase(FunctionCallInfo fcinfo) {
     const Session session = FindAndLockSession(caller, name, project);
     RequireCommitted(session);
     RequireRebasable(session);
-    RequireSupported("rebase");
     WriteRequest(caller, {"rebase", std::nullopt, session.id});
   }
   PG_RETURN_VOID();

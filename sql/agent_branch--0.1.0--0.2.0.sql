@@ -405,6 +405,41 @@ COMMENT ON FUNCTION @extschema@.agent_branch_revoke(regrole, text) IS
 ALTER TABLE agent_branch.merge ADD COLUMN on_unrecorded text NOT NULL DEFAULT 'fail'
 	CHECK (on_unrecorded IN ('fail', 'drop'));
 COMMENT ON COLUMN agent_branch.merge.on_unrecorded IS 'what happens to what is on the branch outside of its migrations, when the strategy cannot carry it';
+ALTER TABLE agent_branch.merge ADD COLUMN chosen text CHECK (chosen IN ('nothing', 'replay', 'restore', 'candidate')),
+	ADD COLUMN chosen_reason text, ADD COLUMN transaction_id xid8, ADD COLUMN certificate jsonb;
+COMMENT ON COLUMN agent_branch.merge.chosen IS 'the strategy that is carried out, written before anything is done; nothing: the branch shows no change';
+COMMENT ON COLUMN agent_branch.merge.transaction_id IS 'of the replay on the parent, noted before its COMMIT is sent: what became of it is asked of the parent';
+COMMENT ON COLUMN agent_branch.merge.certificate IS 'what was compared, and what was done: the proof that nothing was lost';
+
+ALTER TABLE agent_branch.conflict ADD COLUMN branch_hash text;
+COMMENT ON COLUMN agent_branch.conflict.branch_hash IS 'of the object on the branch; null where there is none, or where only the parent was looked at';
+
+CREATE TABLE agent_branch.fork (
+	session_id bigint PRIMARY KEY REFERENCES agent_branch.session ON DELETE CASCADE,
+	parent jsonb,
+	branch jsonb
+);
+COMMENT ON TABLE agent_branch.fork IS 'where the parent stood right before a session''s branch was made, and the branch right after: next transaction id, sequences';
+SELECT pg_catalog.pg_extension_config_dump('agent_branch.fork', '');
+
+CREATE TABLE agent_branch.rebase (
+	session_id bigint PRIMARY KEY REFERENCES agent_branch.session ON DELETE CASCADE,
+	branch_id text NOT NULL,
+	base_fingerprint text,
+	branch_fingerprint text NOT NULL,
+	began_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE agent_branch.rebase IS 'sessions whose migrations are run anew on a branch of the parent as it is now: the branch before, and its schema when it was made and when it was set aside';
+SELECT pg_catalog.pg_extension_config_dump('agent_branch.rebase', '');
+ALTER TABLE agent_branch.session DROP CONSTRAINT session_goal_check,
+	ADD CONSTRAINT session_goal_check CHECK (goal IN ('merge', 'rebase', 'discard', 'expire'));
+ALTER TABLE agent_branch.merge ADD COLUMN candidates integer NOT NULL DEFAULT 0;
+COMMENT ON COLUMN agent_branch.merge.candidates IS 'branches of the parent that were made anew for it, by strategy candidate';
+ALTER TABLE agent_branch.kept_branch DROP CONSTRAINT kept_branch_kind_check,
+	ADD CONSTRAINT kept_branch_kind_check CHECK (kind IN ('pinned', 'backup', 'orphan', 'rebased'));
+ALTER TABLE agent_branch.sweep_branch DROP CONSTRAINT sweep_branch_class_check,
+	ADD CONSTRAINT sweep_branch_class_check CHECK (class IN ('live', 'expired', 'pinned', 'backup', 'orphan', 'rebased',
+		'ghost', 'foreign', 'parent'));
 ALTER TABLE agent_branch.request DROP CONSTRAINT request_kind_check,
 	ADD CONSTRAINT request_kind_check CHECK (kind IN ('register', 'create', 'migrate', 'merge', 'discard', 'extend', 'reap',
 		'take over', 'preview', 'undo', 'rebase'));
@@ -543,6 +578,19 @@ ALTER TABLE agent_branch.request SET (autovacuum_vacuum_scale_factor = 0.01, aut
 ALTER TABLE agent_branch.credential SET (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000);
 
 -- =============================================================================================
+-- Upkeep: each project sweeps itself, and says what is in its way
+-- =============================================================================================
+
+CREATE TABLE agent_branch.project_upkeep (
+	project_id bigint PRIMARY KEY REFERENCES agent_branch.project ON DELETE CASCADE,
+	swept_at timestamptz,
+	error text,
+	error_since timestamptz
+);
+COMMENT ON TABLE agent_branch.project_upkeep IS 'when a sweep last saw a project whole, and what keeps the next one from it, if anything does';
+SELECT pg_catalog.pg_extension_config_dump('agent_branch.project_upkeep', '');
+
+-- =============================================================================================
 -- Views.  They read the tables with their owner's rights and show each role its own.
 -- =============================================================================================
 
@@ -559,9 +607,12 @@ CREATE VIEW @extschema@.agent_projects WITH (security_barrier) AS
 		(SELECT count(*) FROM agent_branch.session AS s WHERE s.project_id = p.id AND s.finished_at IS NULL
 			AND s.state <> 'queued') AS sessions,
 		(SELECT count(*) FROM agent_branch.session AS s WHERE s.project_id = p.id AND s.finished_at IS NULL
-			AND s.state = 'queued') AS queued, p.paused_at, p.pause_reason
-	FROM agent_branch.visible_project AS p WHERE p.removed_at IS NULL;
-COMMENT ON VIEW @extschema@.agent_projects IS 'registered projects that the caller has a level for, with the number of sessions that hold or make a branch and of those that wait';
+			AND s.state = 'queued') AS queued, p.paused_at, p.pause_reason,
+		u.swept_at, CASE WHEN p.whole THEN u.error END AS upkeep_error,
+		CASE WHEN p.whole THEN u.error_since END AS upkeep_error_since
+	FROM agent_branch.visible_project AS p LEFT JOIN agent_branch.project_upkeep AS u ON u.project_id = p.id
+	WHERE p.removed_at IS NULL;
+COMMENT ON VIEW @extschema@.agent_projects IS 'registered projects that the caller has a level for, with the number of sessions that hold or make a branch and of those that wait, when a sweep last saw the project whole, and what keeps the next one from it';
 
 /*
  * A place in the queue is found by two binary searches in one sorted array, made once for a query that
@@ -629,13 +680,13 @@ COMMENT ON VIEW @extschema@.agent_fixer_memory IS 'fixes that worked and how oft
 CREATE VIEW @extschema@.agent_merges WITH (security_barrier) AS
 	SELECT s.name AS session, p.project, m.status, m.strategy, m.on_drift, m.reason, m.requested_at, m.started_at,
 		m.finished_at, m.base_fingerprint, m.parent_fingerprint, m.backup_name, m.backup_branch_id, m.session_id,
-		m.on_unrecorded
+		m.on_unrecorded, m.chosen, m.chosen_reason, m.transaction_id, m.certificate, m.candidates
 	FROM agent_branch.merge AS m JOIN agent_branch.visible_session AS s ON s.id = m.session_id
 		JOIN agent_branch.project AS p ON p.id = s.project_id;
 COMMENT ON VIEW @extschema@.agent_merges IS 'merges that were asked for: what was compared and what came of it';
 
 CREATE VIEW @extschema@.agent_conflicts WITH (security_barrier) AS
-	SELECT s.name AS session, p.project, c.object, c.change, c.base_hash, c.parent_hash, m.reason, c.found_at, c.session_id
+	SELECT s.name AS session, p.project, c.object, c.change, c.base_hash, c.parent_hash, m.reason, c.found_at, c.session_id, c.branch_hash
 	FROM agent_branch.conflict AS c JOIN agent_branch.merge AS m ON m.id = c.merge_id
 		JOIN agent_branch.visible_session AS s ON s.id = c.session_id JOIN agent_branch.project AS p ON p.id = s.project_id;
 COMMENT ON VIEW @extschema@.agent_conflicts IS 'why merges were refused: each object of the parent that changed since the session began';
@@ -650,15 +701,17 @@ COMMENT ON VIEW @extschema@.agent_steps IS 'the journal of sessions: each effect
 CREATE VIEW @extschema@.agent_branches WITH (security_barrier) AS
 	SELECT b.sweep_id AS sweep, w.dry_run, w.finished_at AS seen_at, p.project, b.branch_id, b.name, b.parent_id, b.class,
 		b.action, s.name AS session, b.created_at, b.expires_at, w.finished_at - b.created_at AS age, b.children,
-		agent_branch.monthly_cost(b.logical_size, b.compute_seconds, w.finished_at - b.created_at) AS monthly_cost
+		agent_branch.monthly_cost(b.logical_size, b.compute_seconds, w.finished_at - b.created_at) AS monthly_cost,
+		u.error AS upkeep_error, u.error_since AS upkeep_error_since
 	FROM agent_branch.visible_project AS p
 		CROSS JOIN LATERAL (SELECT l.sweep_id FROM agent_branch.sweep_branch AS l JOIN agent_branch.sweep AS f ON f.id = l.sweep_id
 			WHERE l.project_id = p.id AND f.finished_at IS NOT NULL ORDER BY l.sweep_id DESC LIMIT 1) AS last
 		JOIN agent_branch.sweep AS w ON w.id = last.sweep_id
 		JOIN agent_branch.sweep_branch AS b ON b.project_id = p.id AND b.sweep_id = last.sweep_id
 		LEFT JOIN agent_branch.session AS s ON s.id = b.session_id
+		LEFT JOIN agent_branch.project_upkeep AS u ON u.project_id = p.id
 	WHERE p.whole;
-COMMENT ON VIEW @extschema@.agent_branches IS 'what the last sweep of each project saw at Neon, what each branch is to us, what the sweep did or would do, and an estimate of what the branch costs a month';
+COMMENT ON VIEW @extschema@.agent_branches IS 'what the last sweep of each project saw at Neon, what each branch is to us, what the sweep did or would do, an estimate of what the branch costs a month, and what keeps the project''s next sweep from being done, if anything does';
 
 /* The worker's last error may be about any project: it is for those who see them all. */
 CREATE VIEW @extschema@.agent_worker AS
@@ -667,10 +720,13 @@ CREATE VIEW @extschema@.agent_worker AS
 		CASE WHEN a.sees_all THEN w.last_error_at END AS last_error_at, (
 			SELECT jsonb_agg(jsonb_build_object('session', s.session, 'project', s.project, 'state', s.state,
 				'waits_for', s.waits_for, 'since', s.waits_since) ORDER BY s.waits_since, s.id)
-			FROM @extschema@.agent_sessions AS s WHERE s.waits_for IS NOT NULL) AS queue
+			FROM @extschema@.agent_sessions AS s WHERE s.waits_for IS NOT NULL) AS queue, (
+			SELECT jsonb_agg(jsonb_build_object('project', p.project, 'error', p.upkeep_error, 'since', p.upkeep_error_since)
+				ORDER BY p.upkeep_error_since, p.project)
+			FROM @extschema@.agent_projects AS p WHERE p.upkeep_error IS NOT NULL) AS projects_in_trouble
 	FROM agent_branch.worker_status() AS w, (SELECT EXISTS (SELECT FROM agent_branch.caller_access AS c
 		WHERE c.level IN ('monitor', 'admin') AND c.project_id IS NULL) AS sees_all) AS a;
-COMMENT ON VIEW @extschema@.agent_worker IS 'this database''s worker: its process, load, budget of API calls, last error, and what each session that the caller may see has waited for, for a second or more; no row when none runs';
+COMMENT ON VIEW @extschema@.agent_worker IS 'this database''s worker: its process, load, budget of API calls, last error, and what each session that the caller may see has waited for, for a second or more, and which projects cannot be swept; no row when none runs';
 
 -- =============================================================================================
 -- What happened, and how much of it
@@ -987,7 +1043,7 @@ COMMENT ON FUNCTION @extschema@.agent_timeline(text, text) IS
 	'what happened to a session, in order: its states, its migrations and merges, and each effect outside of this database; wait is the time since what came before it of its kind had ended';
 
 -- ---------------------------------------------------------------------------------------------
--- A connection URI belongs to a branch's id; each project sweeps itself, and says what is in its way.
+-- A connection URI belongs to a branch's id
 -- ---------------------------------------------------------------------------------------------
 
 -- Those that are there are asked for again: nobody knows of which branch they are.
@@ -995,19 +1051,13 @@ DELETE FROM agent_branch.credential;
 ALTER TABLE agent_branch.credential ADD COLUMN branch_id text;
 COMMENT ON COLUMN agent_branch.credential.branch_id IS 'the branch that the URI leads to; one of another branch is never used';
 
-CREATE TABLE agent_branch.project_upkeep (
-	project_id bigint PRIMARY KEY REFERENCES agent_branch.project ON DELETE CASCADE,
-	swept_at timestamptz,
-	error text,
-	error_since timestamptz
-);
-COMMENT ON TABLE agent_branch.project_upkeep IS 'when a sweep last saw a project whole, and what keeps the next one from it, if anything does';
-SELECT pg_catalog.pg_extension_config_dump('agent_branch.project_upkeep', '');
-
 ALTER TABLE agent_branch.sweep_branch DROP CONSTRAINT sweep_branch_action_check,
 	ADD CONSTRAINT sweep_branch_action_check CHECK (action IN ('none', 'delete', 'would delete', 'blocked by children',
 		'blocked: protected', 'blocked: default', 'next sweep'));
 
+ALTER TABLE agent_branch.step DROP CONSTRAINT step_kind_check,
+	ADD CONSTRAINT step_kind_check CHECK (kind IN ('create branch', 'migrate', 'set expiry', 'restore', 'replay',
+		'delete branch', 'rename branch', 'suspend compute', 'start compute', 'ask fixer'));
 ALTER TABLE agent_branch.step ADD COLUMN request_id text;
 COMMENT ON COLUMN agent_branch.step.request_id IS 'of the step''s last call of the API: Neon''s own, as its support asks for, or the one that was sent with the call';
 
@@ -1023,6 +1073,9 @@ ALTER TABLE agent_branch.installation ADD PRIMARY KEY (id);
 /*
  * Migrations: a text is read once, when it is asked for, and carried out as it was read.
  */
+ALTER TABLE agent_branch.migration ADD COLUMN record jsonb, ADD COLUMN segment_record jsonb;
+COMMENT ON COLUMN agent_branch.migration.record IS 'what it did on the branch, transaction by transaction: id, rows by table, tables rewritten, locks; a merge by replay is held against it';
+COMMENT ON COLUMN agent_branch.migration.segment_record IS 'the same of the transaction that is about to commit';
 ALTER TABLE agent_branch.migration_attempt ADD COLUMN script json;
 COMMENT ON COLUMN agent_branch.migration_attempt.script IS 'the text as agent_migrate() read it: statements with their places, what runs alone, risks; null: it is read when it is run';
 COMMENT ON FUNCTION @extschema@.agent_migrate(text, text, text, text) IS

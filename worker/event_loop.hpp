@@ -10,8 +10,8 @@
 #include <memory>
 
 #include "postgres/script_reader.hpp"
-#include "postgres/sql_trees.hpp"
 #include "postgres/shared_state.hpp"
+#include "postgres/sql_trees.hpp"
 #include "worker/branch/runner.hpp"
 #include "worker/core/engine.hpp"
 #include "worker/curl_host_resolver.hpp"

@@ -6,6 +6,8 @@
 #include "postgres/guard.hpp"
 #include "postgres/script_reader.hpp"
 #include "postgres/spi.hpp"
+#include "postgres/sql_trees.hpp"
+#include "worker/core/fixer/fix_check.hpp"
 #include "worker/core/flow/helper_pack.hpp"
 #include "worker/core/script/script_pack.hpp"
 #include "worker/fix_function.hpp"
@@ -47,8 +49,19 @@ void Connect(Oid database, Oid role) {
   });
 }
 
+std::string Check(const HelperTask &task) {
+  Result<FixQuestion> question = DecodeFixQuestion(task.text);
+  if (!question.ok()) RaiseStatus(question.status());
+  Transaction transaction;
+  PostgresSqlTrees trees;
+  std::string verdict = EncodeIntent(CheckFix(question.value(), &trees));
+  transaction.Commit();
+  return verdict;
+}
+
 std::string Carry(const HelperTask &task) {
   if (task.kind == HelperTask::Kind::kCallFixFunction) return CallFixFunction(task);
+  if (task.kind == HelperTask::Kind::kCheckFix) return Check(task);
   Transaction transaction;
   std::string packed = PackScript(PostgresScriptReader().Read(task.text));
   transaction.Commit();

@@ -34,7 +34,17 @@ MergeRow ReadMerge(const Row &row) {
   merge.parent_reset_at = row.Text(8);
   merge.backup_name = row.Text(9);
   merge.backup_branch_id = row.Text(10);
+  merge.on_unrecorded = row.Text(11);
+  merge.chosen = row.Text(12);
+  merge.chosen_reason = row.Text(13);
+  merge.transaction_id = row.Text(14);
+  merge.certificate = row.Text(15);
+  merge.candidates = static_cast<int>(row.Int(16));
   return merge;
+}
+
+RebaseRow ReadRebase(const Row &row) {
+  return {row.Int(0), row.Text(1), row.Text(2), row.Text(3)};
 }
 
 StepRow ReadStep(const Row &row) {
@@ -81,13 +91,14 @@ RequestRow ReadRequest(const Row &row) {
   request.on_drift = row.Text(6);
   request.expires_at = row.Int(7);
   if (!row.IsNull(8)) request.attempt = static_cast<int>(row.Int(8));
+  request.on_unrecorded = row.Text(9);
   return request;
 }
 
 constexpr char kRequests[] = R"(
 SELECT id, kind, project_id, session_id, subject_id, arguments->>'strategy',
   arguments->>'on_drift', ceil(extract(epoch FROM (arguments->>'expires_at')::timestamptz))::bigint,
-  (arguments->>'attempt')::integer
+  (arguments->>'attempt')::integer, coalesce(arguments->>'on_unrecorded', 'fail')
 FROM agent_branch.request ORDER BY id)";
 
 // Locks the extension against DROP for the length of the transaction, in the order that DROP itself
@@ -188,9 +199,14 @@ Result<StoreSnapshot> PostgresStore::Load() {
     loaded.merges =
         ReadAll(transaction,
                 "SELECT id, session_id, strategy, on_drift, status, accepted, base_fingerprint, "
-                "parent_fingerprint, parent_reset_at, backup_name, backup_branch_id "
+                "parent_fingerprint, parent_reset_at, backup_name, backup_branch_id, "
+                "on_unrecorded, chosen, chosen_reason, transaction_id, certificate, candidates "
                 "FROM agent_branch.merge WHERE status IN ('queued', 'running')",
                 ReadMerge);
+    loaded.rebases = ReadAll(transaction,
+                             "SELECT session_id, branch_id, coalesce(base_fingerprint, ''), "
+                             "branch_fingerprint FROM agent_branch.rebase",
+                             ReadRebase);
     loaded.steps = ReadAll(transaction,
                            "SELECT id, project_id, session_id, kind, target FROM "
                            "agent_branch.step WHERE status = 'intended' ORDER BY id",
@@ -293,6 +309,39 @@ Result<std::string> PostgresStore::SnapshotObjects(const std::string &fingerprin
   });
   if (!status.ok()) return status;
   return objects;
+}
+
+Result<std::vector<AppliedMigration>> PostgresStore::AppliedMigrations(int64_t session_id) {
+  std::vector<AppliedMigration> applied;
+  Status status = InTransaction([&](Transaction &transaction) {
+    for (const Row &row : transaction.Query(
+             "SELECT m.id, m.attempt, m.ordinal, t.sql, coalesce(m.record::text, '') "
+             "FROM agent_branch.migration AS m JOIN agent_branch.migration_attempt AS t "
+             "ON t.migration_id = m.id AND t.number = m.attempt "
+             "WHERE m.session_id = $1 AND m.status = 'applied' ORDER BY m.ordinal",
+             {session_id})) {
+      applied.push_back({row.Int(0), static_cast<int>(row.Int(1)), static_cast<int>(row.Int(2)),
+                         row.Text(3), row.Text(4)});
+    }
+  });
+  if (!status.ok()) return status;
+  return applied;
+}
+
+Result<ForkRow> PostgresStore::Fork(int64_t session_id) {
+  ForkRow fork;
+  fork.session_id = session_id;
+  Status status = InTransaction([&](Transaction &transaction) {
+    Rows rows = transaction.Query(
+        "SELECT coalesce(parent::text, ''), coalesce(branch::text, '') FROM agent_branch.fork "
+        "WHERE session_id = $1",
+        {session_id});
+    if (rows.empty()) return;
+    fork.parent = rows[0].Text(0);
+    fork.branch = rows[0].Text(1);
+  });
+  if (!status.ok()) return status;
+  return fork;
 }
 
 Result<int64_t> PostgresStore::CreateSweep() {

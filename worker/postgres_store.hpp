@@ -32,6 +32,8 @@ class PostgresStore : public Store, public FixStore {
   Result<std::string> MigrationSql(int64_t migration_id, int attempt) override;
   Result<std::optional<Script>> MigrationScript(int64_t migration_id, int attempt) override;
   Result<std::string> SnapshotObjects(const std::string &fingerprint) override;
+  Result<std::vector<AppliedMigration>> AppliedMigrations(int64_t session_id) override;
+  Result<ForkRow> Fork(int64_t session_id) override;
   Result<int64_t> CreateSweep() override;
   Status Commit(const Batch &batch) override;
 

@@ -16,6 +16,14 @@ std::vector<std::string> Words(const std::string &text) {
   return words;
 }
 
+std::vector<std::string> Lines(const std::string &text) {
+  std::vector<std::string> lines;
+  std::istringstream stream(text);
+  for (std::string line; std::getline(stream, line);)
+    lines.push_back(line);
+  return lines;
+}
+
 }  // namespace
 
 const char kProjectColumns[] = R"(
@@ -29,7 +37,12 @@ SELECT id, project, parent, database, role, coalesce(options->>'api_key_file', '
   coalesce((SELECT string_agg(kind, ' ')
     FROM jsonb_array_elements_text(options->'refuse_risks') AS kind), ''),
   coalesce(options->>'fixer', 'llm'), coalesce(options->>'fixer_function', ''),
-  paused_at IS NOT NULL
+  paused_at IS NOT NULL,
+  coalesce(extract(epoch FROM (options->>'replay_budget')::interval) * 1000, 10000)::bigint,
+  coalesce((SELECT string_agg(quote_ident(name), E'\n')
+    FROM jsonb_array_elements_text(options->'managed_schemas') AS name),
+    CASE WHEN options ? 'managed_schemas' THEN '' ELSE 'neon_auth' END),
+  coalesce(options->>'on_unrecorded', '') = 'drop'
 FROM agent_branch.project )";
 
 ProjectRow ReadProject(const Row &row) {
@@ -51,6 +64,9 @@ ProjectRow ReadProject(const Row &row) {
   project.fixer = row.Text(14);
   project.fixer_function = row.Text(15);
   project.paused = row.Bool(16);
+  project.replay_budget = milliseconds(row.Int(17));
+  project.managed_schemas = Lines(row.Text(18));
+  project.drops_unrecorded = row.Bool(19);
   return project;
 }
 
@@ -96,7 +112,8 @@ SessionRow ReadSession(const Row &row) {
 const char kMigrationColumns[] = R"(
 SELECT m.id, m.session_id, m.ordinal, m.status, m.attempt, coalesce(m.transaction_id::text, ''),
   coalesce(m.seen_before, ''), m.segment_rows, t.statements_done, t.rows, t.made_by,
-  coalesce(m.fixer, '')
+  coalesce(m.fixer, ''), coalesce(m.segment_record::text, ''),
+  coalesce(substr(m.record::text, 2, length(m.record::text) - 2), '')
 FROM agent_branch.migration AS m JOIN agent_branch.migration_attempt AS t
   ON t.migration_id = m.id AND t.number = m.attempt )";
 
@@ -114,6 +131,8 @@ MigrationRow ReadMigration(const Row &row) {
   migration.rows = row.Int(9);
   migration.made_by = row.Text(10);
   migration.fixer = row.Text(11);
+  migration.segment_record = row.Text(12);
+  migration.record = row.Text(13);
   return migration;
 }
 

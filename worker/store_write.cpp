@@ -27,7 +27,8 @@ constexpr char kSaveMigration[] = R"(
 WITH saved AS (
   UPDATE agent_branch.migration SET
     status = $2, attempt = $3, transaction_id = nullif($4, '')::xid8, seen_before = nullif($5, ''),
-    segment_rows = $6, fixer = nullif($20, '')
+    segment_rows = $6, fixer = nullif($20, ''), segment_record = nullif($21, '')::jsonb,
+    record = CASE WHEN $22 <> '' THEN ('[' || $22 || ']')::jsonb END
   WHERE id = $1)
 UPDATE agent_branch.migration_attempt SET
   status = CASE WHEN $2 = 'repairing' THEN 'failed' ELSE $2 END,
@@ -53,17 +54,21 @@ ON CONFLICT (migration_id, number) DO NOTHING)";
 constexpr char kSaveMerge[] = R"(
 INSERT INTO agent_branch.merge AS m (id, session_id, strategy, on_drift, status, accepted,
   base_fingerprint, parent_fingerprint, parent_reset_at, backup_name, backup_branch_id, reason,
-  started_at, finished_at)
+  started_at, finished_at, on_unrecorded, chosen, chosen_reason, transaction_id, certificate, candidates)
 VALUES ($1, $2, $3, $4, $5, $6, nullif($7, ''), nullif($8, ''), nullif($9, ''), nullif($10, ''),
   nullif($11, ''), nullif($12, ''),
   CASE WHEN $5 = 'running' THEN clock_timestamp() END,
-  CASE WHEN $5 NOT IN ('queued', 'running') THEN clock_timestamp() END)
+  CASE WHEN $5 NOT IN ('queued', 'running') THEN clock_timestamp() END, $13, nullif($14, ''),
+  nullif($15, ''), nullif($16, '')::xid8, nullif($17, '')::jsonb, $18)
 ON CONFLICT (id) DO UPDATE SET
   status = excluded.status, accepted = excluded.accepted,
   base_fingerprint = excluded.base_fingerprint, parent_fingerprint = excluded.parent_fingerprint,
   parent_reset_at = excluded.parent_reset_at, backup_name = excluded.backup_name,
   backup_branch_id = excluded.backup_branch_id, reason = excluded.reason,
-  started_at = coalesce(m.started_at, excluded.started_at), finished_at = excluded.finished_at)";
+  started_at = coalesce(m.started_at, excluded.started_at), finished_at = excluded.finished_at,
+  chosen = excluded.chosen, chosen_reason = excluded.chosen_reason,
+  transaction_id = excluded.transaction_id, certificate = excluded.certificate,
+  candidates = excluded.candidates)";
 
 constexpr char kSaveStep[] = R"(
 INSERT INTO agent_branch.step (id, project_id, session_id, kind, target, status, outcome,
@@ -79,6 +84,7 @@ INSERT INTO agent_branch.kept_branch (project_id, session_id, branch_id, name, k
 VALUES ($1, nullif($2, 0), $3, $4, $5, CASE WHEN $6 > 0 THEN to_timestamp($6) END,
   CASE WHEN $7 THEN clock_timestamp() END, nullif($8, ''))
 ON CONFLICT (branch_id) DO UPDATE SET name = excluded.name, deleted_at = excluded.deleted_at,
+  keep_until = excluded.keep_until,
   endpoint_id = excluded.endpoint_id)";
 
 constexpr char kSaveSweep[] = R"(
@@ -126,12 +132,14 @@ ON CONFLICT (id) DO UPDATE SET outcome = excluded.outcome, reason = excluded.rea
     ELSE excluded.output_tokens END,
   cost = CASE WHEN excluded.outcome = 'interrupted' THEN f.cost ELSE excluded.cost END)";
 
+// A worker that has just begun does not know since when the trouble is.
 constexpr char kSaveUpkeep[] = R"(
-INSERT INTO agent_branch.project_upkeep (project_id, swept_at, error, error_since)
+INSERT INTO agent_branch.project_upkeep AS u (project_id, swept_at, error, error_since)
 VALUES ($1, CASE WHEN $2 > 0 THEN to_timestamp($2) END, nullif($3, ''),
   CASE WHEN $4 > 0 THEN to_timestamp($4) END)
-ON CONFLICT (project_id) DO UPDATE SET swept_at = excluded.swept_at, error = excluded.error,
-  error_since = excluded.error_since)";
+ON CONFLICT (project_id) DO UPDATE SET swept_at = coalesce(excluded.swept_at, u.swept_at),
+  error = excluded.error, error_since = CASE WHEN excluded.error IS NOT NULL
+    THEN least(excluded.error_since, u.error_since) END)";
 
 // One that was run has its text already.
 constexpr char kSaveRefusedFix[] = R"(
@@ -191,16 +199,28 @@ struct Writer {
 
   void operator()(const MigrationRow &row) const {
     const ServerError error = Cleaned(row.error);
-    transaction.Execute(kSaveMigration, {row.id,          MigrationStatusName(row.status),
-                                         row.attempt,     row.transaction_id,
-                                         row.seen_before, row.segment_rows,
-                                         row.statements,  row.statements_done,
-                                         row.rows,        Joined(row.alone),
-                                         row.risks,       row.statement,
-                                         error.sqlstate,  error.message,
-                                         error.detail,    error.hint,
-                                         error.context,   error.line,
-                                         error.column,    row.fixer});
+    transaction.Execute(kSaveMigration, {row.id,
+                                         MigrationStatusName(row.status),
+                                         row.attempt,
+                                         row.transaction_id,
+                                         row.seen_before,
+                                         row.segment_rows,
+                                         row.statements,
+                                         row.statements_done,
+                                         row.rows,
+                                         Joined(row.alone),
+                                         row.risks,
+                                         row.statement,
+                                         error.sqlstate,
+                                         error.message,
+                                         error.detail,
+                                         error.hint,
+                                         error.context,
+                                         error.line,
+                                         error.column,
+                                         row.fixer,
+                                         row.segment_record,
+                                         row.record});
   }
 
   void operator()(const AttemptRow &row) const {
@@ -208,17 +228,20 @@ struct Writer {
   }
 
   void operator()(const MergeRow &row) const {
-    transaction.Execute(
-        kSaveMerge, {row.id, row.session_id, row.strategy, row.on_drift, row.status, row.accepted,
-                     row.base_fingerprint, row.parent_fingerprint, row.parent_reset_at,
-                     row.backup_name, row.backup_branch_id, row.reason});
+    transaction.Execute(kSaveMerge, {row.id, row.session_id, row.strategy, row.on_drift, row.status,
+                                     row.accepted, row.base_fingerprint, row.parent_fingerprint,
+                                     row.parent_reset_at, row.backup_name, row.backup_branch_id,
+                                     row.reason, row.on_unrecorded, row.chosen, row.chosen_reason,
+                                     row.transaction_id, row.certificate, row.candidates});
   }
 
   void operator()(const ConflictRow &row) const {
     transaction.Execute(
         "INSERT INTO agent_branch.conflict (merge_id, session_id, object, change, base_hash, "
-        "parent_hash) VALUES ($1, $2, $3, $4, nullif($5, ''), nullif($6, ''))",
-        {row.merge_id, row.session_id, row.object, row.change, row.base_hash, row.parent_hash});
+        "parent_hash, branch_hash) VALUES ($1, $2, $3, $4, nullif($5, ''), nullif($6, ''), "
+        "nullif($7, ''))",
+        {row.merge_id, row.session_id, row.object, row.change, row.base_hash, row.parent_hash,
+         row.branch_hash});
   }
 
   void operator()(const StepRow &row) const {
@@ -276,6 +299,29 @@ struct Writer {
         "INSERT INTO agent_branch.schema_snapshot (fingerprint, objects) VALUES ($1, $2::jsonb) "
         "ON CONFLICT (fingerprint) DO NOTHING",
         {row.fingerprint, row.objects});
+  }
+
+  void operator()(const ForkRow &row) const {
+    if (row.anew)
+      transaction.Execute("DELETE FROM agent_branch.fork WHERE session_id = $1", {row.session_id});
+    transaction.Execute(
+        "INSERT INTO agent_branch.fork AS f (session_id, parent, branch) "
+        "VALUES ($1, nullif($2, '')::jsonb, nullif($3, '')::jsonb) "
+        "ON CONFLICT (session_id) DO UPDATE SET parent = coalesce(excluded.parent, f.parent), "
+        "branch = coalesce(excluded.branch, f.branch)",
+        {row.session_id, row.parent, row.branch});
+  }
+
+  void operator()(const RebaseRow &row) const {
+    if (row.ended) {
+      transaction.Execute("DELETE FROM agent_branch.rebase WHERE session_id = $1",
+                          {row.session_id});
+      return;
+    }
+    transaction.Execute(
+        "INSERT INTO agent_branch.rebase (session_id, branch_id, base_fingerprint, "
+        "branch_fingerprint) VALUES ($1, $2, nullif($3, ''), $4)",
+        {row.session_id, row.branch_id, row.base_fingerprint, row.branch_fingerprint});
   }
 
   void operator()(const FixCallRow &row) const {

@@ -163,12 +163,17 @@ TEST_F(ProofTest, RecordTellsRowsLocksFilesAndSequences) {
   EXPECT_EQ(Field(&client_, record, "{locks,s.t}"), "RowExclusiveLock");
 }
 
-// The session's counters go on until they are sent, a second later at most.
+// The session's counters go on until they are sent, which a server does of its own accord once a
+// second: right after it was asked what there was before, among others.
 TEST_F(ProofTest, RecordCountsOneTransactionOnly) {
   LibpqBranchRunner runner(nullptr);
   RecordOf(&runner, 1, database_.uri(), "INSERT INTO s.t (a) VALUES (1), (2)");
+  RecordOf(&runner, 2, database_.uri(), "INSERT INTO s.t (a) VALUES (3)");
+  client_.Query("CREATE TABLE s.began AS SELECT clock_timestamp() AS at");
+  while (client_.Query("SELECT clock_timestamp() > at + '1100 ms' FROM s.began") == "f") {
+  }
   const std::string record =
-      RecordOf(&runner, 2, database_.uri(), "INSERT INTO s.t (a) VALUES (3)");
+      RecordOf(&runner, 3, database_.uri(), "INSERT INTO s.t (a) VALUES (4)");
   EXPECT_EQ(Field(&client_, record, "{rows,s.t,inserted}"), "1");
 }
 
@@ -198,26 +203,79 @@ TEST_F(ProofTest, RecordDisturbsNoScript) {
   EXPECT_EQ(Field(&client_, record, "{rows,s.part1,inserted}"), "1");
 }
 
-TEST_F(ProofTest, UnrecordedTellsTheTransactionsThatAreNotOurs) {
-  const std::string since = Stand(database_.uri()).next_xid;
+class UnrecordedTest : public ProofTest {
+ protected:
+  // What is unrecorded since the last call.
+  std::string Ask(const std::string &own = "[]") {
+    BranchTask task = FingerprintTask(++last_id_, database_.uri());
+    task.kind = BranchTaskKind::kUnrecorded;
+    task.transaction_id = since_;
+    task.sql = own;
+    runner_.Start(task);
+    BranchEvent event = NextEvent(&runner_);
+    EXPECT_EQ(event.outcome, BranchOutcome::kDone) << event.error.message();
+    return event.answer;
+  }
+  std::string Field(const std::string &answer, const std::string &path) {
+    return testing::Field(&client_, answer, path);
+  }
+
+  LibpqBranchRunner runner_{nullptr};
+  uint64_t last_id_ = 0;
+  std::string since_ = Stand(database_.uri()).next_xid;
+};
+
+TEST_F(UnrecordedTest, TellsTheTransactionsThatAreNotOurs) {
   const std::string own = client_.Query("CREATE TABLE s.own (); SELECT pg_current_xact_id()");
   const std::string foreign =
       client_.Query("INSERT INTO s.t (a) VALUES (1); SELECT pg_current_xact_id()");
   client_.Query("BEGIN; INSERT INTO s.t (a) VALUES (1); ROLLBACK");
+  const std::string answer = Ask("[[\"" + own + "\", \"" + foreign + "\"]]");
+  EXPECT_EQ(Field(answer, "{foreign}"), "[\"" + foreign + "\"]");
+  EXPECT_EQ(Field(answer, "{foreign_count}"), "1");
+  EXPECT_EQ(Field(answer, "{written}"), R"({"s.t": 1})");
+}
+
+TEST_F(UnrecordedTest, TellsNothingWhenAllIsOurs) {
+  const std::string own =
+      client_.Query("INSERT INTO s.t (a) VALUES (1); SELECT pg_current_xact_id()");
+  const std::string answer = Ask("[[\"" + own + "\", \"" + own + "\"]]");
+  EXPECT_EQ(Field(answer, "{foreign_count}"), "0");
+  EXPECT_EQ(Field(answer, "{written}"), "{}");
+}
+
+TEST_F(UnrecordedTest, RowsOfOurSubtransactionsAreOurs) {
+  const std::string own = client_.Query(
+      "BEGIN; DO $$BEGIN BEGIN INSERT INTO s.t (a) VALUES (1); EXCEPTION WHEN others THEN NULL; "
+      "END; END$$; SELECT pg_current_xact_id()");
+  client_.Query("COMMIT");
+  const std::string next = Stand(database_.uri()).next_xid;
+  const std::string answer = Ask("[[\"" + own + "\", \"" + next + "\"]]");
+  EXPECT_EQ(Field(answer, "{foreign_count}"), "1");
+  EXPECT_EQ(Field(answer, "{written}"), "{}");
+}
+
+TEST_F(UnrecordedTest, TellsTablesThatWereTruncatedAndRowsThatWereDeleted) {
+  client_.Query("TRUNCATE s.parts");
+  EXPECT_EQ(Field(Ask(), "{written}"), R"({"s.part1": -1})");
+  {
+    Client other(database_.uri());
+    other.Query("DELETE FROM s.t WHERE id <= 3");
+  }
+  // Told when the session has ended.
+  std::string answer = Ask();
+  for (int tries = 0; tries < 500 && Field(answer, "{changes,s.t,deleted}") != "3"; ++tries)
+    answer = Ask();
+  EXPECT_EQ(Field(answer, "{changes,s.t,deleted}"), "3") << answer;
+  EXPECT_NE(Field(answer, "{recent_clients}"), "");
+}
+
+TEST_F(UnrecordedTest, RefusesWhatIsNoTransactionId) {
   BranchTask task = FingerprintTask(1, database_.uri());
   task.kind = BranchTaskKind::kUnrecorded;
-  task.transaction_id = since;
-  task.sql = "[\"" + own + "\"]";
-  LibpqBranchRunner runner(nullptr);
-  runner.Start(task);
-  const BranchEvent event = NextEvent(&runner);
-  ASSERT_EQ(event.outcome, BranchOutcome::kDone) << event.error.message();
-  EXPECT_EQ(Field(&client_, event.answer, "{foreign}"), "[\"" + foreign + "\"]");
-  EXPECT_EQ(Field(&client_, event.answer, "{foreign_count}"), "1");
-  task.id = 2;
   task.transaction_id = "1; DROP TABLE s.t";
-  runner.Start(task);
-  EXPECT_EQ(NextEvent(&runner).outcome, BranchOutcome::kNotRun);
+  runner_.Start(task);
+  EXPECT_EQ(NextEvent(&runner_).outcome, BranchOutcome::kNotRun);
 }
 
 }  // namespace

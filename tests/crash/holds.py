@@ -79,31 +79,35 @@ _WRITES, _COMMITS = 1, 2
 
 
 def make_table(world):
-    """The table into which the migrations of this world write."""
-    world.on_branch(f"CREATE TABLE {world.table} (label text)")
-    for kind, trigger in ((_WRITES, "TRIGGER hold_write BEFORE INSERT ON {}"),
-                          (_COMMITS, "CONSTRAINT TRIGGER hold_commit AFTER INSERT ON {} "
-                                     "DEFERRABLE INITIALLY DEFERRED")):
-        world.on_branch(f"CREATE {trigger.format(world.table)} FOR EACH ROW "
-                        f"EXECUTE FUNCTION public.hold_point({_branch_key(world, kind)})")
+    """The tables of this world: into which migrations write, and somebody by hand."""
+    for side in (world.on_branch, world.on_parent):
+        side(f"CREATE TABLE {world.table} (label text); "
+             f"CREATE TABLE {world.table}_by_hand (label text)")
+        for kind, trigger in ((_WRITES, "TRIGGER hold_write BEFORE INSERT ON {}"),
+                              (_COMMITS, "CONSTRAINT TRIGGER hold_commit AFTER INSERT ON {} "
+                                         "DEFERRABLE INITIALLY DEFERRED")):
+            side(f"CREATE {trigger.format(world.table)} FOR EACH ROW "
+                 f"EXECUTE FUNCTION public.hold_point({_branch_key(world, kind)})")
 
 
 def _branch_key(world, kind):
     return world.number * 10 + kind
 
 
-def in_migration(world):
+def in_migration(world, on_parent=False):
     """Holds migrations where they write. Holds from when it is called."""
-    return _on_branch(world, _WRITES)
+    return _where_they_run(world, _WRITES, on_parent)
 
 
-def at_commit(world):
+def at_commit(world, on_parent=False):
     """Holds migrations inside COMMIT. Holds from when it is called."""
-    return _on_branch(world, _COMMITS)
+    return _where_they_run(world, _COMMITS, on_parent)
 
 
-def _on_branch(world, kind):
-    connection = world.stage.branches.connect("fixed", application_name="crash tests")
+def _where_they_run(world, kind, on_parent):
+    cluster, database = ((world.stage.parent, "parent") if on_parent
+                         else (world.stage.branches, "fixed"))
+    connection = cluster.connect(database, application_name="crash tests")
     return _remember(world, Lock(connection, _branch_key(world, kind)))
 
 

@@ -71,13 +71,34 @@ def _merges(world):
     for row in world.rows(
             "SELECT s.name, s.branch_id, (SELECT count(*) FROM agent_branch.merge AS m WHERE "
             "m.session_id = s.id AND m.status = 'merged') AS merges, (SELECT count(*) FROM "
+            "agent_branch.merge AS m WHERE m.session_id = s.id AND m.status = 'merged' AND "
+            "m.chosen IN ('replay', 'nothing')) AS without, (SELECT count(*) FROM "
             "agent_branch.event AS e WHERE e.session_id = s.id AND e.state = 'merged') AS told "
             "FROM agent_branch.session AS s"):
         restores = restored_from.count(row["branch_id"])
-        if not restores == row["merges"] == row["told"] or restores > 1:
+        restored = restores == row["merges"] - row["without"]
+        if not restored or row["merges"] != row["told"] or row["merges"] > 1:
             found.append(f"session {row['name']} was restored from {restores} times, has "
                          f"{row['merges']} merges and was told to be merged {row['told']} times")
-    return found
+    return found + _replays(world)
+
+
+def _replays(world):
+    """Each migration of a session that was merged by replay is on the parent once."""
+    there = world.replayed()
+    if there is None:
+        return []
+    found = []
+    for row in world.rows(
+            "SELECT t.name, (SELECT count(*) FROM agent_branch.merge AS m WHERE m.session_id = "
+            "m1.session_id AND m.status = 'merged' AND m.chosen = 'replay') AS merges "
+            "FROM agent_branch.migration AS m1 JOIN agent_branch.migration_attempt AS t "
+            "ON t.migration_id = m1.id AND t.number = m1.attempt WHERE m1.status = 'applied'"):
+        times = there.pop(row["name"], 0)
+        if times != row["merges"]:
+            found.append(f"migration {row['name']} was replayed {times} times, and its session "
+                         f"was merged by replay {row['merges']} times")
+    return found + [f"{name} is on the parent and is not known" for name in there]
 
 
 def _migrations(world):

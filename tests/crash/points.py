@@ -14,7 +14,8 @@ _ROUTES = {"create branch": ("POST", "/branches"),
            "rename branch": ("PATCH", "/branches/[^/]*"),
            "restore": ("POST", "/branches/[^/]*/restore"),
            "delete branch": ("DELETE", "/branches/[^/]*"),
-           "suspend compute": ("POST", "/endpoints/[^/]*/suspend")}
+           "suspend compute": ("POST", "/endpoints/[^/]*/suspend"),
+           "start compute": ("POST", "/endpoints/[^/]*/start")}
 
 INTEND, RECORD = "about to be intended", "about to be recorded"
 REQUEST, ANSWER = "sent, no effect yet", "done, not answered"
@@ -23,9 +24,11 @@ ASKED, ANSWERED = "sent, no answer yet", "answered, not delivered"
 WRITE, NOTE, COMMIT = "running", "its transaction about to be noted", "COMMIT sent"
 CHANGE = "about to be committed"
 _OF_A_CALL = (INTEND, REQUEST, LATE, ANSWER, RECORD)
-_WITH_OPERATIONS = ("create branch", "restore", "delete branch", "suspend compute")
+_WITH_OPERATIONS = ("create branch", "restore", "delete branch", "suspend compute",
+                    "start compute")
 _OF_A_QUESTION = (INTEND, ASKED, ANSWERED, RECORD)
 _LONG = 1500  # milliseconds that operations take while they are held
+_TRANSACTIONS = ("migrate", "replay")
 _OF_A_MIGRATION = (INTEND, WRITE, NOTE, COMMIT, RECORD)
 _OF_A_FAILED_MIGRATION = (INTEND, WRITE, RECORD)
 
@@ -80,7 +83,8 @@ def record(world, scenario, base):
             refused.add((kind, row["target"]))
         if not again:
             recording.points += [Point(scenario, kind, None, seen[kind], moment)
-                                 for moment in _moments(kind, row["status"])]
+                                 for moment in _moments(kind, row["status"])
+                                 if _can_be_held(scenario, moment)]
     for row in world.rows("SELECT old_state, state FROM agent_branch.event WHERE id > %s AND "
                           "old_state IS NOT NULL ORDER BY id", base.event):
         change = (row["old_state"], row["state"])
@@ -90,8 +94,13 @@ def record(world, scenario, base):
     return recording
 
 
+def _can_be_held(scenario, moment):
+    """Real branches have no triggers of ours to hold a transaction with."""
+    return scenario.engine != "postgres" or moment not in (WRITE, COMMIT)
+
+
 def _moments(kind, status):
-    if kind == "migrate":
+    if kind in _TRANSACTIONS:
         return _OF_A_MIGRATION if status == "done" else _OF_A_FAILED_MIGRATION
     if kind == "ask fixer":
         return _OF_A_QUESTION
@@ -125,7 +134,8 @@ class Held:
                                          f"OLD.status = 'intended' AND NEW.status <> 'intended' "
                                          f"AND {of_this}")
         elif point.moment == NOTE:
-            self.take = holds.on_control(world, "UPDATE", "migration",
+            table = "merge" if point.step == "replay" else "migration"
+            self.take = holds.on_control(world, "UPDATE", table,
                                          "OLD.transaction_id IS NULL AND "
                                          "NEW.transaction_id IS NOT NULL")
         self.first = intend()
@@ -167,9 +177,9 @@ class Held:
         elif moment == RUNS:
             self.world.set_durations(_LONG)
         elif moment == WRITE:
-            self.lock = holds.in_migration(self.world)
+            self.lock = holds.in_migration(self.world, self.point.step == "replay")
         elif moment == COMMIT:
-            self.lock = holds.at_commit(self.world)
+            self.lock = holds.at_commit(self.world, self.point.step == "replay")
         else:
             self.lock = self.take()
 

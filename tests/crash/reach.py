@@ -20,8 +20,8 @@ def _read(pattern):
 
 
 def kinds_of_steps():
-    table = _read("sql/agent_branch--0.1.0.sql").split("CREATE TABLE agent_branch.step (")[1]
-    listed = re.search(r"CHECK \(kind IN \((.*?)\)\)", table, re.S)[1]
+    script = _read("sql/agent_branch--0.1.0--0.2.0.sql")
+    listed = re.search(r"step_kind_check CHECK \(kind IN \((.*?)\)\)", script, re.S)[1]
     return re.findall(r"'([^']+)'", listed)
 
 

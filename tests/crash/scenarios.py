@@ -67,13 +67,13 @@ def a_failed_session(world):
 def a_conflict(world):
     a_session_with_work(world)
     a_session_with_work(world, "winner")
-    world.merge("winner")
-    world.merge("s", state="conflict")
+    world.merge("winner", strategy="restore")
+    world.merge("s", state="conflict", strategy="restore")
     world.tidy()
 
 
 def a_lost_branch(world):
-    world.ready("s")
+    a_session_with_work(world)
     world.delete_branch(BRANCH + "s")
 
 
@@ -193,7 +193,7 @@ def _migrate_given_up(world):
 
 @scenario("merge", "flat", "lineage", setup=a_session_with_work)
 def _merge(world):
-    world.rows("SELECT agent_merge('s')")
+    world.rows("SELECT agent_merge('s', 'restore')")
 
 
 _with_real_branches("merge", a_session_with_work, _merge)
@@ -202,18 +202,18 @@ _with_real_branches("merge", a_session_with_work, _merge)
 def _after_another(world):
     a_session_with_work(world)
     a_session_with_work(world, "winner")
-    world.merge("winner")
+    world.merge("winner", strategy="restore")
     world.tidy()
 
 
 @scenario("merge, refused", setup=_after_another)
 def _merge_refused(world):
-    world.rows("SELECT agent_merge('s')")
+    world.rows("SELECT agent_merge('s', 'restore')")
 
 
 @scenario("merge after a conflict", setup=a_conflict)
 def _merge_again(world):
-    world.rows("SELECT agent_merge('s')")
+    world.rows("SELECT agent_merge('s', 'restore')")
 
 
 @scenario("migrate after a conflict", setup=a_conflict)
@@ -223,7 +223,7 @@ def _migrate_in_conflict(world):
 
 @scenario("merge, the branch is gone", setup=a_lost_branch)
 def _merge_nothing(world):
-    world.rows("SELECT agent_merge('s')")
+    world.rows("SELECT agent_merge('s', 'restore')")
 
 
 def _waits_for_its_turn(world):
@@ -232,9 +232,9 @@ def _waits_for_its_turn(world):
     a_session_with_work(world, "first")
     path = f"/projects/{world.project}/branches/[^/]*/restore"
     world.answer = world.stage.proxy.hold("POST", path, "answer")
-    world.rows("SELECT agent_merge('first')")
+    world.rows("SELECT agent_merge('first', 'restore')")
     assert world.answer.held.wait(20)
-    world.rows("SELECT agent_merge('s')")
+    world.rows("SELECT agent_merge('s', 'restore')")
     wait_until(lambda: world.state("s") == "merging", 20, "the merge to be asked for")
 
 
@@ -242,6 +242,58 @@ def _waits_for_its_turn(world):
 def _expire_merging(world):
     world.rows("SELECT agent_reap()")
     world.answer.release()
+
+
+@scenario("merge by replay", setup=a_session_with_work)
+def _merge_by_replay(world):
+    world.rows("SELECT agent_merge('s', 'replay')")
+
+
+_with_real_branches("merge by replay", a_session_with_work, _merge_by_replay)
+
+
+@scenario("merge by candidate", setup=a_session_with_work)
+def _merge_by_candidate(world):
+    world.rows("SELECT agent_merge('s', 'candidate')")
+
+
+# --- rebase
+
+
+@scenario("rebase", setup=a_session_with_work)
+def _rebase(world):
+    world.rows("SELECT agent_rebase('s')")
+
+
+def _conflict_over_others_rows(world):
+    # The winner's rows are on the branch, too: all branches are one database.
+    world.register(on_unrecorded="drop")
+    a_conflict(world)
+
+
+@scenario("rebase after a conflict", setup=_conflict_over_others_rows)
+def _rebase_conflict(world):
+    world.rows("SELECT agent_rebase('s')")
+
+
+@scenario("rebase after a failure", setup=a_failed_session)
+def _rebase_failed(world):
+    world.rows("SELECT agent_rebase('s')")
+
+
+def _row_by_hand(world):
+    world.on_branch(f"INSERT INTO {world.table}_by_hand VALUES ('by hand')")
+
+
+@scenario("rebase, refused", setup=lambda world: (a_session(world), _row_by_hand(world)))
+def _rebase_refused(world):
+    world.rows("SELECT agent_rebase('s')")
+
+
+@scenario("rebase after a failure, refused",
+          setup=lambda world: (a_failed_session(world), _row_by_hand(world)))
+def _rebase_failed_refused(world):
+    world.rows("SELECT agent_rebase('s')")
 
 
 # --- discard, extend
@@ -311,7 +363,7 @@ def _reap_orphan(world):
 def _kept(world):
     world.register(undo_window="1 hour")
     a_session_with_work(world)
-    world.merge("s")
+    world.merge("s", strategy="restore")
     world.at_rest()
     # When the worker starts it looks what can go; this is to be the reaper's.
     world.rows("UPDATE agent_branch.kept_branch SET keep_until = now() + interval '2 s'")
@@ -330,7 +382,7 @@ def _reap_backup(world):
 
 def _merged(world):
     a_session_with_work(world)
-    world.merge("s")
+    world.merge("s", strategy="restore")
     world.at_rest()
 
 
@@ -352,4 +404,4 @@ def _create_with_place(world):
 @scenario("merge after a merge", "lineage",
           setup=lambda world: (_merged(world), a_session_with_work(world, "next")))
 def _merge_next(world):
-    world.rows("SELECT agent_merge('next')")
+    world.rows("SELECT agent_merge('next', 'restore')")

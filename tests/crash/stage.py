@@ -1,7 +1,7 @@
 """Where cells of the matrix are played: real processes, one set for many cells.
 
 A stage has a control cluster, an emulator that keeps what it does, a proxy between them, and a
-database in a cluster of its own that stands for all branches. Or, with engine postgres, branches
+database in a cluster of its own that stands for all branches, and another one that is the parent. Or, with engine postgres, branches
 are clusters, and the emulator keeps nothing. A model for the fixer is there once it was asked for.
 """
 from api_proxy import ApiProxy
@@ -22,15 +22,20 @@ def durations(milliseconds=20):
 
 class Stage:
     def __init__(self, topology, engine="memory"):
-        self.branches = None if engine == "postgres" else Cluster(name="branches")
-        more, fixed_uri = (), None
-        if self.branches:
-            self.branches.psql("CREATE DATABASE fixed")
-            self.branches.psql(HOLD_FUNCTION, database="fixed")
+        self.branches = self.parent = None
+        more, fixed_uri, parent_uri = (), None, None
+        if engine == "memory":
+            # In a cluster of its own, so that nothing but a merge writes there.
+            self.branches = Cluster(name="branches")
+            self.parent = Cluster({"autovacuum": "off"}, name="parent")
+            for cluster, database in ((self.branches, "fixed"), (self.parent, "parent")):
+                cluster.psql(f"CREATE DATABASE {database}")
+                cluster.psql(HOLD_FUNCTION, database=database)
             more, fixed_uri = ("--keep",), self.branches.uri("fixed")
+            parent_uri = self.parent.uri("parent")
         self.emulator = Emulator(
             engine=engine, topology=topology, durations=durations(), max_branches=100,
-            rate_per_minute=0, fixed_uri=fixed_uri,
+            rate_per_minute=0, fixed_uri=fixed_uri, fixed_parent_uri=parent_uri,
             arguments=("--quiet", "--max-root-branches", "100", *more))
         self.proxy = ApiProxy(int(self.emulator.base.rsplit(":", 1)[1]))
         self.model = None
@@ -63,5 +68,6 @@ class Stage:
         if self.model:
             self.model.close()
         self.emulator.close()
-        if self.branches:
-            self.branches.close()
+        for cluster in (self.branches, self.parent):
+            if cluster:
+                cluster.close()

@@ -66,10 +66,23 @@ def test_a_restore_that_nobody_knows_of(world):
 
 
 def test_a_merge_that_was_none(world):
-    world.merge("s")
+    world.merge("s", strategy="restore")
     world.rows("UPDATE agent_branch.merge SET status = 'conflict'")
     assert judged(world) == ["session s was restored from 1 times, has 0 merges and was told to "
                              "be merged 1 times"]
+
+
+def test_a_replay_that_was_none(world):
+    world.merge("s", strategy="replay")
+    world.on_parent(f"DELETE FROM {world.table}")
+    assert judged(world) == ["migration s 1 was replayed 0 times, and its session was merged by "
+                             "replay 1 times"]
+
+
+def test_a_replay_that_nobody_knows_of(world):
+    world.on_parent(f"INSERT INTO {world.table} VALUES ('s 1'), ('other')")
+    assert judged(world) == ["migration s 1 was replayed 1 times, and its session was merged by "
+                             "replay 0 times", "other is on the parent and is not known"]
 
 
 def test_a_migration_that_was_applied_twice_and_one_not_at_all(world):
@@ -156,9 +169,9 @@ def test_a_kind_of_step_that_nobody_knows_how_to_hold_stops_it(world):
 
 def test_what_is_not_reached_is_told():
     gaps = reach.gaps({"nothing": Recording(kinds={"migrate", "move branch"},
-                                            changes={("ready", "queued")})})
+                                            changes={("merged", "queued")})})
     assert 'no scenario makes the step "restore"' in gaps
     assert 'the step "move branch" is in no list' in gaps
     assert "no scenario comes from queued → creating" in gaps
-    assert "ready → queued must not be" in gaps
+    assert "merged → queued must not be" in gaps
     assert not any("migrate\"" in gap for gap in gaps)

@@ -35,6 +35,7 @@ class World(System):
 
     def _prepare_branches(self):
         self.branches_uri = self.stage.branches.uri("fixed")
+        self.parent_uri = self.stage.parent.uri("parent")
         make_table(self)
 
     def _make_project(self):
@@ -101,6 +102,9 @@ class World(System):
     def on_branch(self, sql, *values):
         return query(self.branches_uri, sql, *values)
 
+    def on_parent(self, sql, *values):
+        return query(self.parent_uri, sql, *values)
+
     def must_be_applied(self, row):
         """Whether this migration, of a session in this state, must be among applied()."""
         return row["status"] == "applied"
@@ -108,6 +112,10 @@ class World(System):
     def applied(self):
         """How often each migration is to be seen."""
         return dict(self.on_branch(f"SELECT label, count(*) FROM {self.table} GROUP BY label"))
+
+    def replayed(self):
+        """The same on the parent, where only a replay brings it; None: a restore does, too."""
+        return dict(self.on_parent(f"SELECT label, count(*) FROM {self.table} GROUP BY label"))
 
     # --- asking for things
 
@@ -183,11 +191,13 @@ class World(System):
 
     def end_connections(self):
         """The worker's to branches. Returns how many there were."""
-        return len(self.on_branch("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                                  "WHERE application_name = 'agent_branch'"))
+        sql = ("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+               "WHERE application_name = 'agent_branch'")
+        return len(self.on_branch(sql)) + len(self.on_parent(sql))
 
     def _drop_table(self):
-        self.on_branch(f"DROP TABLE {self.table}")
+        for side in (self.on_branch, self.on_parent):
+            side(f"DROP TABLE {self.table}, {self.table}_by_hand")
 
     def close(self):
         for lock in self.locks:
@@ -209,6 +219,7 @@ class RealWorld(World):
                    "&database_name=neondb&role_name=neondb_owner")
         assert status == 200, answer
         self.branches_uri = answer["uri"]  # of the parent, also after a restore
+        self.parent_uri = self.branches_uri
         self.on_branch(f"CREATE TABLE {self.table} (label text)")
 
     def end_connections(self):
@@ -225,6 +236,9 @@ class RealWorld(World):
 
     def must_be_applied(self, row):
         return row["status"] == "applied" and row["state"] == "merged"
+
+    def replayed(self):
+        return None
 
     def _drop_table(self):
         pass  # it went with the project

@@ -20,8 +20,8 @@ _READY = "neon-emulator: ready on "
 
 class Emulator:
     def __init__(self, engine="memory", listen="127.0.0.1:0", topology=None, durations=None,
-                 project=None, max_branches=None, rate_per_minute=None, fixed_uri=None, seed=None,
-                 api_key="test-key", binary=None, arguments=(), start=True):
+                 project=None, max_branches=None, rate_per_minute=None, fixed_uri=None,
+                 fixed_parent_uri=None, seed=None, api_key="test-key", binary=None, arguments=(), start=True):
         """The named arguments are options of the program; `arguments` are further ones.
 
         durations: default, zero, or a dict of milliseconds by name."""
@@ -43,7 +43,7 @@ class Emulator:
         options = {"engine": engine, "data": data, "api-key-file": self.key_file,
                    "topology": topology, "durations": durations, "project": project,
                    "max-branches": max_branches, "rate-per-minute": rate_per_minute,
-                   "fixed-uri": fixed_uri, "seed": seed}
+                   "fixed-uri": fixed_uri, "fixed-parent-uri": fixed_parent_uri, "seed": seed}
         self._listen = listen
         self._arguments = [str(word) for name, value in options.items() if value is not None
                            for word in (f"--{name}", value)] + list(arguments)

@@ -41,7 +41,7 @@ def all_suites(build):
 
     return [
         gtest("unit", 180),
-        gtest("simulation", 300),
+        gtest("simulation", 300, sys.executable, "-u", "tests/lib/shards.py"),
         gtest("fuzz", 120),
         gtest("branch", 300, "tests/branch/run.sh"),
         pytest("emulator", 600),

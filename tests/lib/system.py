@@ -108,10 +108,17 @@ class System:
         if state:
             self.settle(name, state)
 
-    def merge(self, name, state="merged"):
-        self.rows("SELECT agent_merge(%s)", name)
+    def merge(self, name, state="merged", **options):
+        """Options: strategy, on_drift, on_unrecorded."""
+        wishes = "".join(f", {key} => %s" for key in options)
+        self.rows(f"SELECT agent_merge(%s{wishes})", name, *options.values())
         if state:
             self.settle(name, state)
+
+    def ready_with_work(self, name):
+        """Ready, with a migration of its own: something that there is to merge."""
+        self.ready(name)
+        self.migrate(name, f"CREATE TABLE {unique('work')} ()")
 
     def discard(self, name, state="discarded"):
         self.rows("SELECT agent_discard(%s)", name)

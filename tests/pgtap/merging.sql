@@ -3,7 +3,7 @@ BEGIN;
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS agent_branch;
-SELECT plan(26);
+SELECT plan(25);
 
 SELECT agent_project_register('agent-test');
 -- A session as if it had been made a minute ago: what is made here counts as not committed yet.
@@ -59,9 +59,8 @@ SELECT throws_ok($$SELECT agent_merge('too late')$$, '55000', 'session "too late
 SELECT pg_temp.make_session('m', 'ready', 'br-m');
 SELECT throws_ok($$SELECT agent_merge(NULL)$$, '22004', 'argument "session" must not be null', 'session null');
 SELECT throws_ok($$SELECT agent_merge('nothing')$$, '42704', 'session "nothing" does not exist', 'unknown session');
-SELECT throws_ok($$SELECT agent_merge('m', 'replay')$$, '0A000', 'merge strategy "replay" is not supported yet', 'replay');
 SELECT throws_ok($$SELECT agent_merge('m', 'magic')$$, '22023', 'unknown merge strategy "magic"', 'unknown strategy');
-SELECT throws_ok($$SELECT agent_merge('m', on_drift => 'rebase')$$, '0A000', 'on_drift "rebase" is not supported yet', 'rebase');
+SELECT throws_ok($$SELECT agent_merge('m', on_unrecorded => 'keep')$$, '22023', 'unknown value of on_unrecorded "keep"', 'unknown on_unrecorded');
 SELECT throws_ok($$SELECT agent_merge('m', on_drift => 'ignore')$$, '22023', 'unknown value of on_drift "ignore"', 'unknown on_drift');
 
 -- The detail names the migration that failed.

@@ -3,7 +3,7 @@ BEGIN;
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS agent_branch;
-SELECT plan(49);
+SELECT plan(48);
 
 SELECT lives_ok($$SELECT agent_project_register('agent-test')$$, 'a project by its id alone');
 SELECT results_eq($$SELECT project, parent, database, role, options, registered_by = current_user::text::regrole FROM agent_projects WHERE project = 'agent-test'$$,
@@ -56,9 +56,8 @@ SELECT throws_ok($$SELECT agent_project_register('p', options => '{"ttl": "30 da
 SELECT throws_ok($$SELECT agent_project_register('p', options => '{"undo_window": "-1 s"}')$$, '22023', 'option "undo_window" must not be negative', 'undo_window negative');
 SELECT throws_ok($$SELECT agent_project_register('p', options => '{"lock_timeout": "0"}')$$, '22023', 'option "lock_timeout" must be greater than zero', 'lock_timeout zero');
 SELECT throws_ok($$SELECT agent_project_register('p', options => '{"statement_timeout": "-1 s"}')$$, '22023', 'option "statement_timeout" must be greater than zero', 'statement_timeout negative');
-SELECT throws_ok($$SELECT agent_project_register('p', options => '{"merge_strategy": "replay"}')$$, '0A000', 'merge strategy "replay" is not supported yet', 'replay');
 SELECT throws_ok($$SELECT agent_project_register('p', options => '{"merge_strategy": "magic"}')$$, '22023', 'unknown merge strategy "magic"', 'unknown strategy');
-SELECT throws_ok($$SELECT agent_project_register('p', options => '{"on_drift": "rebase"}')$$, '0A000', 'on_drift "rebase" is not supported yet', 'rebase');
+SELECT throws_ok($$SELECT agent_project_register('p', options => '{"on_unrecorded": "keep"}')$$, '22023', 'unknown value of on_unrecorded "keep"', 'unknown on_unrecorded');
 SELECT throws_ok($$SELECT agent_project_register('p', options => '{"on_drift": "ignore"}')$$, '22023', 'unknown value of on_drift "ignore"', 'unknown on_drift');
 SELECT throws_ok($$SELECT agent_project_register('p', options => '{"fixer": "perhaps"}')$$, '22023', 'unknown value of option "fixer" "perhaps"', 'fixer');
 SELECT throws_ok($$SELECT agent_project_register('p', options => '{"fixer_function": "f(); DROP TABLE x"}')$$, '22023', 'invalid value of option "fixer_function"', 'fixer_function');

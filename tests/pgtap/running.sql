@@ -3,7 +3,7 @@ BEGIN;
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS agent_branch;
-SELECT plan(12);
+SELECT plan(15);
 
 SELECT throws_ok($$CALL agent_run('s', '{}', NULL)$$, '2D000', 'agent_run() cannot be called in a transaction block', 'agent_run() commits as it goes');
 
@@ -27,6 +27,15 @@ SELECT is(agent_branch.monthly_cost(2000000000, 17280, interval '2 days'), 9.94,
 SELECT is(agent_branch.monthly_cost(NULL, 0, NULL), 1.50, 'one of which nothing is known costs its price');
 SELECT is(agent_branch.monthly_cost(0, 3600, interval '1 second'), 78.88, 'a young one is judged by an hour');
 SELECT is((SELECT monthly_cost FROM agent_branches), 1.50, 'and the view shows it');
+
+-- What keeps the next sweep from being done is shown wherever the last one is.
+SELECT is_empty('SELECT FROM agent_projects WHERE upkeep_error IS NOT NULL', 'a project is in no trouble that nothing tells of');
+INSERT INTO agent_branch.project_upkeep (project_id, error, error_since)
+	SELECT id, 'the Neon API does not accept the API key', now() - interval '3 hours' FROM agent_branch.project WHERE project = 'agent-test';
+SELECT results_eq('SELECT project, swept_at, upkeep_error, now() - upkeep_error_since FROM agent_projects',
+	$$VALUES ('agent-test', NULL::timestamptz, 'the Neon API does not accept the API key', interval '3 hours')$$, 'trouble, and since when');
+SELECT results_eq('SELECT branch_id, upkeep_error, now() - upkeep_error_since FROM agent_branches',
+	$$VALUES ('br-1', 'the Neon API does not accept the API key', interval '3 hours')$$, 'a branch that was seen before it');
 SELECT lives_ok('SELECT * FROM agent_worker', 'agent_worker can be read whether or not a worker runs');
 
 SELECT * FROM finish();

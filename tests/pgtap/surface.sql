@@ -48,7 +48,8 @@ SELECT is(pg_get_function_arguments('agent_wait'::regproc),
 	'arguments of agent_wait()');
 
 SELECT columns_are('agent_projects', ARRAY['project', 'parent', 'database', 'role', 'options', 'registered_by',
-	'registered_at', 'sessions', 'queued', 'paused_at', 'pause_reason']);
+	'registered_at', 'sessions', 'queued', 'paused_at', 'pause_reason',
+	'swept_at', 'upkeep_error', 'upkeep_error_since']);
 SELECT columns_are('agent_sessions', ARRAY['session', 'project', 'state', 'settled', 'error', 'hint', 'owner',
 	'branch_name', 'branch_id', 'endpoint_id', 'queue_position', 'created_at', 'ready_at', 'state_changed_at',
 	'expires_at', 'branch_expires_at', 'finished_at', 'pinned', 'api_calls', 'base_fingerprint', 'id', 'waits_for', 'waits_since',
@@ -65,20 +66,21 @@ SELECT columns_are('agent_migration_attempts', ARRAY['session', 'project', 'ordi
 	'session_id']);
 SELECT columns_are('agent_merges', ARRAY['session', 'project', 'status', 'strategy', 'on_drift', 'reason',
 	'requested_at', 'started_at', 'finished_at', 'base_fingerprint', 'parent_fingerprint', 'backup_name',
-	'backup_branch_id', 'session_id', 'on_unrecorded']);
+	'backup_branch_id', 'session_id', 'on_unrecorded', 'chosen', 'chosen_reason', 'transaction_id', 'certificate', 'candidates']);
 SELECT columns_are('agent_fixer_calls', ARRAY['session', 'project', 'ordinal', 'attempt', 'source', 'model', 'outcome',
 	'reason', 'explanation', 'input_tokens', 'output_tokens', 'cost', 'asked_at', 'answered_at', 'duration',
 	'session_id']);
 SELECT columns_are('agent_fixer_memory', ARRAY['project', 'id', 'original', 'fix', 'worked', 'failed', 'first_at',
 	'last_at']);
-SELECT columns_are('agent_conflicts', ARRAY['session', 'project', 'object', 'change', 'base_hash', 'parent_hash',
-	'reason', 'found_at', 'session_id']);
+SELECT columns_are('agent_conflicts', ARRAY['session', 'project', 'object', 'change', 'base_hash', 'branch_hash',
+	'parent_hash', 'reason', 'found_at', 'session_id']);
 SELECT columns_are('agent_events', ARRAY['id', 'at', 'session', 'project', 'old_state', 'state', 'error',
 	'session_id', 'asked_as', 'asked_by', 'client_addr']);
 SELECT columns_are('agent_branches', ARRAY['sweep', 'dry_run', 'seen_at', 'project', 'branch_id', 'name',
-	'parent_id', 'class', 'action', 'session', 'created_at', 'expires_at', 'age', 'children', 'monthly_cost']);
+	'parent_id', 'class', 'action', 'session', 'created_at', 'expires_at', 'age', 'children', 'monthly_cost',
+	'upkeep_error', 'upkeep_error_since']);
 SELECT columns_are('agent_worker', ARRAY['pid', 'state', 'started_at', 'sessions', 'waiting', 'calls_waiting',
-	'calls_under_way', 'calls_total', 'call_budget', 'last_error', 'last_error_at', 'queue']);
+	'calls_under_way', 'calls_total', 'call_budget', 'last_error', 'last_error_at', 'queue', 'projects_in_trouble']);
 
 -- Every function and every relation says what it is.
 SELECT is_empty($$

@@ -21,7 +21,9 @@ enum class Harm {
   kFateUnknown,      // of a statement of this migration that runs alone: its end was not told
   kNameTaken,        // a branch of others has this name ("project name")
   kRestoreUndone,    // of the session with this uuid
-  kParentLocked,     // the parent of this project was protected for a while
+  kUnrecorded,  // rows were written on the branch of the session with this uuid, by no migration
+  kStandpointUnread,  // the parent of this project could not say where it stands, several times
+  kParentLocked,      // the parent of this project was protected for a while
 };
 
 class Harms {

@@ -1,6 +1,7 @@
 #include "tests/simulation/invariants.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "tests/simulation/effects.hpp"
 
@@ -71,17 +72,36 @@ void JudgeNothingOpen(const Evidence &evidence, Witness &witness) {
   }
 }
 
+// The effects of the migrations that a session says were applied.
+std::vector<int64_t> EffectsOf(const Evidence &evidence, const SessionRow &session) {
+  std::vector<int64_t> effects;
+  for (const auto &[key, attempt] : evidence.store->attempts()) {
+    if (attempt.session_id != session.id || attempt.status != MigrationStatus::kApplied) continue;
+    for (const ModelStatement &statement : StatementsIn(evidence.store->sql(key)))
+      if (statement.effect != 0) effects.push_back(statement.effect);
+  }
+  return effects;
+}
+
+// What changed nothing, or nothing that was to be kept, is merged by doing nothing.
+bool HasNothingToMerge(const Evidence &evidence, const SessionRow &session, const MergeRow &merge) {
+  const bool wrote = evidence.harms->Has(Harm::kUnrecorded, session.uuid);
+  return EffectsOf(evidence, session).empty() && (!wrote || merge.on_unrecorded == "drop");
+}
+
 void JudgeMerge(const Evidence &evidence, const MergeRow &merge, Witness &witness) {
   std::string name = "merge " + std::to_string(merge.id);
   bool waits = evidence.store->sessions().at(merge.session_id).state == SessionState::kQueued;
   int done = 0;
   bool indistinct = false;
+  const SessionRow &session = evidence.store->sessions().at(merge.session_id);
   for (const RestoreRecord &record : evidence.neon->restores()) {
-    const SessionRow &session = evidence.store->sessions().at(merge.session_id);
     if (record.session_uuid != session.uuid) continue;
     done += record.undone ? 0 : 1;
     indistinct = indistinct || record.indistinct;
   }
+  for (const ReplayRecord &record : evidence.neon->replays())
+    done += record.session_uuid == session.uuid ? 1 : 0;
   bool merged = merge.status == "merged";
   // When the answer is lost, nothing at Neon shows which of two restores within one second was the
   // last. Then saying so is all that can be done: either guess could be wrong.
@@ -96,11 +116,28 @@ void JudgeMerge(const Evidence &evidence, const MergeRow &merge, Witness &witnes
   for (const auto &[id, other] : evidence.store->merges()) {
     first = first && (other.session_id != merge.session_id || other.status != "merged");
   }
-  if (merged && done == 0) witness.Violation(name + " is said to be merged and is not");
+  if (merged && done == 0 && !HasNothingToMerge(evidence, session, merge))
+    witness.Violation(name + " is said to be merged and is not");
   if (first && !merged && done > 0) {
     witness.Violation(name + " is said to be " + merge.status + " and is merged");
   }
   if (done > 1) witness.Violation(name + " is done " + std::to_string(done) + " times");
+}
+
+// Whatever was merged is there to stay.
+void JudgeMerged(const Evidence &evidence, const SessionRow &session, Witness &witness) {
+  const ModelProject &project =
+      evidence.neon->projects.at(evidence.store->projects().at(session.project_id).neon_id);
+  std::set<int64_t> there;
+  for (const auto &[id, branch] : project.branches) {
+    if (branch.name == "dev")
+      there.insert(branch.content.migrations.begin(), branch.content.migrations.end());
+  }
+  for (const int64_t effect : EffectsOf(evidence, session)) {
+    if (there.count(effect) == 0)
+      witness.Violation(NameOf(session) + " is merged, and the parent lacks effect " +
+                        std::to_string(effect));
+  }
 }
 
 // Which statements of an attempt are in effect, against what is said of it.
@@ -124,11 +161,14 @@ void JudgeStatement(const Evidence &evidence, const MigrationRow &attempt, int n
 
 void JudgeAttempt(const Evidence &evidence, const std::pair<int64_t, int> &key,
                   const MigrationRow &attempt, Witness &witness) {
+  // On a branch that was set aside since.
+  if (evidence.store->IsOfEarlierBranch(key)) return;
   int number = 0;
   for (const ModelStatement &statement : StatementsIn(evidence.store->sql(key))) {
     ++number;
     if (statement.effect == 0) continue;
-    bool applied = evidence.branches->applied().count(statement.effect) > 0;
+    const std::string &branch = evidence.store->sessions().at(attempt.session_id).branch_id;
+    const bool applied = evidence.branches->WasApplied(branch, statement.effect);
     JudgeStatement(evidence, attempt, number, applied, witness);
   }
   if (attempt.status == MigrationStatus::kApplied && attempt.statements_done != number) {
@@ -192,6 +232,10 @@ void JudgeRest(const Evidence &evidence, Witness &witness) {
   JudgeOwnership(evidence, witness);
   for (const auto &[id, merge] : evidence.store->merges()) {
     if (in_scope(merge.session_id)) JudgeMerge(evidence, merge, witness);
+  }
+  for (const auto &[id, session] : evidence.store->sessions()) {
+    if (session.state == SessionState::kMerged && in_scope(id))
+      JudgeMerged(evidence, session, witness);
   }
   for (const auto &[id, migration] : evidence.store->migrations()) {
     if (in_scope(migration.session_id)) JudgeMigration(evidence, migration, witness);

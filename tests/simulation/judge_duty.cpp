@@ -27,8 +27,7 @@ bool HasHarm(const Evidence &evidence, const SessionRow &session, Harm harm) {
 // Something was done to the session's branch, or Neon itself could not make it, or ended it when a
 // later end could not be told in time, or was told by a calendar that was wrong.
 bool IsBranchHarmed(const Evidence &evidence, const SessionRow &session) {
-  bool may_expire =
-      evidence.calendar_was_wrong || evidence.store->WasAsked(session.id, "extend");
+  bool may_expire = evidence.calendar_was_wrong || evidence.store->WasAsked(session.id, "extend");
   bool garbled = !IsOn(Trial::kUsableAnswers) && HasHarm(evidence, session, Harm::kAnswerGarbled);
   return HasHarm(evidence, session, Harm::kBranchTaken) ||
          HasHarm(evidence, session, Harm::kOperationFailed) || garbled ||
@@ -57,13 +56,12 @@ bool HasMerge(const Evidence &evidence, const SessionRow &session, std::string_v
 }
 
 bool MayHaveFailed(const Evidence &evidence, const SessionRow &session) {
-  bool name_taken = evidence.harms->Has(
-      Harm::kNameTaken, NeonProject(evidence, session) + " " + session.branch_name);
+  bool name_taken = evidence.harms->Has(Harm::kNameTaken,
+                                        NeonProject(evidence, session) + " " + session.branch_name);
   // Neon refuses an expiry that is in the past by its calendar.
   bool refused = session.branch_id.empty() && (name_taken || evidence.calendar_was_wrong);
   return IsBranchHarmed(evidence, session) || WasDue(evidence, session) || refused ||
-         HadFailure(evidence, session) ||
-         HasMerge(evidence, session, "failed");
+         HadFailure(evidence, session) || HasMerge(evidence, session, "failed");
 }
 
 void JudgeSession(const Evidence &evidence, const SessionRow &session, Witness &witness) {
@@ -75,7 +73,8 @@ void JudgeSession(const Evidence &evidence, const SessionRow &session, Witness &
         witness.Violation(name + " failed without a reason: " + session.error);
       break;
     case SessionState::kConflict:
-      if (!HasMerge(evidence, session, "conflict"))
+      if (!HasMerge(evidence, session, "conflict") &&
+          !evidence.store->WasAsked(session.id, "rebase"))
         witness.Violation(name + " has no merge that was refused");
       break;
     case SessionState::kDiscarded:
@@ -94,16 +93,49 @@ void JudgeSession(const Evidence &evidence, const SessionRow &session, Witness &
   if (discard && !session.finished) witness.Violation(name + " was to be discarded");
 }
 
+bool HasEffect(const Evidence &evidence, const std::string &sql) {
+  const std::vector<ModelStatement> statements = StatementsIn(sql);
+  return std::any_of(statements.begin(), statements.end(), [&](const ModelStatement &statement) {
+    return evidence.branches->WasApplied(statement.effect);
+  });
+}
+
+// Whether the session's migrations can be run on the parent as it is now, whatever else happened
+// there: as one transaction, and with nothing on the branch that they would leave behind.
+bool MayBeReplayed(const Evidence &evidence, const SessionRow &session, const MergeRow &merge) {
+  const bool wrote = evidence.harms->Has(Harm::kUnrecorded, session.uuid);
+  if (merge.strategy == "restore" || merge.strategy == "candidate" ||
+      (wrote && merge.on_unrecorded != "drop"))
+    return false;
+  for (const auto &[key, attempt] : evidence.store->attempts()) {
+    if (attempt.session_id != session.id) continue;
+    const std::string &sql = evidence.store->sql(key);
+    const bool parts = sql.find("VACUUM") != std::string::npos ||
+                       sql.find("INDEX") != std::string::npos ||
+                       sql.find("VALUE") != std::string::npos;
+    // Of one that failed, or of which nothing is known, a part may be there, and is in no record.
+    if (parts && (attempt.status == MigrationStatus::kApplied || HasEffect(evidence, sql)))
+      return false;
+  }
+  return true;
+}
+
 // A merge may be refused when the parent is not what the session began with, or cannot be replaced.
-bool MayConflict(const Evidence &evidence, const SessionRow &session) {
+bool MayConflict(const Evidence &evidence, const SessionRow &session, const MergeRow &merge) {
   const std::string &project = NeonProject(evidence, session);
   std::optional<Instant> fork = evidence.harms->ForkOf(session.uuid);
   if (!fork || IsBranchHarmed(evidence, session)) return true;
-  // A merge whose answer was lost is told of when the session may have begun after it.
-  milliseconds tolerance = IsOn(Trial::kExactFence) ? milliseconds(1'000) : milliseconds(3'600'000);
-  return evidence.harms->ParentChangedSince(project, *fork, session.uuid, tolerance) ||
-         evidence.harms->Has(Harm::kParentLocked, project) ||
-         evidence.store->projects().at(session.project_id).max_pinned.has_value();
+  const bool replays = MayBeReplayed(evidence, session, merge);
+  if (replays && merge.on_drift == "rebase") return false;  // others change other tables
+  // A merge whose answer was lost is told of when the session may have begun after it. Of two that
+  // came within one second nothing tells who began since the later one.
+  const bool tells = IsOn(Trial::kExactFence) && evidence.neon->options.pace >= 1;
+  const milliseconds tolerance = tells ? milliseconds(1'000) : milliseconds(3'600'000);
+  if (evidence.harms->ParentChangedSince(project, *fork, session.uuid, tolerance)) return true;
+  return !replays && (merge.strategy == "replay" || merge.strategy == "candidate" ||
+                      evidence.harms->Has(Harm::kStandpointUnread, "parent of " + project) ||
+                      evidence.harms->Has(Harm::kParentLocked, project) ||
+                      evidence.store->projects().at(session.project_id).max_pinned.has_value());
 }
 
 bool MayHaveBroken(const Evidence &evidence, const SessionRow &session) {
@@ -119,8 +151,7 @@ bool MayHaveBroken(const Evidence &evidence, const SessionRow &session) {
 bool MayBeCancelled(const Evidence &evidence, const SessionRow &session) {
   return evidence.store->WasAsked(session.id, "discard") || session.finished ||
          session.state == SessionState::kFailed || WasDue(evidence, session) ||
-         IsBranchHarmed(evidence, session) ||
-         HadFailure(evidence, session) ||
+         IsBranchHarmed(evidence, session) || HadFailure(evidence, session) ||
          HasMerge(evidence, session, "conflict") || HasMerge(evidence, session, "failed") ||
          HasMerge(evidence, session, "merged");
 }
@@ -129,7 +160,7 @@ void JudgeMergeEnd(const Evidence &evidence, const MergeRow &merge, Witness &wit
   const SessionRow &session = evidence.store->sessions().at(merge.session_id);
   bool explained = true;
   if (merge.status == "conflict") {
-    explained = MayConflict(evidence, session);
+    explained = MayConflict(evidence, session, merge);
   } else if (merge.status == "failed") {
     explained = MayHaveBroken(evidence, session);
   } else if (merge.status == "cancelled") {
@@ -161,16 +192,15 @@ void JudgeAttemptEnd(const Evidence &evidence, const std::pair<int64_t, int> &ke
   if (rightly || unknown || branch_gone) return;
   witness.Violation("migration " + std::to_string(key.first) + ", attempt " +
                     std::to_string(key.second) + ", failed at statement " +
-                    std::to_string(attempt.statement) + " without a reason: " +
-                    attempt.error.sqlstate + " " + attempt.error.message);
+                    std::to_string(attempt.statement) +
+                    " without a reason: " + attempt.error.sqlstate + " " + attempt.error.message);
 }
 
 void JudgeMigrationEnd(const Evidence &evidence, const MigrationRow &migration, Witness &witness) {
   if (migration.status != MigrationStatus::kCancelled) return;
   const SessionRow &session = evidence.store->sessions().at(migration.session_id);
   bool explained = session.finished || session.state == SessionState::kFailed ||
-                   HadFailure(evidence, session) ||
-                   IsBranchHarmed(evidence, session) ||
+                   HadFailure(evidence, session) || IsBranchHarmed(evidence, session) ||
                    evidence.store->WasAsked(session.id, "discard");
   if (explained) return;
   witness.Violation("migration " + std::to_string(migration.id) + " of " + NameOf(session) +
@@ -212,8 +242,11 @@ void JudgeDuty(const Evidence &evidence, Witness &witness) {
 }
 
 bool IsExcused(const Evidence &evidence, const SessionRow &session) {
-  return MayHaveFailed(evidence, session) || MayConflict(evidence, session) ||
-         MayHaveBroken(evidence, session);
+  const auto &merges = evidence.store->merges();
+  const bool refused = std::any_of(merges.begin(), merges.end(), [&](const auto &one) {
+    return one.second.session_id == session.id && MayConflict(evidence, session, one.second);
+  });
+  return MayHaveFailed(evidence, session) || refused || MayHaveBroken(evidence, session);
 }
 
 }  // namespace agent_branch::simulation

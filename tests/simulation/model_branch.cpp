@@ -21,8 +21,8 @@ void ModelBranches::Start(BranchTask task) {
   uint64_t id = task.id;
   if (witness_->tracing()) {
     static constexpr const char *kKinds[] = {
-        "catalog version", "fingerprint", "migrate", "transaction status",
-        "run alone",       "look",        "excerpt", "risks"};
+        "catalog version", "fingerprint", "migrate",     "transaction status", "run alone", "look",
+        "excerpt",         "risks",       "definitions", "standpoint",         "unrecorded"};
     witness_->Note("task " + std::to_string(id) + ": " + kKinds[static_cast<int>(task.kind)] +
                    " on " + task.connection_key + " " + task.sql + task.transaction_id);
   }
@@ -49,6 +49,10 @@ void ModelBranches::Run(uint64_t id) {
   Task &task = tasks_.at(id);
   ModelBranch *branch = Find(task);
   if (branch == nullptr || chance_->Happens(faults_->no_connection)) {
+    constexpr int kTries = 3;
+    const std::string &whose = task.task.connection_key;
+    if (task.task.kind == BranchTaskKind::kStandpoint && ++unread_[whose] >= kTries)
+      harms->Note(Harm::kStandpointUnread, whose);
     Fail(id, BranchOutcome::kNotRun);
     return;
   }
@@ -77,9 +81,13 @@ void ModelBranches::Run(uint64_t id) {
     case BranchTaskKind::kExcerpt:
       witness_->Violation("a schema is read for a fixer that is not there");
       return;
-    case BranchTaskKind::kDefinitions:
     case BranchTaskKind::kStandpoint:
+      TellStandpoint(id, *branch);
+      return;
     case BranchTaskKind::kUnrecorded:
+      TellUnrecorded(id, *branch);
+      return;
+    case BranchTaskKind::kDefinitions:
       witness_->Violation("a branch is asked for what the model does not know");
       return;
   }
@@ -105,6 +113,29 @@ void ModelBranches::TellVersion(uint64_t id, ModelBranch &branch) {
   Finish(id, std::move(event));
 }
 
+void ModelBranches::TellStandpoint(uint64_t id, ModelBranch &branch) {
+  branch.described_at = clock_->Now();
+  BranchEvent event;
+  event.outcome = BranchOutcome::kDone;
+  const size_t writes = branch.content.migrations.size() + branch.content.writes.size();
+  event.answer =
+      R"({"system_identifier":"7","database":"shop","quiet":true,"unread_sequences":0,)"
+      R"("sequences":{},"other_databases":[],"statistics_since":"","changes":{},"next_xid":")" +
+      std::to_string(1'000 + writes) + "\"}";
+  Finish(id, std::move(event));
+}
+
+// What users write to a session's branch without a migration.
+void ModelBranches::TellUnrecorded(uint64_t id, const ModelBranch &branch) {
+  BranchEvent event;
+  event.outcome = BranchOutcome::kDone;
+  const std::string rows =
+      std::to_string(branch.content.writes.size() - branch.at_fork.writes.size());
+  event.answer = R"({"statistics_since":"","changes":{},"recent_clients":0,"foreign_count":)" +
+                 rows + R"(,"written":{)" + (rows == "0" ? "" : "\"public.notes\":" + rows) + "}}";
+  Finish(id, std::move(event));
+}
+
 void ModelBranches::TellFate(uint64_t id, ModelBranch &branch) {
   BranchEvent event;
   event.outcome = BranchOutcome::kDone;
@@ -116,41 +147,6 @@ void ModelBranches::TellFate(uint64_t id, ModelBranch &branch) {
     event.fate = found->second;
   }
   Finish(id, std::move(event));
-}
-
-void ModelBranches::RunMigration(uint64_t id, ModelBranch &branch) {
-  Task &task = tasks_.at(id);
-  if (chance_->Happens(faults_->connection_lost)) {
-    Fail(id, BranchOutcome::kNotRun);
-    return;
-  }
-  BranchEvent event;
-  bool writes = false;
-  int completed = 0;
-  for (const ModelStatement &statement : StatementsIn(task.task.sql)) {
-    if (statement.fails) {
-      event.outcome = BranchOutcome::kRejected;
-      event.server_error.sqlstate = "42P07";
-      event.server_error.message = "relation exists already";
-      event.completed = completed;
-      Finish(id, std::move(event));
-      return;
-    }
-    writes = writes || statement.effect != 0;
-    ++completed;
-  }
-  if (writes) {
-    task.transaction_id = std::to_string(next_transaction_++);
-    branch.transactions[task.transaction_id] = TransactionFate::kInProgress;
-  }
-  event.id = id;
-  event.kind = BranchEvent::Kind::kReadyToCommit;
-  event.transaction_id = task.transaction_id;
-  event.rows = completed;
-  deliver(std::move(event));
-  if (chance_->Happens(faults_->connection_lost)) {
-    Later(id, chance_->Delay(0, 100), &ModelBranches::Lose);
-  }
 }
 
 void ModelBranches::TellRisks(uint64_t id, ModelBranch &) {
@@ -245,87 +241,6 @@ void ModelBranches::LookAlone(uint64_t id, ModelBranch &branch) {
         std::string(found->second ? kAloneThere : kAloneHalf) + " public." + found->first;
   }
   Finish(id, std::move(event));
-}
-
-// The connection breaks while the migration waits for its COMMIT.
-void ModelBranches::Lose(uint64_t id) {
-  Task &task = tasks_.at(id);
-  if (task.committing) return;
-  RollBackLater(task);
-  Fail(id, BranchOutcome::kNotRun);
-}
-
-void ModelBranches::Commit(uint64_t id) {
-  auto found = tasks_.find(id);
-  if (found == tasks_.end()) return;
-  found->second.committing = true;
-  Later(id, neon_->Paced(chance_->Delay(1, 100)), &ModelBranches::DoCommit);
-}
-
-void ModelBranches::DoCommit(uint64_t id) {
-  Task &task = tasks_.at(id);
-  ModelBranch *branch = Find(task);
-  bool lost = branch == nullptr || chance_->Happens(faults_->commit_lost);
-  bool takes_effect = branch != nullptr && (!lost || chance_->Happens(0.5));
-  if (takes_effect && lost && IsOn(Trial::kLateCommits)) {
-    ApplyLater(task);
-  } else if (takes_effect) {
-    Apply(*branch, task);
-  } else {
-    RollBackLater(task);
-  }
-  if (lost) {
-    Fail(id, BranchOutcome::kCommitUnknown);
-  } else {
-    BranchEvent event;
-    event.outcome = BranchOutcome::kDone;
-    event.transaction_id = task.transaction_id;
-    Finish(id, std::move(event));
-  }
-  if (takes_effect && chance_->Happens(faults_->crash_after_effect)) after_effect();
-}
-
-void ModelBranches::Apply(ModelBranch &branch, const Task &task) {
-  if (task.transaction_id.empty()) return;
-  branch.transactions[task.transaction_id] = TransactionFate::kCommitted;
-  for (const ModelStatement &statement : StatementsIn(task.task.sql)) {
-    if (statement.effect != 0) AddEffect(branch, statement.effect);
-  }
-}
-
-// The server works on the COMMIT while its client is gone already, and may be asked meanwhile.
-void ModelBranches::ApplyLater(const Task &task) {
-  agenda_->Put(clock_->Now() + chance_->Delay(0, 3'000), [this, task] {
-    ModelProject *project = nullptr;
-    ModelBranch *branch = neon_->FindByHost(task.task.uri.Reveal(), &project);
-    if (branch != nullptr) Apply(*branch, task);
-  });
-}
-
-void ModelBranches::AddEffect(ModelBranch &branch, int64_t effect) {
-  const EffectPlace place = PlaceOfEffect(effect);
-  const std::string name = "migration " + std::to_string(place.migration) + ", statement " +
-                           std::to_string(place.statement);
-  branch.content.migrations.push_back(effect);
-  if (witness_->tracing()) witness_->Note("database " + branch.id + ": " + name + " is committed");
-  if (++applied_[effect] > 1) witness_->Violation(name + " is applied twice");
-  auto [session_id, ordinal] = place_of(place.migration);
-  auto &last = last_place_[session_id];
-  const auto now = std::make_tuple(ordinal, place.attempt, place.statement);
-  if (now < last) witness_->Violation(name + " is applied out of order");
-  last = now;
-}
-
-// A server notices that its client is gone after a while.
-void ModelBranches::RollBackLater(const Task &task) {
-  if (task.transaction_id.empty()) return;
-  agenda_->Put(clock_->Now() + chance_->Delay(0, 3'000),
-               [this, uri = task.task.uri, transaction_id = task.transaction_id] {
-                 ModelProject *project = nullptr;
-                 ModelBranch *branch = neon_->FindByHost(uri.Reveal(), &project);
-                 if (branch == nullptr) return;
-                 branch->transactions[transaction_id] = TransactionFate::kAborted;
-               });
 }
 
 void ModelBranches::Finish(uint64_t id, BranchEvent event) {

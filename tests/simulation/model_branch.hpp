@@ -32,6 +32,7 @@ class ModelBranches : public BranchRunner {
   Harms *harms = nullptr;
   // The ordinal that a migration has in its session, and the session.
   std::function<std::pair<int64_t, int>(int64_t migration_id)> place_of;
+  std::function<const SessionRow &(int64_t session_id)> session_of;
 
   void Start(BranchTask task) override;
   void Commit(uint64_t id) override;
@@ -41,8 +42,11 @@ class ModelBranches : public BranchRunner {
   // The worker is gone, and its connections with it.
   void Crash();
   size_t under_way() const { return tasks_.size(); }
-  // How often each effect was committed.
-  const std::map<int64_t, int> &applied() const { return applied_; }
+  // Whether the effect was committed on this branch, which may be gone.
+  bool WasApplied(const std::string &branch_id, int64_t effect) const {
+    return applied_.count({branch_id, effect}) > 0;
+  }
+  bool WasApplied(int64_t effect) const { return effects_.count(effect) > 0; }
 
  private:
   struct Task {
@@ -56,6 +60,8 @@ class ModelBranches : public BranchRunner {
   void RunMigration(uint64_t id, ModelBranch &branch);
   void Describe(uint64_t id, ModelBranch &branch);
   void TellVersion(uint64_t id, ModelBranch &branch);
+  void TellStandpoint(uint64_t id, ModelBranch &branch);
+  void TellUnrecorded(uint64_t id, const ModelBranch &branch);
   void TellFate(uint64_t id, ModelBranch &branch);
   void Lose(uint64_t id);
   void RunAlone(uint64_t id, ModelBranch &branch);
@@ -82,8 +88,10 @@ class ModelBranches : public BranchRunner {
   uint64_t incarnation_ = 0;
   int64_t next_transaction_ = 700;
   std::map<uint64_t, Task> tasks_;
-  std::map<int64_t, int> applied_;
-  std::map<int64_t, std::tuple<int, int, int>> last_place_;  // of each session
+  std::set<std::pair<std::string, int64_t>> applied_;
+  std::set<int64_t> effects_;                                    // of those
+  std::map<std::string, int> unread_;                            // standpoints, by connection
+  std::map<std::string, std::tuple<int, int, int>> last_place_;  // of each session's branch
 };
 
 }  // namespace agent_branch::simulation

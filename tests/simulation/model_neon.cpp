@@ -46,6 +46,7 @@ ModelBranch &ModelNeon::AddBranch(ModelProject &project, const std::string &name
   branch.created_at = clock_->TrueUnixTime();
   Touch(branch);
   if (const ModelBranch *parent = project.Find(parent_id)) branch.content = parent->content;
+  branch.at_fork = branch.content;
   bool foreign = maker == ModelBranch::Maker::kOthers || name == "main";
   if (foreign) foreign_.push_back({project.id, branch.id, branch.name, branch.content});
   return branch;

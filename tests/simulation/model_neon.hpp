@@ -19,6 +19,7 @@
 #include "worker/core/base/json.hpp"
 #include "worker/core/flow/branch_task.hpp"
 #include "worker/core/neon/http_message.hpp"
+#include "worker/core/state/model.hpp"
 
 namespace agent_branch::simulation {
 
@@ -55,12 +56,14 @@ struct ModelBranch {
   std::string session_uuid;   // kWorker
   bool patched_late = false;  // by a request that wandered about
   bool made_late = false;
+  bool renamed = false;  // it has made room for another one of its name
   // Others gave it another owner, at this time: it is not ours to delete any more.
   std::optional<Instant> disowned_at;
-  uint64_t updated = 0;  // counts the changes of all branches: the order of updated_at
+  uint64_t updated = 0;   // counts the changes of all branches: the order of updated_at
   bool is_awake = false;  // its compute
   Content content;
   Instant described_at{-1};  // when its fingerprint was last taken
+  Content at_fork;
   std::map<std::string, TransactionFate> transactions;
   // What runs alone makes an index, named by its effect, and may leave half of one.
   std::map<std::string, bool> indexes;  // to whether it is whole
@@ -126,6 +129,12 @@ struct RestoreRecord {
   bool indistinct = false;
 };
 
+// One transaction with a session's migrations that was committed on the parent.
+struct ReplayRecord {
+  std::string project_id;
+  std::string session_uuid;
+};
+
 // A branch that is not the worker's to change, as it was made.
 struct ForeignRecord {
   std::string project_id;
@@ -179,6 +188,10 @@ class ModelNeon {
   // By a host that ConnectionUri() has handed out.
   ModelBranch *FindByHost(std::string_view uri, ModelProject **project);
   const std::vector<RestoreRecord> &restores() const { return restores_; }
+  const std::vector<ReplayRecord> &replays() const { return replays_; }
+  // A session's migrations are about to be committed on the parent: their effects.
+  void NoteReplay(ModelProject &project, const SessionRow &session,
+                  const std::vector<int64_t> &effects);
   const std::vector<ForeignRecord> &foreign() const { return foreign_; }
   // Whether somebody still wants the branch, as the branch of its session.
   std::function<bool(const ModelBranch &branch)> is_live;
@@ -218,6 +231,7 @@ class ModelNeon {
   bool IsUnseen(const Call &call, const ModelBranch &target, int64_t change) const;
   void JudgeComputes(const ModelProject &project);
   Answer Suspend(Call &call);
+  Answer StartEndpoint(Call &call);
   Answer ConnectionUri(Call &call);
   bool IsForgotten(const ModelProject &project, const ModelOperation &operation) const;
   Answer ListOperations(Call &call);
@@ -236,6 +250,7 @@ class ModelNeon {
   Chance *chance_;
   Witness *witness_;
   std::vector<RestoreRecord> restores_;
+  std::vector<ReplayRecord> replays_;
   std::vector<ForeignRecord> foreign_;
   void JudgeDeletion(const Call &call, const ModelBranch &branch);
 

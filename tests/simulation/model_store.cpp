@@ -55,6 +55,8 @@ Result<StoreSnapshot> ModelStore::Load() {
   loaded.merges = Select(merges_, [](const auto &row) { return IsOpen(row); });
   for (MergeRow &merge : loaded.merges)
     merge.reason.clear();  // it is for people to read, and not loaded
+  for (const auto &[id, row] : rebases_)
+    loaded.rebases.push_back(row);
   loaded.steps = Select(steps_, [](const auto &row) { return row.status == "intended"; });
   for (const auto &[id, row] : kept_) {
     if (!row.deleted) loaded.kept.push_back(row);
@@ -108,6 +110,26 @@ Result<std::string> ModelStore::SnapshotObjects(const std::string &fingerprint) 
   return found == snapshots_.end() ? std::string("{}") : found->second;
 }
 
+Result<std::vector<AppliedMigration>> ModelStore::AppliedMigrations(int64_t session_id) {
+  if (chance_->Happens(faults_->read_fails)) return Refused();
+  std::map<int, AppliedMigration> applied;
+  for (const auto &[id, row] : migrations_) {
+    if (row.session_id != session_id || row.status != MigrationStatus::kApplied) continue;
+    const std::string record = row.record.empty() ? "" : "[" + row.record + "]";
+    applied[row.ordinal] = {id, row.attempt, row.ordinal, sql_[{id, row.attempt}], record};
+  }
+  std::vector<AppliedMigration> all;
+  for (auto &[ordinal, migration] : applied)
+    all.push_back(std::move(migration));
+  return all;
+}
+
+Result<ForkRow> ModelStore::Fork(int64_t session_id) {
+  if (chance_->Happens(faults_->read_fails)) return Refused();
+  auto found = forks_.find(session_id);
+  return found == forks_.end() ? ForkRow{session_id, false, {}, {}} : found->second;
+}
+
 Result<int64_t> ModelStore::CreateSweep() {
   if (chance_->Happens(faults_->commit_fails)) return Refused();
   SweepRow sweep;
@@ -133,6 +155,7 @@ struct ModelStore::Applier {
     known.name = row.name;
     known.deleted = row.deleted;
     known.endpoint_id = row.endpoint_id;
+    known.keep_until = row.keep_until;
   }
   void operator()(const SweepRow &row) const { store->sweeps_[row.id] = row; }
   void operator()(const SweepBranchRow &row) const { store->swept_[row.branch_id] = row; }
@@ -156,6 +179,19 @@ struct ModelStore::Applier {
   }
   void operator()(const SnapshotRow &row) const {
     store->snapshots_.emplace(row.fingerprint, row.objects);
+  }
+  void operator()(const RebaseRow &row) const {
+    store->rebases_[row.session_id] = row;
+    for (const auto &[key, attempt] : store->attempts_)
+      if (!row.ended && attempt.session_id == row.session_id) store->earlier_.insert(key);
+    if (row.ended) store->rebases_.erase(row.session_id);
+  }
+  void operator()(const ForkRow &row) const {
+    if (row.anew) store->forks_.erase(row.session_id);
+    ForkRow &known = store->forks_[row.session_id];
+    known.session_id = row.session_id;
+    if (!row.parent.empty()) known.parent = row.parent;
+    if (!row.branch.empty()) known.branch = row.branch;
   }
   void operator()(const UpkeepRow &) const {}
   void operator()(const WaitRow &) const {}  // for people to read
@@ -186,7 +222,8 @@ void ModelStore::Apply(const SessionRow &row) {
     witness_->Violation(name + " goes from " + std::string(StateName(before.state)) + " to " +
                         std::string(StateName(row.state)));
   }
-  if (!before.branch_id.empty() && before.branch_id != row.branch_id) {
+  const bool set_aside = rebases_.count(row.id) > 0 && row.state == SessionState::kQueued;
+  if (!before.branch_id.empty() && before.branch_id != row.branch_id && !set_aside) {
     witness_->Violation(name + " changes its branch");
   }
   if (witness_->tracing()) {
@@ -222,7 +259,9 @@ void ModelStore::JudgeEnding(const SessionRow &before, const SessionRow &row) {
 
 void ModelStore::Apply(const MigrationRow &row) {
   MigrationRow &known = migrations_[row.id];
-  bool renewed = known.status == MigrationStatus::kFailed && row.attempt > known.attempt;
+  const bool runs_again =
+      known.status == MigrationStatus::kFailed || rebases_.count(row.session_id) > 0;
+  bool renewed = runs_again && row.attempt > known.attempt;
   if (!IsOpen(known) && !renewed && known.status != row.status) {
     witness_->Violation("migration " + std::to_string(row.id) + " is changed after its end");
   }
@@ -254,6 +293,7 @@ void ModelStore::Apply(const MergeRow &row) {
   MergeRow saved = row;
   saved.strategy = found->second.strategy;
   saved.on_drift = found->second.on_drift;
+  saved.on_unrecorded = found->second.on_unrecorded;
   found->second = std::move(saved);
 }
 

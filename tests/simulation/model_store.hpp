@@ -5,6 +5,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,8 @@ class ModelStore : public Store {
   Result<std::string> MigrationSql(int64_t migration_id, int attempt) override;
   Result<std::optional<Script>> MigrationScript(int64_t migration_id, int attempt) override;
   Result<std::string> SnapshotObjects(const std::string &fingerprint) override;
+  Result<std::vector<AppliedMigration>> AppliedMigrations(int64_t session_id) override;
+  Result<ForkRow> Fork(int64_t session_id) override;
   Result<int64_t> CreateSweep() override;
   Status Commit(const Batch &batch) override;
 
@@ -58,6 +61,10 @@ class ModelStore : public Store {
   // Every request that was ever made, taken or not.
   const std::vector<RequestRow> &asked() const { return asked_; }
   bool WasAsked(int64_t session_id, std::string_view kind) const;
+  // The attempt at a migration was made before its session was rebased.
+  bool IsOfEarlierBranch(const std::pair<int64_t, int> &attempt) const {
+    return earlier_.count(attempt) > 0;
+  }
   // By the worker's calendar, when the session went to the state or the goal that it has.
   int64_t changed_at(int64_t session_id) const;
   // Whether a session may be ended at this time though nobody asks for it.
@@ -94,6 +101,9 @@ class ModelStore : public Store {
   std::vector<RequestRow> asked_;
   std::map<int64_t, int64_t> changed_at_;
   std::map<std::string, std::string> snapshots_;
+  std::set<std::pair<int64_t, int>> earlier_;
+  std::map<int64_t, RebaseRow> rebases_;  // by session
+  std::map<int64_t, ForkRow> forks_;      // by session
   std::map<std::string, SweepBranchRow> swept_;
   std::vector<CredentialRow> credentials_;
   int64_t next_id_ = 1;

@@ -1,4 +1,6 @@
 // The bodies of the model's answers, in the shapes of reference/api.
+#include <set>
+
 #include "tests/simulation/model_neon.hpp"
 #include "worker/core/base/timestamp.hpp"
 
@@ -73,9 +75,11 @@ std::string UriOf(const ModelBranch &branch, bool pooled) {
   return "postgresql://owner:secret@" + HostOf(branch, pooled) + "/app?sslmode=require";
 }
 
+// Of what is there, in whatever order it came.
 std::string Content::Fingerprint() const {
   uint64_t hash = 0xCBF29CE484222325;
-  for (int64_t migration : migrations)
+  const std::set<int64_t> sorted(migrations.begin(), migrations.end());
+  for (int64_t migration : sorted)
     hash = (hash ^ static_cast<uint64_t>(migration)) * 0x100000001B3;
   std::string digits;
   for (int n = 0; n < 32; ++n)
@@ -84,7 +88,7 @@ std::string Content::Fingerprint() const {
 }
 
 std::string Content::Objects() const {
-  std::string json = "{";
+  std::string json = R"({"fingerprint":"0.2")";
   for (int64_t migration : migrations)
     Add(json, ("table public.t" + std::to_string(migration)).c_str(), std::to_string(migration));
   return json + "}";

@@ -35,6 +35,7 @@ ModelNeon::Answer ModelNeon::Patch(Call &call) {
   if (auto locked = Locked(call)) return *locked;
   if (expiry != nullptr) branch->expires_at = expires_at;
   if (expiry != nullptr) branch->patched_late = !call.on_time;
+  if (!name.empty()) branch->renamed = true;
   if (!name.empty()) branch->name = name;
   Touch(*branch);
   return Changed(project, *branch, {}, false);
@@ -72,8 +73,8 @@ void ModelNeon::JudgeDeletion(const Call &call, const ModelBranch &branch) {
   }
   // What a look at the branch shows may be as old as a request may take.
   constexpr milliseconds kLookIsOld{60'000};
-  bool knowable = call.on_time && branch.disowned_at &&
-                  *branch.disowned_at + kLookIsOld < call.sent_at;
+  bool knowable =
+      call.on_time && branch.disowned_at && *branch.disowned_at + kLookIsOld < call.sent_at;
   if (knowable) witness_->Violation("DELETE of " + branch.id + ", which has another owner now");
   int64_t keep_until = branch.created_at + call.project->undo_window;
   constexpr int64_t kRounding = 2;
@@ -154,6 +155,19 @@ void ModelNeon::DoRestore(Call &call, ModelBranch &target, ModelBranch &source,
   record.session_uuid = source.session_uuid;
   harms->NoteParentChange(project.id, clock_->Now(), source.session_uuid);
   restores_.push_back(std::move(record));
+}
+
+void ModelNeon::NoteReplay(ModelProject &project, const SessionRow &session,
+                           const std::vector<int64_t> &effects) {
+  if (const ModelBranch *branch = project.Find(session.branch_id)) {
+    const auto own = static_cast<ptrdiff_t>(branch->at_fork.migrations.size());
+    const std::vector<int64_t> done(branch->content.migrations.begin() + own,
+                                    branch->content.migrations.end());
+    if (done != effects)
+      witness_->Violation("what is replayed is not what was done on branch " + branch->id);
+  }
+  harms->NoteParentChange(project.id, clock_->Now(), session.uuid);
+  replays_.push_back({project.id, session.uuid});
 }
 
 // Whether a change of others, which has its negative time for a number, came too late to be seen:

@@ -46,8 +46,7 @@ std::string KeyOf(const HttpRequest &request) {
   return {};
 }
 
-ModelNeon::Answer ModelNeon::Handle(const HttpRequest &request, bool on_time,
-                                    Instant sent_at) {
+ModelNeon::Answer ModelNeon::Handle(const HttpRequest &request, bool on_time, Instant sent_at) {
   Settle();
   ++requests_;
   std::string_view url = request.url;
@@ -103,6 +102,7 @@ ModelNeon::Answer ModelNeon::Route(Call &call) {
   }
   if (path[1] == "branches") return RouteBranch(call);
   if (path.size() == 4 && path[1] == "endpoints" && path[3] == "suspend") return Suspend(call);
+  if (path.size() == 4 && path[1] == "endpoints" && path[3] == "start") return StartEndpoint(call);
   return Refuse(404, "this route does not exist");
 }
 
@@ -150,7 +150,8 @@ ModelNeon::Answer ModelNeon::Create(Call &call) {
   harms->NoteFork(branch.session_uuid, clock_->Now());
   branch.annotation[kSessionKey] = branch.session_uuid;
   for (const auto &[id, other] : call.project->branches) {
-    bool same = id != branch.id && other.ours() && other.session_uuid == branch.session_uuid;
+    bool same = id != branch.id && other.ours() && other.session_uuid == branch.session_uuid &&
+                !other.renamed;
     // One that comes late may find the name free again; then its session has ended long ago.
     if (same && call.on_time) {
       witness_->Violation("a session has two branches: " + id + " and " + branch.id);
@@ -280,7 +281,8 @@ void ModelNeon::JudgeComputes(const ModelProject &project) {
   // That of the parent is one, unless with that nobody could ever begin.
   int64_t awake = active_computes > 1 ? 1 : 0;
   awake += std::count_if(project.branches.begin(), project.branches.end(), [](const auto &one) {
-    return one.second.is_awake && !one.second.made_late;
+    // That of a branch which others made their own is theirs.
+    return one.second.is_awake && !one.second.made_late && !one.second.disowned_at;
   });
   if (awake <= active_computes) return;
   witness_->Violation(std::to_string(awake) + " computes are active, and the limit is " +
@@ -299,6 +301,21 @@ ModelNeon::Answer ModelNeon::Suspend(Call &call) {
   std::vector<std::string> operations;
   operations.push_back(
       AddOperation(*call.project, branch->id, "suspend_compute", chance_->Delay(100, 500)).id);
+  return Changed(*call.project, *branch, operations, false);
+}
+
+ModelNeon::Answer ModelNeon::StartEndpoint(Call &call) {
+  const std::string &id = call.path[2];
+  ModelBranch *branch = id.rfind("ep-", 0) == 0 ? call.project->Find(id.substr(3)) : nullptr;
+  if (branch == nullptr) return Refuse(404, "endpoint not found");
+  if (branch->maker != ModelBranch::Maker::kWorker) {
+    witness_->Violation("the compute of " + branch->id + ", which is not ours, was started");
+  }
+  if (auto locked = Locked(call)) return *locked;
+  branch->is_awake = true;
+  std::vector<std::string> operations;
+  operations.push_back(
+      AddOperation(*call.project, branch->id, "start_compute", chance_->Delay(100, 500)).id);
   return Changed(*call.project, *branch, operations, false);
 }
 

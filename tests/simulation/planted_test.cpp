@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <iostream>
 #include <map>
+#include <set>
 
 #include "tests/simulation/simulation.hpp"
 #include "worker/core/base/json.hpp"
@@ -137,6 +138,21 @@ TEST(Planted, MergeAppliedTwice) {
   ExpectFound<RestoreRetry>("is done 2 times");
 }
 
+// A replay's transaction is not written down before its COMMIT.
+class ReplayNotNoted : public Sabotage {
+ public:
+  void OnCommit(Batch &batch) override {
+    for (Mutation &mutation : batch.mutations) {
+      auto *merge = std::get_if<MergeRow>(&mutation);
+      if (merge != nullptr) merge->transaction_id.clear();
+    }
+  }
+};
+
+TEST(Planted, ReplayRunAgain) {
+  ExpectFound<ReplayNotNoted>("is applied twice to");
+}
+
 // Every branch that has the name of one of ours looks as if it were ours.
 class NoOwnershipCheck : public Sabotage {
  public:
@@ -226,17 +242,31 @@ TEST(Planted, ExpiryNotSetAgain) {
   ExpectFound<ClearedExpiry>("ends at");
 }
 
+// Of a session's branch: that of the parent is nobody's whose life could be too short.
 class DeleteTooSoon : public OtherRequest {
+ public:
+  std::optional<HttpRequest> OnAnswer(HttpCompletion &completion) override {
+    Result<JsonDocument> json = ParseJson(completion.response.body);
+    const bool made = json.ok() && completion.response.status == 201;
+    if (made) made_.insert(JsonString(JsonMember(&json.value(), "branch"), "id"));
+    return OtherRequest::OnAnswer(completion);
+  }
+
+ private:
   bool Change(HttpRequest &request) override {
     constexpr std::string_view kQuery = "/connection_uri?branch_id=";
     size_t at = request.url.find(kQuery);
     if (at == std::string::npos) return false;
     std::string id = request.url.substr(at + kQuery.size());
+    id.resize(std::min(id.find('&'), id.size()));
+    if (made_.count(id) == 0) return false;
     request.url.resize(at);
-    request.url += "/branches/" + id.substr(0, id.find('&'));
+    request.url += "/branches/" + id;
     request.method = "DELETE";
     return true;
   }
+
+  std::set<std::string> made_;
 };
 
 TEST(Planted, LiveBranchDeleted) {

@@ -40,6 +40,10 @@ class StoreTap : public Store {
   Result<std::string> SnapshotObjects(const std::string &fingerprint) override {
     return store_->SnapshotObjects(fingerprint);
   }
+  Result<std::vector<AppliedMigration>> AppliedMigrations(int64_t session_id) override {
+    return store_->AppliedMigrations(session_id);
+  }
+  Result<ForkRow> Fork(int64_t session_id) override { return store_->Fork(session_id); }
   Result<int64_t> CreateSweep() override { return store_->CreateSweep(); }
   Status Commit(const Batch &batch) override {
     Batch changed = batch;

@@ -9,13 +9,13 @@ namespace agent_branch::simulation {
 namespace {
 
 constexpr const char *kIncidentNames[Incident::kAllKinds] = {
-    "crash",      "server crash", "key revoked",    "key unreadable", "scope lost",
-    "clock jump", "limit",        "foreign branch", "foreign delete", "foreign child",
-    "protect",    "drift",        "reap",           "reload",         "protect parent",
-    "rows in parent", "rename",   "annotate",       "register",       "take over"};
+    "crash",          "server crash", "key revoked",    "key unreadable", "scope lost",
+    "clock jump",     "limit",        "foreign branch", "foreign delete", "foreign child",
+    "protect",        "drift",        "reap",           "reload",         "protect parent",
+    "rows in parent", "rename",       "annotate",       "register",       "take over"};
 constexpr const char *kTroubleNames[LastingTrouble::kKinds] = {
-    "key refused",    "forbidden",             "operations stuck",
-    "deletions fail", "databases unreachable", "endless lists"};
+    "key refused",           "forbidden",    "operations stuck", "deletions fail",
+    "databases unreachable", "endless lists"};
 constexpr const char *kEndNames[] = {"merge", "discard", "abandon"};
 
 struct Knob {
@@ -166,8 +166,7 @@ void AddIncident(Chance &chance, Schedule &schedule, Incident::Kind kind) {
 void DrawTrouble(Chance &chance, Schedule &schedule) {
   if (schedule.projects.size() < 2 || !chance.Happens(0.4)) return;
   LastingTrouble trouble;
-  trouble.kind =
-      static_cast<LastingTrouble::Kind>(chance.Between(0, LastingTrouble::kKinds - 1));
+  trouble.kind = static_cast<LastingTrouble::Kind>(chance.Between(0, LastingTrouble::kKinds - 1));
   trouble.project =
       static_cast<int>(chance.Between(0, static_cast<int64_t>(schedule.projects.size()) - 1));
   trouble.begins = chance.Delay(0, schedule.faults_end.count());
@@ -193,6 +192,16 @@ void DrawTrials(Chance &chance, Schedule &schedule) {
   if (!IsOn(Trial::kRestlessUsers)) return;
   for (UserPlan &user : schedule.users)
     user.restless = chance.Happens(0.3);
+}
+
+void DrawMerge(Chance &chance, UserPlan &user) {
+  user.strategy = chance.Happens(0.5)   ? "auto"
+                  : chance.Happens(0.3) ? "replay"
+                  : chance.Happens(0.4) ? "candidate"
+                                        : "restore";
+  user.on_drift = chance.Happens(0.5) ? "rebase" : "fail";
+  user.on_unrecorded = chance.Happens(0.3) ? "drop" : "fail";
+  user.rebases = chance.Happens(0.3);
 }
 
 }  // namespace
@@ -224,6 +233,9 @@ Schedule DrawSchedule(uint64_t seed) {
   DrawIncidents(chance, schedule);
   Chance malice(seed ^ 0x3C6EF372FE94F82B);
   DrawTrials(malice, schedule);
+  Chance ways(seed ^ 0x9D2C5680CA2F1E37);
+  for (UserPlan &user : schedule.users)
+    DrawMerge(ways, user);
   return schedule;
 }
 
@@ -264,8 +276,8 @@ std::string Schedule::Describe() const {
     for (const std::string &migration : user.migrations)
       text << " [" << migration << "]";
     text << ", writes " << user.writes << (user.extends ? ", extends" : "")
-         << (user.restless ? ", restless, " : ", ")
-         << kEndNames[static_cast<int>(user.end)] << "\n";
+         << (user.restless ? ", restless, " : ", ") << kEndNames[static_cast<int>(user.end)]
+         << " by " << user.strategy << " " << user.on_drift << " " << user.on_unrecorded << "\n";
   }
   for (const Knob &knob : kKnobs) {
     if (faults.*knob.value > 0) text << "  " << knob.name << " " << faults.*knob.value << "\n";

@@ -24,6 +24,10 @@ struct UserPlan {
   int writes = 0;                       // of data, on the branch
   bool extends = false;
   End end = End::kMerge;
+  std::string strategy = "restore";
+  std::string on_drift = "fail";
+  std::string on_unrecorded = "fail";
+  bool rebases = false;  // once, before the end
   // After a merge that was refused asks for it once more; may discard while one runs.
   bool restless = false;
 };
@@ -66,12 +70,12 @@ struct Incident {
 // Trouble that begins once and stays, in one project, until everybody else has come to rest.
 struct LastingTrouble {
   enum class Kind {
-    kKeyRefused,          // every request is answered 401
-    kForbidden,           // every request is answered 403
-    kOperationsStuck,     // no operation at Neon ends
-    kDeletionsFail,       // each operation that deletes a branch fails
+    kKeyRefused,       // every request is answered 401
+    kForbidden,        // every request is answered 403
+    kOperationsStuck,  // no operation at Neon ends
+    kDeletionsFail,    // each operation that deletes a branch fails
     kDatabasesUnreachable,
-    kEndlessLists,        // lists of branches go round in a circle
+    kEndlessLists,  // lists of branches go round in a circle
   };
   static constexpr int kKinds = 6;
 

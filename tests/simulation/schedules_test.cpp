@@ -18,7 +18,7 @@
 namespace agent_branch::simulation {
 namespace {
 
-constexpr uint64_t kMostSchedules = 10'000;
+constexpr uint64_t kMostSchedules = 20'000;
 constexpr uint64_t kTests = 20;
 
 // Beyond those: seeds that have shown a violation once. They mean what they meant then as long as

@@ -68,6 +68,9 @@ void Simulation::Build() {
     const MigrationRow &row = store_.migrations().at(id);
     return std::make_pair(row.session_id, row.ordinal);
   };
+  branches_.session_of = [this](int64_t id) -> const SessionRow & {
+    return store_.sessions().at(id);
+  };
   network_.after_effect = branches_.after_effect = [this] { PlanCrash(); };
   users_.wake = [this] { Wake(); };
   neon_.is_live = [this](const ModelBranch &branch) {
@@ -133,7 +136,11 @@ void Simulation::Crash(bool whole_server) {
   turn_due_.reset();
   if (whole_server) store_.LoseCredentials();
   if (whole_server) budgets_.Lose();
-  agenda_.Put(clock_.Now() + chance_.Delay(50, 5'000), [this] { Start(); });
+  milliseconds down = chance_.Delay(50, 5'000);
+  // To recover takes a server longer than a second, in which Neon counts requests of a route.
+  constexpr milliseconds kRecovery{1'001};
+  if (whole_server && schedule_.shares_key) down = std::max(down, kRecovery);
+  agenda_.Put(clock_.Now() + down, [this] { Start(); });
 }
 
 bool Simulation::CrashesHere(double probability) {
@@ -251,7 +258,7 @@ void Simulation::NoteState() {
 }
 
 Evidence Simulation::TakeEvidence() const {
-  return {&neon_, &store_,           &branches_,         &settings_,
+  return {&neon_,  &store_,           &branches_,         &settings_,
           &harms_, clock_.UnixTime(), clock_.was_wrong(), {}};
 }
 

@@ -30,8 +30,8 @@ struct RunResult {
   int64_t requests = 0;
   int64_t sessions = 0;
   int64_t steps = 0;
-  milliseconds settled_after{0};  // from the last fault on
-  int64_t requests_after = 0;     // from the last fault on, until everything is at rest
+  milliseconds settled_after{0};      // from the last fault on
+  int64_t requests_after = 0;         // from the last fault on, until everything is at rest
   std::vector<UserOutcome> outcomes;  // empty: trouble lasted
 };
 

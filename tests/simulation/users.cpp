@@ -58,6 +58,7 @@ bool Users::Act(User &user) {
   if (user.migrations < user.plan->migrations.size()) return Migrate(user, session);
   if (user.writes < user.plan->writes) return Write(user, session);
   if (user.plan->extends && !user.extended) return Extend(user, session);
+  if (user.plan->rebases && !user.rebased) return Rebase(user, session);
   return End(user, session);
 }
 
@@ -107,6 +108,7 @@ bool Users::Write(User &user, const SessionRow &session) {
   ModelBranch *branch = neon_->FindByHost("@ep-" + session.branch_id + ".neon.test", &project);
   if (branch == nullptr) return false;
   branch->content.writes.push_back(next_write_++);
+  neon_->harms->Note(Harm::kUnrecorded, session.uuid);
   ++user.writes;
   return true;
 }
@@ -119,6 +121,20 @@ bool Users::Extend(User &user, const SessionRow &session) {
   request.expires_at = clock_->UnixTime() + user.plan->ttl + 3'600;
   store_->AddRequest(request);
   user.extended = true;
+  wake();
+  return true;
+}
+
+bool Users::Rebase(User &user, const SessionRow &session) {
+  const bool rests = session.settled && (session.state == SessionState::kReady ||
+                                         session.state == SessionState::kConflict);
+  if (!TakesRequests(session) || IsMerging(session)) return false;
+  user.rebased = true;
+  if (!rests) return true;
+  RequestRow request;
+  request.kind = "rebase";
+  request.session_id = session.id;
+  store_->AddRequest(request);
   wake();
   return true;
 }
@@ -138,7 +154,8 @@ bool Users::End(User &user, const SessionRow &session) {
     user.plan = nullptr;
     return true;
   }
-  if (!TakesRequests(session)) return false;
+  const bool rebasing = session.goal == Goal::kRebase || store_->HasRequest(session.id, "rebase");
+  if (!TakesRequests(session) || rebasing) return false;
   if (IsMerging(session)) return user.plan->restless && DiscardWhileMerging(session);
   // After a merge that was refused there is nothing left but to give it up, or to ask once more.
   bool again = user.plan->restless && !user.merged_again &&
@@ -159,8 +176,9 @@ bool Users::End(User &user, const SessionRow &session) {
   RequestRow request;
   request.kind = merges ? "merge" : "discard";
   request.session_id = session.id;
-  request.strategy = "auto";
-  request.on_drift = "fail";
+  request.strategy = user.plan->strategy;
+  request.on_drift = user.plan->on_drift;
+  request.on_unrecorded = user.plan->on_unrecorded;
   store_->AddRequest(request);
   wake();
   return true;
@@ -247,6 +265,8 @@ void Users::Annotate(int project) {
   if (branch == nullptr || branch->annotation.empty() || !IsOnRecord(*store_, *branch)) return;
   NoteTaken(*branch);
   branch->annotation["agent-branch-installation"] = "0badcafe-0000-4000-8000-000000000002";
+  // Whoever wants the name next finds it taken by a branch of others.
+  neon_->harms->Note(Harm::kNameTaken, ProjectAt(project).id + " " + branch->name);
   branch->disowned_at = clock_->Now();
   neon_->Touch(*branch);
 }
@@ -274,8 +294,7 @@ std::vector<UserOutcome> Users::Outcomes() const {
       if (request.session_id != user.session_id || user.session_id == 0) continue;
       outcome.asked += request.kind + ' ';
     }
-    if (user.session_id != 0)
-      outcome.end = StateName(store_->sessions().at(user.session_id).state);
+    if (user.session_id != 0) outcome.end = StateName(store_->sessions().at(user.session_id).state);
     outcomes.push_back(std::move(outcome));
   }
   return outcomes;

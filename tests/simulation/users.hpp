@@ -52,6 +52,7 @@ class Users {
     int64_t session_id = 0;
     size_t migrations = 0;
     int writes = 0;
+    bool rebased = false;
     bool extended = false;
     int refused = 0;
     bool merged_again = false;
@@ -66,6 +67,7 @@ class Users {
   bool Write(User &user, const SessionRow &session);
   bool Extend(User &user, const SessionRow &session);
   bool End(User &user, const SessionRow &session);
+  bool Rebase(User &user, const SessionRow &session);
   bool DiscardWhileMerging(const SessionRow &session);
   bool TakesRequests(const SessionRow &session) const;
   bool IsMerging(const SessionRow &session) const;

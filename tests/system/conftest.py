@@ -24,6 +24,14 @@ def control():
         yield cluster
 
 
+@pytest.fixture(scope="session")
+def still_parent():
+    """A database of a cluster where nobody writes: for merges by restore of the engine memory."""
+    with Cluster({"autovacuum": "off"}, name="parent") as cluster:
+        cluster.psql("CREATE DATABASE parent")
+        yield cluster.uri("parent")
+
+
 @pytest.fixture
 def fixed_uri(control):
     return control.uri(FIXED)

@@ -9,11 +9,12 @@ RESTORE = {"method": "POST", "path": "/restore$"}
 
 
 @pytest.fixture
-def pair(own_cluster):
+def pair(own_cluster, still_parent):
     """A primary, with a session that is ready, and the system of its synchronous standby."""
-    primary = own_cluster({"wal_level": "replica"}, topology="flat")
+    primary = own_cluster({"wal_level": "replica"}, topology="flat",
+                          fixed_parent_uri=still_parent)
     primary.register()
-    primary.ready("s")
+    primary.ready_with_work("s")
     cluster = primary.cluster.standby()
     try:
         primary.cluster.reload({"synchronous_standby_names": "*"})
@@ -51,7 +52,7 @@ def held_merge(primary, ms, effect_first):
     development = primary.branch("development")
     primary.emulator.add_fault({"match": RESTORE, "ms": ms,
                                 "do": "delay_after_ms" if effect_first else "delay_ms"})
-    primary.merge("s", state=None)
+    primary.merge("s", state=None, strategy="restore")
     intended = "SELECT 1 AS one FROM agent_branch.step WHERE kind = 'restore' AND status = 'intended'"
     wait_until(lambda: primary.rows(intended) and primary.one(
         "SELECT calls_under_way FROM agent_worker"), 20, "the restore to be sent")
@@ -76,7 +77,7 @@ def test_a_merge_between_its_comparison_and_its_restore(pair):
     primary, standby = pair
     primary.emulator.add_fault({"match": {**RESTORE, "count": 1000}, "do": "status",
                                 "status": 423})
-    primary.merge("s", state=None)
+    primary.merge("s", state=None, strategy="restore")
     wait_until(lambda: primary.calls("POST", "/restore"), 20, "the comparison to be done")
     assert not restores(primary)
     fails_over(primary, standby)
@@ -91,7 +92,7 @@ def test_a_standby_that_lagged_finds_the_merge_that_it_never_heard_of(pair):
     # Between the request and the first step: the parent cannot be read.
     primary.emulator.add_fault({"match": {"method": "GET", "path": "/branches", "count": 1000},
                                 "do": "status", "status": 500})
-    primary.merge("s", state=None)
+    primary.merge("s", state=None, strategy="restore")
     wait_until(lambda: standby.rows("SELECT 1 AS one FROM agent_merges WHERE status = 'running'"),
                20, "the standby to see that the merge has begun")
     primary.cluster.reload({"synchronous_standby_names": ""})

@@ -226,11 +226,11 @@ def test_a_parent_that_does_not_exist(memory):
 
 def test_a_parent_that_is_the_default_or_root_branch_can_be_forked_but_not_restored(memory):
     memory.register(parent="production")
-    memory.ready("s")
-    memory.merge("s", "conflict")
+    memory.ready_with_work("s")
+    memory.merge("s", "conflict", strategy="restore")
     memory.error_with("s", "is the project's default branch", "register the project")
     change(memory, "development", "POST", "/set_as_default")
-    memory.merge("s", "conflict")
+    memory.merge("s", "conflict", strategy="restore")
     memory.error_with("s", "is a root branch", "register the project")
     change(memory, "production", "POST", "/set_as_default")
     memory.discard("s")
@@ -238,8 +238,8 @@ def test_a_parent_that_is_the_default_or_root_branch_can_be_forked_but_not_resto
 
 def test_a_parent_that_is_protected_can_be_forked_but_not_restored(memory):
     change(memory, "development", protected=True)
-    memory.ready("s")
-    memory.merge("s", "conflict")
+    memory.ready_with_work("s")
+    memory.merge("s", "conflict", strategy="restore")
     memory.error_with("s", "is protected", "take the protection off")
     memory.discard("s")
     change(memory, "development", protected=False)

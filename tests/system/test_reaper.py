@@ -148,11 +148,12 @@ def test_a_branch_of_ours_that_no_session_knows_is_an_orphan(memory):
 
 
 @pytest.mark.parametrize("topology", ["lineage", "flat"])
-def test_kept_branches_go_children_first_once_neon_lets_them(memory_system, topology):
-    memory = memory_system(topology=topology)
+def test_kept_branches_go_children_first_once_neon_lets_them(memory_system, still_parent,
+                                                              topology):
+    memory = memory_system(topology=topology, fixed_parent_uri=still_parent)
     for name in ("first", "second"):
-        memory.ready(name)
-        memory.merge(name)
+        memory.ready_with_work(name)
+        memory.merge(name, strategy="restore")
 
     def left():
         return memory.rows("SELECT name FROM agent_branch.kept_branch WHERE deleted_at IS NULL")
@@ -174,11 +175,11 @@ def test_kept_branches_go_children_first_once_neon_lets_them(memory_system, topo
     assert {call["status"] for call in memory.calls("DELETE", "/branches/", since)} == {200}
 
 
-def test_an_undo_window_keeps_the_backup(memory_system):
-    memory = memory_system(topology="flat")
+def test_an_undo_window_keeps_the_backup(memory_system, still_parent):
+    memory = memory_system(topology="flat", fixed_parent_uri=still_parent)
     memory.register(undo_window="1 hour")
-    memory.ready("kept")
-    memory.merge("kept")
+    memory.ready_with_work("kept")
+    memory.merge("kept", strategy="restore")
     backup = memory.rows("SELECT backup_name, backup_branch_id FROM agent_merges")[0]
     seen = memory.reap()
     assert (seen[backup["backup_name"]]["class"], seen[backup["backup_name"]]["action"]) == \

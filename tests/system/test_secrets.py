@@ -16,7 +16,7 @@ def columns_of_all_tables(system):
         "ORDER BY 1")
 
 
-def test_nothing_secret_is_written_anywhere(own_cluster):
+def test_nothing_secret_is_written_anywhere(own_cluster, still_parent):
     system = own_cluster({"shared_preload_libraries": "agent_branch,auto_explain",
                           "auto_explain.log_min_duration": "0", "auto_explain.log_verbose": "on",
                           "auto_explain.log_analyze": "on", "auto_explain.log_triggers": "on",
@@ -28,11 +28,13 @@ def test_nothing_secret_is_written_anywhere(own_cluster):
                           "log_min_duration_statement": "0",
                           "log_parameter_max_length": "-1", "log_error_verbosity": "verbose",
                           "track_activity_query_size": "64kB"},
-                         fixed_uri=None, api_key="very-secret-key")
+                         fixed_uri=None, fixed_parent_uri=still_parent,
+                         api_key="very-secret-key")
     system.register()
     # With engine memory's own addresses, which nobody answers at: the URI is known meanwhile.
     system.create("s")
-    uri = wait_until(lambda: system.rows("SELECT uri FROM agent_branch.credential"), 20, "a URI")
+    uri = wait_until(lambda: system.rows("SELECT uri FROM agent_branch.credential "
+                                         "WHERE session_id IS NOT NULL"), 20, "a URI")
     password = re.search(r"//[^:]+:([^@]+)@", uri[0]["uri"])[1]
     secrets = {"very-secret-key", password}
     wait_until(lambda: system.session("s")["error"], 20, "an error")

@@ -78,7 +78,7 @@ def test_an_api_that_sends_a_byte_a_second(memory_system, fixed_uri, table):
         for name in slow:
             relay.slow(f"/projects/{name}/", name)
         for name in ("works", *slow):
-            memory.register(name)
+            memory.register(name, on_unrecorded="drop")
         for name in slow:
             for number in range(3):
                 memory.create(f"{name}-{number}", project=name)
@@ -108,7 +108,7 @@ def test_a_branch_that_says_nothing_or_a_byte_a_second(memory_system, fixed_uri,
         for name, server in (("silent", silent), ("trickles", trickles)):
             relay.rewrite(f"/projects/{name}/", f"127.0.0.1:{port}", f"127.0.0.1:{server.port}")
         for name in ("works", "silent", "trickles"):
-            memory.register(name)
+            memory.register(name, on_unrecorded="drop")
         for name in ("silent", "trickles"):
             for number in range(2):
                 memory.create(f"{name}-{number}", project=name)
@@ -141,7 +141,7 @@ def without_dns(own_cluster, fixed_uri):
         cluster.prefix = namespace.prefix(namespace.bind(path, "/etc/resolv.conf"))
         cluster.start()
         system.rows("CREATE EXTENSION agent_branch")
-        system.register("works")
+        system.register("works", on_unrecorded="drop")
         system.register("hangs", max_parallel=20)
         system.names = names
         yield system

@@ -9,7 +9,7 @@ ROUNDS = 5
 def test_sessions_of_ten_projects_all_end_and_leave_nothing(memory_system):
     memory = memory_system(register=False, **emulator_options())
     for project in PROJECTS:
-        memory.register(project)
+        memory.register(project, on_unrecorded="drop")
     used = []
     for number in range(ROUNDS):
         run_round(memory, number)

@@ -27,12 +27,13 @@ DONE_ANYWAY = ("failing, but done", "html", "truncated", "dropped after", "slow"
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_every_change_happens_once_whatever_becomes_of_its_answer(memory_system, name):
-    memory = memory_system(topology="flat")
+def test_every_change_happens_once_whatever_becomes_of_its_answer(memory_system, still_parent,
+                                                                   name):
+    memory = memory_system(topology="flat", fixed_parent_uri=still_parent)
     for change in CHANGES.values():
         memory.emulator.add_fault({"match": change, **FAULTS[name]})
-    memory.ready("s")
-    memory.merge("s")
+    memory.ready_with_work("s")
+    memory.merge("s", strategy="restore")
     wait_until(lambda: memory.branch_names() == {"production", "development"}, 30,
                "everything to be cleaned up")
     assert len(memory.rows("SELECT 1 AS one FROM agent_merges WHERE status = 'merged'")) == 1
@@ -46,23 +47,24 @@ def test_every_change_happens_once_whatever_becomes_of_its_answer(memory_system,
 
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("name", ["failing", "unavailable", "dropped after"])
-def test_a_change_that_fails_again_and_again_ends_well(memory_system, change, name):
-    memory = memory_system(topology="flat")
+def test_a_change_that_fails_again_and_again_ends_well(memory_system, still_parent, change, name):
+    memory = memory_system(topology="flat", fixed_parent_uri=still_parent)
     memory.emulator.add_fault({"match": {**CHANGES[change], "count": 3}, **FAULTS[name]})
-    memory.ready("s")
-    memory.merge("s")
+    memory.ready_with_work("s")
+    memory.merge("s", strategy="restore")
     wait_until(lambda: memory.branch_names() == {"production", "development"}, 30,
                "everything to be cleaned up")
 
 
 @pytest.mark.parametrize("path", ["/branches$", "/operations", "/connection_uri", "/branches/br-"])
-def test_reads_that_fail_are_repeated(memory_system, path):
+def test_reads_that_fail_are_repeated(memory_system, still_parent, path):
     memory = memory_system(topology="flat", arguments=("--omit-connection-uris",),
+                           fixed_parent_uri=still_parent,
                            durations={"create_branch": 30, "start_compute": 30})
     for what in ("failing", "html", "truncated", "dropped after"):
         memory.emulator.add_fault({"match": {"method": "GET", "path": path}, **FAULTS[what]})
-    memory.ready("s")
-    memory.merge("s")
+    memory.ready_with_work("s")
+    memory.merge("s", strategy="restore")
 
 
 def test_a_limit_makes_a_session_wait_for_room(memory_system):
@@ -100,12 +102,12 @@ def test_operations_of_a_creation_that_do_not_end_well(memory, what):
 
 
 @pytest.mark.parametrize("what", ["fail_operation", "cancel_operation"])
-def test_operations_of_a_restore_that_do_not_end_well(memory_system, what):
-    memory = memory_system(topology="flat")
-    memory.ready("s")
+def test_operations_of_a_restore_that_do_not_end_well(memory_system, still_parent, what):
+    memory = memory_system(topology="flat", fixed_parent_uri=still_parent)
+    memory.ready_with_work("s")
     before = memory.branch("development")
     memory.emulator.add_fault({"match": CHANGES["restore"], "do": what})
-    memory.rows("SELECT agent_merge('s')")
+    memory.rows("SELECT agent_merge('s', 'restore')")
     state = memory.wait("s", 60)
     restored = memory.branch("development")["last_reset_at"] != before["last_reset_at"]
     assert state == "merged" if restored and memory.branch("development")["current_state"] == \
@@ -138,12 +140,13 @@ def test_a_foreign_branch_of_our_name_is_neither_used_nor_deleted(memory):
     assert not memory.calls("DELETE", "/branches/")
 
 
-def test_a_branch_deleted_by_somebody_fails_its_session(memory):
-    memory.ready("s")
+def test_a_branch_deleted_by_somebody_fails_its_session(memory_system, still_parent):
+    memory = memory_system(fixed_parent_uri=still_parent)
+    memory.ready_with_work("s")
     branch = memory.session("s")["branch_id"]
     assert memory.emulator.call("DELETE", f"/projects/{PROJECT}/branches/{branch}")[0] == 200
     wait_until(lambda: memory.branch(BRANCH + "s") is None, 10, "the branch to be gone")
-    memory.rows("SELECT agent_merge('s')")
+    memory.rows("SELECT agent_merge('s', 'restore')")
     assert memory.wait("s") in ("failed", "conflict")
     assert memory.session("s")["error"]
     memory.discard("s")

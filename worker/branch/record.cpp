@@ -1,5 +1,7 @@
 #include "worker/branch/record.hpp"
 
+#include "worker/branch/fingerprint_parts.hpp"
+
 namespace agent_branch {
 namespace {
 
@@ -12,7 +14,7 @@ constexpr const char *kTables =
 constexpr const char *kName = "pg_catalog.format('%I.%I', n.nspname, c.relname)";
 
 // The session's counters hold those of earlier transactions, too, until they are sent to the
-// statistics, which is done once a second at most.
+// statistics: which the baseline asks for, and which is then done before the next transaction.
 constexpr const char *kCounts =
     "pg_catalog.pg_stat_get_xact_tuples_inserted(c.oid) AS inserted, "
     "pg_catalog.pg_stat_get_xact_tuples_updated(c.oid) AS updated, "
@@ -43,16 +45,8 @@ std::string Note(const std::string &name, const std::string &items) {
 std::string Rows() {
   return "(SELECT coalesce(jsonb_object_agg(name, jsonb_build_object('inserted', inserted, "
          "'updated', updated, 'deleted', deleted)), '{}') FROM (SELECT " +
-         std::string(kName) +
-         " AS name, x.inserted - coalesce(b.was[2]::int8, 0) AS inserted, "
-         "x.updated - coalesce(b.was[3]::int8, 0) AS updated, "
-         "x.deleted - coalesce(b.was[4]::int8, 0) AS deleted "
-         "FROM (SELECT c.oid, " +
-         kCounts + " FROM " + kTables +
-         ") x JOIN pg_class c ON c.oid = x.oid JOIN pg_namespace n ON n.oid = c.relnamespace "
-         "LEFT JOIN (SELECT string_to_array(note, ':') AS was FROM unnest(" +
-         Noted("counts") +
-         ") note) b ON b.was[1]::oid = x.oid) t "
+         std::string(kName) + " AS name, " + kCounts + " FROM " + kTables +
+         ") t "
          "WHERE inserted <> 0 OR updated <> 0 OR deleted <> 0)";
 }
 
@@ -87,13 +81,8 @@ std::string MovedSequences() {
 
 std::string RecordBaseline() {
   return "SELECT CASE WHEN pg_catalog.current_setting('is_superuser') = 'on' "
-         "THEN pg_catalog.set_config('track_counts', 'on', false) END, " +
-         Note("counts",
-              "SELECT pg_catalog.string_agg(pg_catalog.concat_ws(':', oid, inserted, updated, "
-              "deleted), ',') FROM (SELECT c.oid, " +
-                  std::string(kCounts) + " FROM " + kTables +
-                  ") x WHERE inserted <> 0 OR updated <> 0 OR deleted <> 0") +
-         ", " +
+         "THEN pg_catalog.set_config('track_counts', 'on', false) END, "
+         "pg_catalog.pg_stat_force_next_flush(), " +
          Note("files",
               "SELECT pg_catalog.string_agg(pg_catalog.concat(c.oid, ':', c.relfilenode), ',') "
               "FROM " +
@@ -106,7 +95,8 @@ std::string RecordBaseline() {
 std::string RecordExpression() {
   return "jsonb_build_object('counted', current_setting('track_counts') = 'on', 'rows', " + Rows() +
          ", 'rewritten', " + Rewritten() + ", 'locks', " + Locks() + ", 'sequences', " +
-         MovedSequences() +
+         MovedSequences() + ", 'next_xid', " + kNextXid +
+         "::text"
          ", 'milliseconds', (extract(epoch FROM clock_timestamp() - transaction_timestamp()) * "
          "1000)::int8)::text";
 }

@@ -19,6 +19,7 @@ std::string RecordBaseline();
 //   rewritten      tables that got a new file: TRUNCATE, ALTER TABLE that rewrites, VACUUM FULL
 //   locks          table → the strongest lock that the transaction holds on it
 //   sequences      those that were there before and moved meanwhile, by anybody
+//   next_xid       the transaction id that comes next: ids of subtransactions are below it
 //   milliseconds   since the transaction began: no lock was held for longer
 //
 // A partition is told by its own name, toast goes without saying, temporary tables are left out.

@@ -88,10 +88,10 @@ Prologue NextPrologue(const BranchTask &task, const RunnerOptions &options,
   statements.push_back("SET LOCAL agent_branch_migration.token = '" + token + "'");
   if (baseline.size() == 4) {
     if (baseline[0] == "on") statements.emplace_back("SET LOCAL track_counts = on");
-    const char *const notes[] = {"counts", "files", "sequences"};
-    for (size_t n = 0; n < 3; ++n) {
+    const char *const notes[] = {"files", "sequences"};
+    for (size_t n = 0; n < 2; ++n) {
       statements.push_back("SET LOCAL agent_branch_migration." + std::string(notes[n]) + " = " +
-                           Literal(baseline[n + 1]));
+                           Literal(baseline[n + 2]));
     }
   }
   Prologue prologue;

@@ -12,6 +12,7 @@ MergeRow MakeMerge(const RequestRow &request) {
   merge.session_id = request.session_id;
   merge.strategy = request.strategy;
   merge.on_drift = request.on_drift;
+  merge.on_unrecorded = request.on_unrecorded;
   return merge;
 }
 
@@ -45,7 +46,8 @@ Engine::Engine(Parts parts, const StoreSnapshot &snapshot)
       create_(&context_, &admission_, &uris_),
       fix_({&context_, &uris_, parts.fixes, parts.trees, parts.keys}),
       migrate_(&context_, &uris_, &fix_),
-      merge_(&context_, &uris_, &admission_),
+      rebase_(&context_, &uris_),
+      merge_(&context_, &uris_, &admission_, &rebase_),
       end_(&context_),
       resting_(&context_, &uris_),
       kept_(&context_),
@@ -68,6 +70,9 @@ Engine::Engine(Parts parts, const StoreSnapshot &snapshot)
     LoadMigration(row);
   for (const MergeRow &row : snapshot.merges)
     LoadMerge(row);
+  for (const RebaseRow &row : snapshot.rebases) {
+    if (Session *session = world_.FindSession(row.session_id)) session->rebase = row;
+  }
   for (const StepRow &step : snapshot.steps)
     LoadStep(step);
   for (const KeptBranchRow &row : snapshot.kept) {
@@ -149,10 +154,17 @@ void Engine::LoadMerge(const MergeRow &row) {
 }
 
 void Engine::LoadStep(const StepRow &step) {
+  if (step.kind == StepKind::kStartCompute) {
+    // Whoever does not reach the branch starts its compute again.
+    journal_.Record(step, false, "outcome unknown; it is done again if the branch does not answer");
+    return;
+  }
   if (Session *session = world_.FindSession(step.session_id)) {
     // A restore may be waited for while the branch's expiry is set; only that can be done again.
-    const bool restoring = session->step && session->step->kind == StepKind::kRestore;
-    if (restoring && step.kind != StepKind::kRestore) {
+    const auto merges = [](const StepRow &one) {
+      return one.kind == StepKind::kRestore || one.kind == StepKind::kReplay;
+    };
+    if (session->step && merges(*session->step) && !merges(step)) {
       journal_.Record(step, false, "outcome unknown; it is done again");
       return;
     }
@@ -242,6 +254,8 @@ void Engine::Apply(const RequestRow &request, const Intake &intake) {
     TakeMigration(request, intake);
   } else if (request.kind == "merge") {
     AskMerge(*session, request);
+  } else if (request.kind == "rebase") {
+    AskRebase(*session);
   } else if (request.kind == "discard") {
     GiveUp(*session, Goal::kDiscard);
   } else if (request.kind == "extend") {
@@ -333,6 +347,13 @@ void Engine::AskMerge(Session &session, const RequestRow &request) {
   session.row.goal = Goal::kMerge;
 }
 
+void Engine::AskRebase(Session &session) {
+  // The caller checked, but the session may have moved since: it is then what the caller sees.
+  const bool possible =
+      !session.merge && !session.rebase && session.row.goal == Goal::kNone && session.at_home();
+  if (possible) session.row.goal = Goal::kRebase;
+}
+
 void Engine::GiveUp(Session &session, Goal goal) {
   if (session.row.finished || IsFinal(session.row.state)) return;
   if (session.row.state == SessionState::kDiscarding) return;
@@ -355,7 +376,7 @@ void Engine::GiveUp(Session &session, Goal goal) {
 
 Flow<> Engine::RunOnce(Session &session, Flow<agent_branch::Next> flow) {
   const agent_branch::Next next = co_await flow;
-  if (next.fails()) co_await context_.WaitAfterFailure(session, next.trouble);
+  if (next.fails()) co_await context_.WaitAfterFailure(session, next.trouble, next.slowly);
 }
 
 Flow<> Engine::Next(Session &session) {
@@ -375,6 +396,8 @@ Flow<> Engine::Next(Session &session) {
     case SessionState::kReady:
     case SessionState::kConflict:
     case SessionState::kFailed: {
+      if (RebaseFlow::IsWanted(session) && !context_.ProjectOf(session).row.paused)
+        return RunOnce(session, rebase_.Run(session));
       Flow<agent_branch::Next> flow = resting_.Begin(session);
       if (!flow.exists()) return {};
       return RunOnce(session, std::move(flow));

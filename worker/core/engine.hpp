@@ -95,6 +95,7 @@ class Engine : public SessionBehaviour {
   void TakeMigration(const RequestRow &request, const Intake &intake);
   void TurnAway(const RequestRow &request, const Intake &intake);
   void AskMerge(Session &session, const RequestRow &request);
+  void AskRebase(Session &session);
   void GiveUp(Session &session, Goal goal);
   void LookAgain(const RequestRow &request);
   void RemoveEnded();
@@ -114,6 +115,7 @@ class Engine : public SessionBehaviour {
   CreateFlow create_;
   FixFlow fix_;
   MigrateFlow migrate_;
+  RebaseFlow rebase_;
   MergeFlow merge_;
   EndFlow end_;
   RestingFlow resting_;

@@ -261,7 +261,14 @@ TEST(ApiCalls, ChangeIsTakenBackUntilItIsIntended) {
   fixture.journal.Committed();
   EXPECT_FALSE(fixture.calls->Cancel(first));
   fixture.Answer(0, 423);
-  EXPECT_FALSE(fixture.calls->Cancel(first));  // sent once, and an open step
+  EXPECT_TRUE(fixture.calls->Cancel(first));  // it had no effect, as the answer says
+  const auto &mutations = fixture.journal.batch().mutations;
+  ASSERT_EQ(mutations.size(), 1u);
+  EXPECT_EQ(std::get<StepRow>(mutations[0]).status, "refused");
+  EXPECT_EQ(std::get<StepRow>(mutations[0]).outcome, "given up before it was tried again");
+  fixture.clock.Advance(milliseconds(60'000));
+  fixture.Turn();
+  EXPECT_EQ(fixture.http.sent.size(), 1u);
 }
 
 }  // namespace

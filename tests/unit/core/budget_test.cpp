@@ -125,8 +125,9 @@ TEST(RequestBudget, TwoThatShareKeepToTheLimitsTogether) {
   CountingGuard guard;
   RequestBudget one(&spent, &guard);
   RequestBudget other(&spent, &guard);
-  one.Configure(700, 40, kStart);
-  other.Configure(700, 40, kStart);
+  const Instant before = kStart - milliseconds(60'000);
+  one.Configure(700, 40, before);
+  other.Configure(700, 40, before);
   std::vector<Instant> sends;
   // The second has something to send every other second, the first always.
   for (Instant now = kStart; now < kStart + milliseconds(180'000); now += milliseconds(10)) {
@@ -154,8 +155,9 @@ TEST(RequestBudget, WhatOneSpentTheOtherCannotSpend) {
   CountingGuard guard;
   RequestBudget one(&spent, &guard);
   RequestBudget other(&spent, &guard);
-  one.Configure(10, 1, kStart);
-  other.Configure(10, 1, kStart);
+  const Instant before = kStart - milliseconds(60'000);
+  one.Configure(10, 1, before);
+  other.Configure(10, 1, before);
   ASSERT_EQ(other.WhenAllowed("r", kStart), kStart);
   EXPECT_TRUE(one.Spend("r", kStart));
   EXPECT_FALSE(other.Spend("r", kStart));
@@ -178,6 +180,33 @@ TEST(RequestBudget, FullBucketGrowsWithItsSettings) {
   budget.Configure(700, 40, kStart);
   budget.Configure(7'000, 100, kStart);
   EXPECT_EQ(budget.left(kStart), 100);
+}
+
+TEST(RequestBudget, TimeBeforeAWorkerBeganCountsByTheSettingsRate) {
+  SpentBudget spent{};
+  CountingGuard guard;
+  RequestBudget first(&spent, &guard);
+  first.Configure(60, 30, kStart - milliseconds(600'000));
+  for (int n = 0; n < 30; ++n)
+    ASSERT_TRUE(first.Spend("route " + std::to_string(n), kStart));
+  RequestBudget second(&spent, &guard);
+  second.Configure(60, 30, kStart + milliseconds(10'000));
+  EXPECT_EQ(second.left(kStart + milliseconds(10'000)), 5);  // 30 a minute
+}
+
+// A server that crashed has forgotten what was sent in the last minute; Neon has not.
+TEST(RequestBudget, WhatIsSharedBeginsEmptySinceWhatWasSpentBeforeIsNotKnown) {
+  SpentBudget spent{};
+  CountingGuard guard;
+  RequestBudget shared(&spent, &guard);
+  shared.Configure(700, 40, kStart);
+  EXPECT_FALSE(shared.Spend("r", kStart));
+  // 660 a minute: the bucket has one after 91 ms, and is full after 3.7 s.
+  EXPECT_EQ(shared.WhenAllowed("r", kStart), kStart + milliseconds(91));
+  EXPECT_EQ(shared.left(kStart + milliseconds(3'700)), 40);
+  RequestBudget other(&spent, &guard);
+  other.Configure(700, 40, kStart + milliseconds(3'700));
+  EXPECT_EQ(other.left(kStart + milliseconds(3'700)), 40);
 }
 
 }  // namespace

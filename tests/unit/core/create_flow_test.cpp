@@ -12,13 +12,14 @@ using Strings = std::vector<std::string>;
 TEST(CreateFlow, SessionBecomesReadyByOneCreateAndNoCallTooMany) {
   EngineDriver driver;
   int64_t id = driver.ReadySession("one");
-  // The first session fetches the parent's URIs too; its own came with the answer.
+  // The first session fetches the parent's URIs, to note where the parent stands before the fork;
+  // its own came with the answer.
   EXPECT_EQ(driver.neon.CallsWithoutPolls(),
             (Strings{"GET /branches?limit=100&sort_by=created_at&sort_order=asc&search=dev",
-                     "POST /branches",
                      "GET /connection_uri?branch_id=br-dev&database_name=shop&role_name=owner",
                      "GET /connection_uri?branch_id=br-dev&database_name=shop&role_name=owner"
-                     "&pooled=true"}));
+                     "&pooled=true",
+                     "POST /branches"}));
   EXPECT_EQ(driver.store.StatesOf(id), (Strings{"queued", "creating", "ready"}));
   const SessionRow &row = driver.Row(id);
   EXPECT_EQ(row.branch_id, "br-1");
@@ -180,10 +181,52 @@ TEST(CreateFlow, NameHeldByAMergedBranchIsFreedForTheNextSession) {
   ASSERT_NE(driver.neon.Named("agent/one"), nullptr);  // pinned: the parent hangs under it
   int64_t second = driver.ReadySession("one");
   EXPECT_NE(driver.Row(second).branch_id, driver.Row(first).branch_id);
-  EXPECT_EQ(driver.neon.branches.at(driver.Row(first).branch_id).name,
-            "agent/one-kept-" + std::to_string(first));
-  EXPECT_EQ(driver.store.kept.at(driver.Row(first).branch_id).name,
-            "agent/one-kept-" + std::to_string(first));
+  EXPECT_EQ(driver.neon.branches.at(driver.Row(first).branch_id).name, "agent/one-kept-br-1");
+  EXPECT_EQ(driver.store.kept.at(driver.Row(first).branch_id).name, "agent/one-kept-br-1");
+}
+
+// Neon makes the branch, and its compute does not start.
+void LetComputeFail(EngineDriver &driver) {
+  driver.neon.next_operation_status = "failed";
+  driver.neon.next_operation_action = "start_compute";
+  driver.neon.asleep.insert("br-1");
+}
+
+TEST(CreateFlow, ComputeThatDidNotStartIsStartedAgain) {
+  EngineDriver driver;
+  LetComputeFail(driver);
+  driver.ReadySession("one");
+  EXPECT_EQ(driver.neon.Count("POST /endpoints/ep-br-1/start"), 1u);
+}
+
+TEST(CreateFlow, ComputeThatDoesNotStartIsStartedLessAndLessOftenAndSaysSo) {
+  EngineDriver driver;
+  LetComputeFail(driver);
+  driver.neon.failing_starts = 1'000;
+  const int64_t id = driver.store.CreateSession("one", driver.InAnHour());
+  const Instant end = driver.clock.Now() + milliseconds(1'800'000);
+  driver.RunUntil([&] { return driver.clock.Now() >= end; });
+  EXPECT_EQ(driver.Row(id).state, SessionState::kCreating);
+  EXPECT_NE(driver.Row(id).error.find("could not start the branch's compute"), std::string::npos)
+      << driver.Row(id).error;
+  EXPECT_LE(driver.neon.Count("POST /endpoints/ep-br-1/start"), 20u);
+  driver.neon.failing_starts = 0;
+  ASSERT_TRUE(driver.RunUntilState(id, SessionState::kReady));
+}
+
+TEST(CreateFlow, StartOfAComputeThatACrashCutsOffIsDoneAgain) {
+  for (auto when : {EngineDriver::Crash::kBeforeCommit, EngineDriver::Crash::kAfterCommit}) {
+    for (int commit = 1; commit <= 12; ++commit) {
+      SCOPED_TRACE(commit);
+      EngineDriver driver;
+      LetComputeFail(driver);
+      driver.CrashAt(when, commit);
+      const int64_t id = driver.ReadySession("one");
+      driver.RunUntilIdle();
+      for (const StepRow &step : driver.store.StepsOf(id))
+        EXPECT_NE(step.status, "intended") << step.target;
+    }
+  }
 }
 
 }  // namespace

@@ -54,7 +54,7 @@ TEST(RemoveFlow, SessionIsDiscardedWhereverItIs) {
 
 TEST(RemoveFlow, SessionsInConflictAndFailureAreDiscarded) {
   EngineDriver conflict;
-  int64_t first = conflict.ReadySession("one");
+  int64_t first = conflict.MigratedSession("one", "m1");
   conflict.neon.Dev().last_reset_at = "2026-06-01T00:30:00Z";
   conflict.store.Merge(first);
   ASSERT_TRUE(conflict.RunUntilState(first, SessionState::kConflict));
@@ -136,6 +136,86 @@ TEST(RemoveFlow, BranchWithChildrenIsPinnedAndGoesWhenTheyDo) {
   driver.RunUntilIdle();
   EXPECT_TRUE(driver.store.kept.at("br-1").deleted);
   EXPECT_EQ(driver.neon.branches.size(), 2u);
+}
+
+// One that was ready for a while: what is known of its branch is old.
+int64_t OldSession(EngineDriver &driver) {
+  const int64_t id = driver.ReadySession("one");
+  driver.clock.Advance(milliseconds(600'000));
+  driver.neon.calls.clear();
+  return id;
+}
+
+TEST(EndFlow, DiscardOfABranchThatSomebodyTookOverLeavesTheBranchAlone) {
+  EngineDriver driver;
+  const int64_t id = OldSession(driver);
+  driver.BranchOf(id)->annotation["agent-branch-installation"] = "another";
+  driver.store.Discard(id);
+  ASSERT_TRUE(driver.RunUntilFinished(id));
+  driver.RunUntilIdle();
+  EXPECT_EQ(driver.Row(id).state, SessionState::kDiscarded);
+  EXPECT_EQ(driver.neon.Count("DELETE"), 0u);
+  EXPECT_NE(driver.Row(id).error.find("annotation"), std::string::npos) << driver.Row(id).error;
+}
+
+TEST(EndFlow, DiscardReadsABranchThatWasNotLookedAtForAWhile) {
+  EngineDriver driver;
+  const int64_t id = OldSession(driver);
+  ExpectDiscarded(driver, id);
+  EXPECT_EQ(driver.neon.CallsWithoutPolls(),
+            (Strings{"GET /branches/br-1", "DELETE /branches/br-1"}));
+}
+
+TEST(EndFlow, DiscardOfABranchThatWasJustMadeReadsNothing) {
+  EngineDriver driver;
+  const int64_t id = driver.ReadySession("one");
+  driver.neon.calls.clear();
+  ExpectDiscarded(driver, id);
+  EXPECT_EQ(driver.neon.CallsWithoutPolls(), (Strings{"DELETE /branches/br-1"}));
+}
+
+// Its rows could not be written, and a discard has everything read anew: what was known is
+// forgotten.
+TEST(EndFlow, BranchOfASessionThatWasSetAsideIsReadBeforeItIsDeleted) {
+  EngineDriver driver;
+  const int64_t id = driver.ReadySession("one");
+  driver.engine->SetAside(Owner::Session(id), Status::Error("22003", "out of range"));
+  driver.BranchOf(id)->annotation["agent-branch-installation"] = "another";
+  driver.store.Discard(id);
+  ASSERT_TRUE(driver.RunUntil([&] { return driver.engine->ReloadWanted(); }));
+  driver.Restart();
+  ASSERT_TRUE(driver.RunUntilFinished(id));
+  EXPECT_EQ(driver.neon.Count("DELETE"), 0u);
+}
+
+// Each answer says that nothing was done.
+TEST(EndFlow, SessionWhoseCreateIsPutOffAgainAndAgainIsDiscardedAtOnce) {
+  EngineDriver driver;
+  for (int n = 0; n < 50; ++n)
+    driver.neon.Expect("POST /branches", Fault::Answer(423));
+  const int64_t id = driver.store.CreateSession("one", driver.InAnHour());
+  ASSERT_TRUE(driver.RunUntil([&] { return driver.neon.Count("POST /branches") == 8; }));
+  driver.RunUntil([&] { return driver.neon.idle(); });
+  const Instant asked = driver.clock.Now();
+  ExpectDiscarded(driver, id);
+  EXPECT_LE(driver.neon.Count("POST /branches"), 9u);
+  EXPECT_LT(driver.clock.Now() - asked, milliseconds(3'700'000));
+}
+
+TEST(EndFlow, DeletionThatNeverSucceedsIsTriedLessAndLessOften) {
+  EngineDriver driver;
+  const int64_t id = driver.ReadySession("one");
+  driver.store.Discard(id);
+  const Instant end = driver.clock.Now() + milliseconds(4 * 3'600'000);
+  driver.RunUntil([&] {
+    driver.neon.next_operation_status = "failed";
+    return driver.clock.Now() >= end;
+  });
+  EXPECT_NE(driver.Row(id).error.find("could not delete the branch"), std::string::npos);
+  EXPECT_GE(driver.neon.Count("DELETE"), 10u);
+  EXPECT_LE(driver.neon.Count("DELETE"), 40u);
+  driver.neon.next_operation_status = "finished";
+  ASSERT_TRUE(driver.RunUntilFinished(id));
 }
 
 }  // namespace

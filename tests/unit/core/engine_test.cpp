@@ -104,7 +104,7 @@ TEST(Engine, LostCredentialsAreFetchedAgain) {
 
 TEST(Engine, ConflictWhoseBranchIsGoneAfterACrashFails) {
   EngineDriver driver;
-  int64_t id = driver.ReadySession("one");
+  int64_t id = driver.MigratedSession("one", "m1");
   driver.neon.Dev().last_reset_at = "2026-06-01T00:30:00Z";
   driver.store.Merge(id);
   ASSERT_TRUE(driver.RunUntilState(id, SessionState::kConflict));

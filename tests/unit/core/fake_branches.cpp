@@ -32,18 +32,21 @@ void FakeBranches::Finish(uint64_t id, BranchOutcome outcome) {
 }
 
 void FakeBranches::Describe(const FakeBranch &branch, BranchEvent *event) const {
+  event->objects = R"("fingerprint":"0.2")";
   for (const std::string &applied : branch.data) {
     event->fingerprint += applied + ";";
-    event->objects += (event->objects.empty() ? "" : ",");
-    event->objects += "\"" + applied + "\":\"hash of it\"";
+    event->objects += ",\"" + applied + "\":\"hash of it\"";
   }
   event->fingerprint += "end";
   event->objects = "{" + event->objects + "}";
 }
 
 void FakeBranches::Start(BranchTask task) {
-  // Only an unchanged schema is told sooner by it; what is asked of a branch is the same.
-  if (task.kind != BranchTaskKind::kCatalogVersion) started.push_back(task);
+  // Only an unchanged schema is told sooner by it; what is asked of a branch is the same. Where a
+  // server stands is asked for beside what is done there.
+  const bool beside =
+      task.kind == BranchTaskKind::kCatalogVersion || task.kind == BranchTaskKind::kStandpoint;
+  if (!beside) started.push_back(task);
   std::string branch_id = BranchOf(task.uri);
   auto branch = neon_->branches.find(branch_id);
   if (!next_outcomes.empty()) {
@@ -51,7 +54,7 @@ void FakeBranches::Start(BranchTask task) {
     next_outcomes.pop_front();
     return;
   }
-  if (branch == neon_->branches.end()) {
+  if (branch == neon_->branches.end() || neon_->asleep.count(branch_id) > 0) {
     Finish(task.id, BranchOutcome::kNotRun);
     return;
   }
@@ -76,7 +79,56 @@ void FakeBranches::Start(BranchTask task) {
       event.fate = next_fates.front();
       next_fates.pop_front();
     }
-  } else if (task.sql.rfind("FAIL", 0) == 0) {
+  } else if (task.kind == BranchTaskKind::kStandpoint) {
+    event.answer = Standpoint(branch->second);
+  } else if (task.kind == BranchTaskKind::kUnrecorded) {
+    event.answer = Unrecorded(branch->second);
+  } else {
+    RunMigration(task, branch_id, branch->second);
+    return;
+  }
+  events_.push_back(event);
+}
+
+std::string FakeBranches::Standpoint(const FakeBranch &branch) {
+  size_t writes = 1'000 + branch.data.size();
+  for (const auto &[table, rows] : branch.rows)
+    writes += static_cast<size_t>(rows);
+  return R"({"system_identifier":"7","database":"neondb","quiet":true,"unread_sequences":0,)"
+         R"("sequences":{},"other_databases":[],"statistics_since":"","changes":{},"next_xid":")" +
+         std::to_string(writes) + "\"}";
+}
+
+std::string FakeBranches::Unrecorded(const FakeBranch &branch) {
+  std::string written;
+  for (const auto &[table, rows] : branch.rows)
+    written += (written.empty() ? "\"" : ",\"") + table + "\":" + std::to_string(rows);
+  return R"({"statistics_since":"","changes":{},"recent_clients":0,"foreign_count":)" +
+         std::to_string(branch.rows.size()) + ",\"written\":{" + written + "}}";
+}
+
+std::string FakeBranches::Record(const std::vector<std::string> &texts) const {
+  int logged = 0;
+  for (const std::string &text : texts) {
+    auto other = records.find(text);
+    if (other != records.end()) return other->second;
+    ++logged;
+  }
+  return R"({"counted":true,"milliseconds":1,"rows":{"public.log":{"inserted":)" +
+         std::to_string(logged) + "}}}";
+}
+
+void FakeBranches::RunMigration(const BranchTask &task, const std::string &branch_id,
+                                const FakeBranch &branch) {
+  BranchEvent event;
+  event.id = task.id;
+  event.outcome = BranchOutcome::kDone;
+  std::vector<std::string> texts{task.sql};
+  for (const BranchScript &script : task.more)
+    texts.push_back(script.sql);
+  for (size_t n = 0; n < texts.size(); ++n) {
+    const bool own = texts[n].rfind("DO $agent_branch$", 0) == 0;
+    if (texts[n].rfind("FAIL", 0) != 0 && (own || fail_on.count(branch_id) == 0)) continue;
     event.outcome = BranchOutcome::kRejected;
     event.error = Status::Error("42P01", "relation does not exist");
     event.server_error.sqlstate = "42P01";
@@ -84,15 +136,26 @@ void FakeBranches::Start(BranchTask task) {
     event.server_error.line = 2;
     event.server_error.column = 7;
     event.completed = 0;
-  } else {
-    Open open{branch_id, task.sql, std::to_string(next_transaction_++)};
-    if (task.sql.rfind("READ", 0) == 0) open.transaction_id.clear();
-    fates[open.transaction_id] = TransactionFate::kInProgress;
-    open_[task.id] = open;
-    if (hold_migrations) return;
-    event.kind = BranchEvent::Kind::kReadyToCommit;
-    event.transaction_id = open.transaction_id;
-    event.rows = 5;
+    event.script = n;
+    events_.push_back(event);
+    return;
+  }
+  std::erase_if(texts, [](const std::string &text) {
+    return text.rfind("READ", 0) == 0 || text.rfind("DO $agent_branch$", 0) == 0;
+  });
+  Open open{branch_id, texts, std::to_string(next_transaction_++)};
+  if (texts.empty()) open.transaction_id.clear();
+  fates[open.transaction_id] = TransactionFate::kInProgress;
+  open_[task.id] = open;
+  if (hold_migrations) return;
+  event.kind = BranchEvent::Kind::kReadyToCommit;
+  event.transaction_id = open.transaction_id;
+  event.rows = 5;
+  if (task.record) event.record = Record(texts);
+  if (task.prove) {
+    FakeBranch after = branch;
+    after.data.insert(after.data.end(), texts.begin(), texts.end());
+    Describe(after, &event);
   }
   events_.push_back(event);
 }
@@ -146,7 +209,7 @@ void FakeBranches::Commit(uint64_t id) {
   bool done = lose_commits == 0;
   auto branch = neon_->branches.find(open.branch_id);
   if (done && branch != neon_->branches.end() && !open.transaction_id.empty())
-    branch->second.data.push_back(open.sql);
+    branch->second.data.insert(branch->second.data.end(), open.texts.begin(), open.texts.end());
   fates[open.transaction_id] = done ? TransactionFate::kCommitted : TransactionFate::kAborted;
   if (lose_commits > 0) {
     --lose_commits;

@@ -1,8 +1,9 @@
 // A branch runner whose databases are FakeNeon's: a migration is applied by adding its text to the
 // branch's data, and a schema's fingerprint is that data.
 //
-// A text that begins with "FAIL" is rejected; one that begins with "READ" writes nothing. What runs
-// alone is an index, of which half is left when it fails.
+// A text that begins with "FAIL" is rejected; one that begins with "READ" writes nothing, and so do
+// the worker's own ("DO $agent_branch$"). What runs alone is an index, of which half is left when
+// it fails. Each text inserts a row into the table public.log, or what `records` says of it.
 #pragma once
 
 #include <deque>
@@ -39,6 +40,8 @@ class FakeBranches : public BranchRunner {
   int running_looks = 0;                    // the next so many looks find the statement at work
   std::map<std::string, std::string> indexes;    // by name, to "there" or "half"
   std::string risks = "[]";                      // the answer to questions about risks
+  std::map<std::string, std::string> records;    // by text, what it does to rows: a JSON object
+  std::set<std::string> fail_on;                 // ids of branches on which texts are rejected
   bool hold_migrations = false;                  // they run, and do not come to their end
   std::map<std::string, TransactionFate> fates;  // by transaction id
   std::deque<TransactionFate> next_fates;        // what is told before the truth
@@ -46,9 +49,13 @@ class FakeBranches : public BranchRunner {
  private:
   struct Open {
     std::string branch_id;
-    std::string sql;
+    std::vector<std::string> texts;
     std::string transaction_id;
   };
+  void RunMigration(const BranchTask &task, const std::string &branch_id, const FakeBranch &branch);
+  std::string Record(const std::vector<std::string> &texts) const;
+  static std::string Standpoint(const FakeBranch &branch);
+  static std::string Unrecorded(const FakeBranch &branch);
   void Finish(uint64_t id, BranchOutcome outcome);
   void RunAlone(const BranchTask &task, FakeBranch &branch);
   std::string LookAlone(const BranchTask &task);

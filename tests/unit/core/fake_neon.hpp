@@ -8,6 +8,7 @@
 
 #include <deque>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -26,12 +27,14 @@ struct FakeBranch {
   bool is_default = false;
   bool is_protected = false;
   std::map<std::string, std::string> annotation;
-  std::vector<std::string> data;  // the migrations that are applied, in their order
+  std::vector<std::string> data;    // the migrations that are applied, in their order
+  std::map<std::string, int> rows;  // written by others than the worker: table → how many
 };
 
 struct FakeOperation {
   std::string id;
   std::string branch_id;
+  std::string action;
   std::string end_status;
   Instant ends_at;
 };
@@ -94,7 +97,10 @@ class FakeNeon : public HttpTransport {
   std::vector<std::string> bodies;             // of each call
   milliseconds operation_time{300};
   std::string next_operation_status = "finished";  // of the next change's operation
-  bool restores_fail = false;  // the operation ends failed, and the target is what it was
+  std::string next_operation_action = "some_action";
+  int failing_starts = 0;        // the next so many starts of a compute fail
+  bool restores_fail = false;    // the operation ends failed, and the target is what it was
+  std::set<std::string> asleep;  // branches whose compute does not answer until it is started
   bool omit_uris = false;
   bool flat = false;
   size_t branch_limit = 100;

@@ -19,7 +19,7 @@ bool FakeNeon::HasChildren(const std::string &id) const {
 std::string FakeNeon::OperationJson(const FakeOperation &operation) const {
   bool ended = operation.ends_at <= clock_->Now();
   return "{" + JsonText("id", operation.id) + "," + JsonText("branch_id", operation.branch_id) +
-         "," + JsonText("action", "some_action") + "," +
+         "," + JsonText("action", operation.action) + "," +
          JsonText("status", ended ? operation.end_status : "running") + "}";
 }
 
@@ -28,6 +28,7 @@ std::string FakeNeon::Operation(const std::string &branch_id) {
   operation.id = "op-" + std::to_string(operations_.size() + 1);
   operation.branch_id = branch_id;
   operation.end_status = std::exchange(next_operation_status, "finished");
+  operation.action = std::exchange(next_operation_action, "some_action");
   operation.ends_at = clock_->Now() + operation_time;
   operations_.push_back(operation);
   return "\"operations\":[" + OperationJson(operation) + "]";
@@ -44,6 +45,16 @@ HttpResponse FakeNeon::Change(const FakeCall &call) {
   if (Locked()) return Refused(423, "project already has running conflicting operations");
   if (call.path == "/branches") return Create(call);
   if (call.path.rfind("/endpoints/", 0) == 0) {
+    // "/endpoints/ep-br-1/start"
+    const std::string name = call.path.substr(std::string("/endpoints/ep-").size());
+    const size_t end = name.find('/');
+    if (name.substr(end) == "/start" && failing_starts > 0) {
+      --failing_starts;
+      next_operation_status = "failed";
+      next_operation_action = "start_compute";
+    } else if (name.substr(end) == "/start") {
+      asleep.erase(name.substr(0, end));
+    }
     return Answered(200, "{\"endpoint\":{}," + Operation("") + "}");
   }
   std::string id = call.path.substr(std::string("/branches/").size());
@@ -126,8 +137,9 @@ HttpResponse FakeNeon::Patch(const FakeCall &call, FakeBranch &branch) {
 HttpResponse FakeNeon::Delete(FakeBranch &branch) {
   if (branch.is_protected) return Refused(422, "cannot delete protected branch");
   if (branch.is_default || HasChildren(branch.id)) return Refused(422, "it has children");
+  const bool fails = next_operation_status == "failed";
   std::string answer = "{\"branch\":" + BranchJson(branch) + "," + Operation(branch.id) + "}";
-  branches.erase(branch.id);
+  if (!fails) branches.erase(branch.id);
   return Answered(200, answer);
 }
 

@@ -37,8 +37,7 @@ Result<StoreSnapshot> FakeStore::Load() {
     if (!row.finished) snapshot.sessions.push_back(row);
   }
   for (const auto &[id, row] : migrations) {
-    bool open = row.status == MigrationStatus::kQueued ||
-                row.status == MigrationStatus::kRunning ||
+    bool open = row.status == MigrationStatus::kQueued || row.status == MigrationStatus::kRunning ||
                 row.status == MigrationStatus::kRepairing;
     if (open) snapshot.migrations.push_back(AsLoaded(row));
   }
@@ -47,6 +46,8 @@ Result<StoreSnapshot> FakeStore::Load() {
     snapshot.merges.push_back(row);
     snapshot.merges.back().reason.clear();
   }
+  for (const auto &[id, row] : rebases)
+    snapshot.rebases.push_back(row);
   for (const auto &[id, row] : steps) {
     snapshot.last_step_id = id;
     if (row.status == "intended") snapshot.steps.push_back(row);
@@ -96,6 +97,24 @@ Result<std::string> FakeStore::SnapshotObjects(const std::string &fingerprint) {
   return found == snapshots.end() ? "{}" : found->second;
 }
 
+Result<std::vector<AppliedMigration>> FakeStore::AppliedMigrations(int64_t session_id) {
+  std::map<int, AppliedMigration> applied;
+  for (const auto &[id, row] : migrations) {
+    if (row.session_id != session_id || row.status != MigrationStatus::kApplied) continue;
+    const std::string record = row.record.empty() ? "" : "[" + row.record + "]";
+    applied[row.ordinal] = {id, row.attempt, row.ordinal, sql.at({id, row.attempt}), record};
+  }
+  std::vector<AppliedMigration> all;
+  for (auto &[ordinal, migration] : applied)
+    all.push_back(std::move(migration));
+  return all;
+}
+
+Result<ForkRow> FakeStore::Fork(int64_t session_id) {
+  auto found = forks.find(session_id);
+  return found == forks.end() ? ForkRow{session_id, false, {}, {}} : found->second;
+}
+
 Result<int64_t> FakeStore::CreateSweep() {
   int64_t id = NextId();
   sweeps[id].id = id;
@@ -124,6 +143,7 @@ struct FakeStore::Writer {
     MergeRow saved = row;
     saved.strategy = known.strategy;
     saved.on_drift = known.on_drift;
+    saved.on_unrecorded = known.on_unrecorded;
     known = saved;
   }
   void operator()(const ConflictRow &row) const { store.conflicts.push_back(row); }
@@ -141,6 +161,7 @@ struct FakeStore::Writer {
     known.name = row.name;
     known.deleted = row.deleted;
     known.endpoint_id = row.endpoint_id;
+    known.keep_until = row.keep_until;
   }
   void operator()(const SweepRow &row) const { store.sweeps.at(row.id) = row; }
   void operator()(const SweepBranchRow &row) const { store.sweep_branches.push_back(row); }
@@ -154,6 +175,19 @@ struct FakeStore::Writer {
   }
   void operator()(const SnapshotRow &row) const {
     store.snapshots.emplace(row.fingerprint, row.objects);
+  }
+  void operator()(const RebaseRow &row) const {
+    if (row.ended)
+      store.rebases.erase(row.session_id);
+    else
+      store.rebases[row.session_id] = row;
+  }
+  void operator()(const ForkRow &row) const {
+    if (row.anew) store.forks.erase(row.session_id);
+    ForkRow &known = store.forks[row.session_id];
+    known.session_id = row.session_id;
+    if (!row.parent.empty()) known.parent = row.parent;
+    if (!row.branch.empty()) known.branch = row.branch;
   }
   void operator()(const UpkeepRow &row) const { store.upkeep[row.project_id] = row; }
   void operator()(const WaitRow &row) const { store.waits[row.session_id] = row.waits_for; }
@@ -232,15 +266,21 @@ void FakeStore::Replace(int64_t migration_id, const std::string &text) {
   request.attempt = migration.attempt + 1;
 }
 
-int64_t FakeStore::Merge(int64_t session_id) {
+int64_t FakeStore::Merge(int64_t session_id, const std::string &strategy,
+                         const std::string &on_drift, const std::string &on_unrecorded) {
   RequestRow &request = Request("merge", session_id);
-  request.strategy = "auto";
-  request.on_drift = "fail";
+  request.strategy = strategy;
+  request.on_drift = on_drift;
+  request.on_unrecorded = on_unrecorded;
   return request.id;
 }
 
 void FakeStore::Discard(int64_t session_id) {
   Request("discard", session_id);
+}
+
+void FakeStore::Rebase(int64_t session_id) {
+  Request("rebase", session_id);
 }
 
 void FakeStore::Extend(int64_t session_id, int64_t expires_at) {

@@ -22,6 +22,8 @@ class FakeStore : public Store {
   Result<std::string> MigrationSql(int64_t migration_id, int attempt) override;
   Result<std::optional<Script>> MigrationScript(int64_t migration_id, int attempt) override;
   Result<std::string> SnapshotObjects(const std::string &fingerprint) override;
+  Result<std::vector<AppliedMigration>> AppliedMigrations(int64_t session_id) override;
+  Result<ForkRow> Fork(int64_t session_id) override;
   Result<int64_t> CreateSweep() override;
   Status Commit(const Batch &batch) override;
 
@@ -30,7 +32,9 @@ class FakeStore : public Store {
   int64_t Migrate(int64_t session_id, const std::string &sql);
   // Another text in the place of a migration that failed.
   void Replace(int64_t migration_id, const std::string &sql);
-  int64_t Merge(int64_t session_id);
+  int64_t Merge(int64_t session_id, const std::string &strategy = "restore",
+                const std::string &on_drift = "fail", const std::string &on_unrecorded = "fail");
+  void Rebase(int64_t session_id);
   void Discard(int64_t session_id);
   void Extend(int64_t session_id, int64_t expires_at);
   int64_t Reap(bool dry_run = false);
@@ -54,6 +58,8 @@ class FakeStore : public Store {
   std::map<int64_t, UpkeepRow> upkeep;  // by project
   std::vector<CredentialRow> credentials;
   std::map<std::string, std::string> snapshots;
+  std::map<int64_t, RebaseRow> rebases;  // by session
+  std::map<int64_t, ForkRow> forks;      // by session
   std::map<int64_t, std::string> waits;  // by session; "": over
   std::vector<RequestRow> requests;
   bool requests_due = false;

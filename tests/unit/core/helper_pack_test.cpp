@@ -86,6 +86,8 @@ TEST(HelperPack, TasksAndEventsComeBack) {
   ASSERT_TRUE(taken);
   EXPECT_EQ(taken->id, 5u);
   EXPECT_EQ(taken->kind, task.kind);
+  task.kind = HelperTask::Kind::kCheckFix;
+  EXPECT_EQ(UnpackTask(PackTask(task))->kind, task.kind);
   EXPECT_EQ(taken->text, task.text);
   EXPECT_EQ(taken->function, "a.b");
   EXPECT_EQ(taken->role_oid, 4'000'000'000);

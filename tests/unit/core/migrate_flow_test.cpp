@@ -381,5 +381,18 @@ TEST(MigrateFlow, DiscardThatComesWithTheMigrationRunsNothing) {
   EXPECT_EQ(driver.branches.started.size(), 1u);  // the base's fingerprint
 }
 
+// A branch that cannot be reached for an hour has refused nothing: what was cut off is cleaned up.
+TEST(MigrateFlow, ConnectionsThatFailAreNoReasonToLeaveHalfAnIndex) {
+  EngineDriver driver;
+  const int64_t id = driver.ReadySession("one");
+  driver.branches.lose_commits = 1;
+  const int64_t first = driver.store.Migrate(id, "INDEX i t; b");
+  ASSERT_TRUE(driver.RunUntil([&] { return driver.branches.lose_commits == 0; }));
+  for (int n = 0; n < 40; ++n)
+    driver.branches.next_outcomes.push_back(BranchOutcome::kNotRun);
+  ASSERT_TRUE(driver.RunUntil([&] { return StatusOf(driver, first) == "applied"; }));
+  EXPECT_EQ(driver.branches.indexes.at("i"), "there");
+}
+
 }  // namespace
 }  // namespace agent_branch

@@ -30,7 +30,8 @@ TEST(Model, EveryNameIsReadBack) {
         MigrationStatus::kFailed, MigrationStatus::kCancelled})
     EXPECT_EQ(ParseMigrationStatus(MigrationStatusName(status)), status);
   for (auto kind : {StepKind::kCreateBranch, StepKind::kMigrate, StepKind::kSetExpiry,
-                    StepKind::kRestore, StepKind::kDeleteBranch, StepKind::kRenameBranch})
+                    StepKind::kRestore, StepKind::kDeleteBranch, StepKind::kRenameBranch,
+                    StepKind::kSuspendCompute, StepKind::kStartCompute, StepKind::kAskFixer})
     EXPECT_EQ(ParseStepKind(StepKindName(kind)), kind);
 }
 
@@ -108,10 +109,10 @@ TEST(Model, PageOfStatesShowsTheTableOfTransitions) {
 // The journal takes exactly the kinds that there are: what goes through all of them, as the crash
 // tests do, reads them there.
 TEST(Model, JournalTakesTheKindsOfSteps) {
-  std::ifstream script = OpenFile("sql/agent_branch--0.1.0.sql");
+  std::ifstream script = OpenFile("sql/agent_branch--0.1.0--0.2.0.sql");
   ASSERT_TRUE(script);
   std::string text((std::istreambuf_iterator<char>(script)), std::istreambuf_iterator<char>());
-  size_t table = text.find("CREATE TABLE agent_branch.step (");
+  size_t table = text.rfind("ADD CONSTRAINT step_kind_check");
   ASSERT_NE(table, std::string::npos);
   size_t check = text.find("CHECK (kind IN (", table);
   ASSERT_NE(check, std::string::npos);

@@ -216,5 +216,20 @@ TEST(Operations, WhatTheySayThatTheyTookIsWhenToLook) {
   }
 }
 
+TEST(Operations, ThoseThatLastAreLookedAtTogether) {
+  OperationsFixture fixture;
+  fixture.WatchIds({"a"}, fixture.Note("one"));
+  fixture.clock.Advance(milliseconds(7'000));
+  fixture.WatchIds({"b"}, fixture.Note("two"));
+  const Instant end = fixture.clock.Now() + milliseconds(600'000);
+  while (fixture.clock.Now() < end - milliseconds(480'000))
+    fixture.Poll(Json("a", "running") + "," + Json("b", "running"));
+  const size_t before = fixture.http.sent.size();
+  while (fixture.clock.Now() < end)
+    fixture.Poll(Json("a", "running") + "," + Json("b", "running"));
+  // One each half a minute, whoever it is for.
+  EXPECT_LE(fixture.http.sent.size() - before, 17u);
+}
+
 }  // namespace
 }  // namespace agent_branch

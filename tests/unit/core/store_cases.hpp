@@ -66,7 +66,8 @@ inline std::vector<StoreCase> StoreCases(const StoreGround &ground) {
   moved.state = SessionState::kCreating;
   moved.branch_id = "br-1";
   moved.error = "not yet";
-  cases.push_back({"a session as it was saved last", {moved}, {session + " creating br-1 not yet"}, {}});
+  cases.push_back(
+      {"a session as it was saved last", {moved}, {session + " creating br-1 not yet"}, {}});
 
   MigrationRow running = ground.migration;
   running.status = MigrationStatus::kRunning;
@@ -116,7 +117,8 @@ inline std::vector<StoreCase> StoreCases(const StoreGround &ground) {
   done.id = 202;
   StepRow recorded = done;
   recorded.status = "done";
-  cases.push_back({"steps that are open", {step, done, recorded}, {"step 201 restore br-dev"}, {"step 202"}});
+  cases.push_back(
+      {"steps that are open", {step, done, recorded}, {"step 201 restore br-dev"}, {"step 202"}});
 
   KeptBranchRow kept;
   kept.project_id = ground.project_id;
@@ -128,11 +130,11 @@ inline std::vector<StoreCase> StoreCases(const StoreGround &ground) {
   KeptBranchRow renamed = kept;
   renamed.name = "renamed";
   renamed.kind = "orphan";
-  renamed.keep_until = 0;
+  renamed.keep_until = 1'800'000'000;
   renamed.endpoint_id = "";
-  cases.push_back({"a kept branch's new name and compute, and its first kind and time",
+  cases.push_back({"a kept branch's new name, compute and time, and its first kind",
                    {kept, renamed},
-                   {"kept br-kept renamed backup [] 1900000000"},
+                   {"kept br-kept renamed backup [] 1800000000"},
                    {}});
   KeptBranchRow deleted = kept;
   deleted.branch_id = "br-gone";

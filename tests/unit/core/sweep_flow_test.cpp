@@ -192,5 +192,42 @@ TEST(SweepFlow, SweepFoundUnfinishedIsDoneAgain) {
   EXPECT_EQ(ClassOf(driver, "br-1"), "live, none");
 }
 
+TEST(SweepFlow, OneInLastingTroubleEndsSaysSoAndComesAgainByItself) {
+  EngineDriver driver;
+  driver.settings.reap_interval = 6 * 3'600;
+  driver.Restart();
+  driver.keys.failing[""] = Status::Error("58030", "could not read the key's file");
+  const auto failed = [&] {
+    const auto &sweeps = driver.store.sweeps;
+    return std::any_of(sweeps.begin(), sweeps.end(), [](const auto &one) {
+      return one.second.finished && !one.second.error.empty();
+    });
+  };
+  ASSERT_TRUE(driver.RunUntil(failed));
+  EXPECT_EQ(driver.store.upkeep.at(1).error, "could not read the key's file");
+  EXPECT_GT(driver.store.upkeep.at(1).error_since, 0);
+  driver.keys.failing.clear();
+  const Instant mended = driver.clock.Now();
+  ASSERT_TRUE(driver.RunUntil([&] { return driver.store.upkeep.at(1).error.empty(); }));
+  EXPECT_LE(driver.clock.Now() - mended, milliseconds(60'000));
+  for (const auto &[id, sweep] : driver.store.sweeps)
+    EXPECT_TRUE(sweep.finished) << id;
+}
+
+// What it waits for stays in trouble: a run that is asked for then is not kept waiting by it.
+TEST(SweepFlow, RunEndsThoughASweepOfTheProjectsOwnIsInTrouble) {
+  EngineDriver driver;
+  driver.settings.reap_interval = 3'600;
+  driver.Restart();
+  driver.keys.failing[""] = Status::Error("58030", "could not read the key's file");
+  driver.clock.Advance(milliseconds(3'601'000));
+  driver.RunUntil([&] { return !driver.store.sweeps.empty(); });
+  const int64_t run = driver.store.Reap();
+  const Instant asked = driver.clock.Now();
+  ASSERT_TRUE(driver.RunUntil([&] { return driver.store.sweeps.at(run).finished; }));
+  EXPECT_LE(driver.clock.Now() - asked, milliseconds(180'000));
+  EXPECT_EQ(driver.store.sweeps.at(run).error, "project p1: could not read the key's file");
+}
+
 }  // namespace
 }  // namespace agent_branch

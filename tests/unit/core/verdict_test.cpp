@@ -37,6 +37,8 @@ TEST(Verdict, FollowsFromStatusCodeAndMessage) {
       {405, "", Kind::kRefused, "55000"},
       {408, "", Kind::kUnknown, "08007"},
       {409, R"({"code":"","message":"branch already exists"})", Kind::kExists, "42710"},
+      {409, R"({"code":"","message":"the project is being moved"})", Kind::kBusy, "55006"},
+      {409, "<html>", Kind::kBusy, "55006"},
       {412, R"({"message":"suspend interval is too short for your plan"})", Kind::kPlan, "0A000"},
       {422, R"({"code":"BRANCHES_LIMIT_EXCEEDED","message":"x"})", Kind::kLimit, "53000"},
       {422, R"({"code":"ROOT_BRANCHES_LIMIT_EXCEEDED"})", Kind::kLimit, "53000"},

@@ -15,6 +15,8 @@ namespace agent_branch {
 namespace {
 
 constexpr size_t kMaxReason = 1'000;
+constexpr milliseconds kCheckTimeout{10'000};
+constexpr char kNoProcess[] = "53000";
 constexpr char kBetween[] = "E'\\x1f'";
 
 std::string LastReason(const FixHistory &history) {
@@ -220,14 +222,38 @@ Flow<Next> FixFlow::Check(Session &session, FixQuestion question) {
     co_return next;
   }
   question.facts = event.answer;
+  Result<Intent> intent = co_await Compare(session, std::move(question));
+  if (!intent.ok()) co_return Next::Again(intent.status());
   Work &checked = works_[session.row.id];
-  checked.intent = CheckFix(question, parts_.trees);
+  checked.intent = std::move(intent.value());
   checked.checked = session.migrations.front().attempt;
   if (checked.intent.preserved) co_return Next::Look();
   Refuse(session, checked.intent.reason);
   parts_.context->Save(session);
   co_await parts_.context->Commit(session);
   co_return Next::Look();
+}
+
+Flow<Result<Intent>> FixFlow::Compare(Session &session, FixQuestion question) {
+  if (!parts_.context->has_helpers()) co_return CheckFix(question, parts_.trees);
+  HelperTask task;
+  task.kind = HelperTask::Kind::kCheckFix;
+  task.text = EncodeFixQuestion(question);
+  task.timeout = kCheckTimeout;
+  const HelperEvent event =
+      co_await parts_.context->Help(session, std::move(task), "the fix to be compared");
+  // Not the fix's fault: there was no process to compare it in.
+  if (event.outcome == HelperEvent::Outcome::kLost && event.error.sqlstate == kNoProcess) {
+    co_return Status::Error(event.error.sqlstate, event.error.message,
+                            "The fix waits for a process to be compared in.", event.error.hint);
+  }
+  if (event.outcome == HelperEvent::Outcome::kDone) {
+    Result<Intent> told = DecodeIntent(event.answer);
+    if (told.ok()) co_return told;
+  }
+  Intent refused;
+  refused.reason = CleanText("it could not be compared: " + event.error.message, kMaxReason);
+  co_return refused;
 }
 
 void FixFlow::Forget(const Session &session, const MigrationRow &migration) {

@@ -1,18 +1,19 @@
 // The repair of a migration that the branch rejected.
 //
 // The migration is `repairing` meanwhile. A fix is looked for in the memory of fixes that worked,
-// then asked of the project's SQL function, then of a model; it goes in the migration's place as its
-// next attempt, which is checked (fix_check.hpp) and then run like any. Whatever comes of an attempt,
-// its reason is told to whoever is asked next. A call of the model is a step of the journal: an
-// answer that was recorded is an attempt that exists, one that was not is asked for again, once.
+// then asked of the project's SQL function, then of a model; it goes in the migration's place as
+// its next attempt, which is checked (fix_check.hpp) and then run like any. Whatever comes of an
+// attempt, its reason is told to whoever is asked next. A call of the model is a step of the
+// journal: an answer that was recorded is an attempt that exists, one that was not is asked for
+// again, once.
 #pragma once
 
 #include <map>
 #include <optional>
 #include <string>
 
-#include "worker/core/fixer/fix_store.hpp"
 #include "worker/core/fixer/fix_question.hpp"
+#include "worker/core/fixer/fix_store.hpp"
 #include "worker/core/fixer/model_calls.hpp"
 #include "worker/core/fixer/sql_trees.hpp"
 #include "worker/core/session/connection_uris.hpp"
@@ -95,6 +96,9 @@ class FixFlow {
                           std::string made_by);
   // Asks the branch for what the check has to know, and checks; the fix may be refused after it.
   Flow<Next> Check(Session &session, FixQuestion question);
+  // The check, in a process of its own: comparing may take long. Fails when there was none to be
+  // had; a fix that cannot be compared is refused.
+  Flow<Result<Intent>> Compare(Session &session, FixQuestion question);
   // A remembered fix that was refused once is not offered again.
   void Forget(const Session &session, const MigrationRow &migration);
   Flow<RepairEnd> GoOn(Session &session);

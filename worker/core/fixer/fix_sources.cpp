@@ -88,8 +88,7 @@ Flow<RepairEnd> FixFlow::OnFunction(Session &session, HelperEvent event) {
     RepairEnd end = co_await GoOn(session);
     co_return end;
   }
-  RepairEnd end =
-      co_await Propose(session, std::move(*history), std::move(event.answer), made_by);
+  RepairEnd end = co_await Propose(session, std::move(*history), std::move(event.answer), made_by);
   co_return end;
 }
 

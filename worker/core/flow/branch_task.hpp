@@ -79,6 +79,8 @@ struct BranchTask {
   // kMigrate: for all statements of `sql` together, or as long as one may take if that is longer.
   std::chrono::milliseconds script_timeout{3'600'000};
   std::chrono::milliseconds lock_timeout{30'000};
+  // Where the project's lock_timeout is longer, this one holds.
+  std::chrono::milliseconds longest_lock_wait = std::chrono::milliseconds::max();
 };
 
 // A server's ERROR, field by field, as libpq's PQresultErrorField gives it. Texts are cut to 8 kB.

@@ -17,8 +17,10 @@ namespace agent_branch {
 struct Next {
   // Ok: look at the rows, now. Otherwise: after a while, with this trouble shown meanwhile.
   Status trouble;
+  bool slowly = false;  // only Neon can mend it: the intervals grow up to half an hour
   static Next Look() { return {}; }
-  static Next Again(Status why) { return {std::move(why)}; }
+  static Next Again(Status why) { return {std::move(why), false}; }
+  static Next AgainSlowly(Status why) { return {std::move(why), true}; }
   bool fails() const { return !trouble.ok(); }
 };
 
@@ -89,8 +91,8 @@ class FlowContext {
   // branch either: a key that lost its scope is answered 404, too, but gets no list. Nothing: it is
   // gone.
   Flow<Result<std::optional<NeonBranch>>> ReadBranch(Actor &actor, ApiCall like, std::string id);
-  // Reads a migration's text: a long one in a process of its own, since reading may take long. Fails
-  // when there was none to be had; a text that cannot be read is a script that is refused.
+  // Reads a migration's text: a long one in a process of its own, since reading may take long.
+  // Fails when there was none to be had; a text that cannot be read is a script that is refused.
   Flow<Result<Script>> ReadScript(Actor &actor, std::string sql);
   // The whole of a task that has one event.
   Flow<BranchEvent> Run(Actor &actor, const Project &project, BranchTask task, std::string what);

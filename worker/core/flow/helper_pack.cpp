@@ -25,7 +25,7 @@ std::optional<HelperTask> UnpackTask(std::string_view packed) {
   task.timeout = std::chrono::milliseconds(unpacker.Number());
   task.function = unpacker.Text();
   task.text = unpacker.Text();
-  if (!unpacker.Complete() || kind > static_cast<uint64_t>(HelperTask::Kind::kCallFixFunction))
+  if (!unpacker.Complete() || kind > static_cast<uint64_t>(HelperTask::Kind::kCheckFix))
     return std::nullopt;
   return task;
 }

@@ -1,5 +1,6 @@
 // What is done for the core in a process of its own, because it may take long or mean harm: calling
-// a project's SQL function, and reading a text that nobody has read before.
+// a project's SQL function, reading a text that nobody has read before, and comparing a fix with
+// the text that it mends.
 //
 // A task is started once and ends with one event, unless it is cancelled. However hostile it is, it
 // ends: its statement is cancelled at the timeout, and its process is terminated soon after.
@@ -14,10 +15,12 @@
 namespace agent_branch {
 
 struct HelperTask {
-  enum class Kind { kReadScript, kCallFixFunction };
+  enum class Kind { kReadScript, kCallFixFunction, kCheckFix };
   uint64_t id = 0;
   Kind kind = Kind::kReadScript;
-  std::string text;       // kReadScript: the migration; kCallFixFunction: the argument, JSON
+  // kReadScript: the migration; kCallFixFunction: the argument, JSON; kCheckFix: the question, as
+  // EncodeFixQuestion() writes it.
+  std::string text;
   std::string function;   // kCallFixFunction: its name, checked by CheckFunctionName()
   uint32_t role_oid = 0;  // kCallFixFunction: the role that the process logs in as
   std::chrono::milliseconds timeout{10'000};
@@ -31,7 +34,8 @@ struct HelperEvent {
   };
   uint64_t id = 0;
   Outcome outcome = Outcome::kLost;
-  // kDone. kReadScript: for UnpackScript(); kCallFixFunction: the text, empty for none.
+  // kDone. kReadScript: for UnpackScript(); kCallFixFunction: the text, empty for none; kCheckFix:
+  // for DecodeIntent().
   std::string answer;
   ServerError error;  // unless kDone: says why
 };

@@ -10,8 +10,8 @@ namespace {
 
 constexpr size_t kMaxName = 500;
 
-std::map<std::string, std::string> ReadObjects(std::string_view json) {
-  std::map<std::string, std::string> objects;
+ObjectMap ReadObjects(std::string_view json) {
+  ObjectMap objects;
   Result<JsonDocument> document = ParseJson(json);
   if (!document.ok() || !document.value().IsObject()) return objects;
   for (const auto &member : document.value().GetObject()) {
@@ -36,8 +36,10 @@ ConflictRow MakeRow(const std::string &object, const char *change, const std::st
 }  // namespace
 
 std::vector<ConflictRow> FindDrift(std::string_view base, std::string_view parent, size_t limit) {
-  std::map<std::string, std::string> before = ReadObjects(base);
-  std::map<std::string, std::string> after = ReadObjects(parent);
+  return FindDrift(ReadObjects(base), ReadObjects(parent), limit);
+}
+
+std::vector<ConflictRow> FindDrift(const ObjectMap &before, const ObjectMap &after, size_t limit) {
   std::map<std::string, ConflictRow> drift;
   for (const auto &[object, hash] : before) {
     auto now = after.find(object);

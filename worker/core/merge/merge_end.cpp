@@ -12,6 +12,10 @@ void MergeEnd::End(Session &session, const std::string &status, const std::strin
   context_->LeaveMerge(session);
 }
 
+Next MergeEnd::Again(const Session &session, Status why) const {
+  return session.merge ? Next::Again(std::move(why)) : Next::Look();
+}
+
 void MergeEnd::Merged(Session &session) {
   End(session, "merged", "");
   context_->MoveTo(session, SessionState::kMerged);

@@ -1,19 +1,31 @@
-// Merges into one parent queue, and run one at a time, in the order they were asked for.
+// Merges into one parent queue, and run one at a time, in the order they were asked for. Each is
+// carried out by the strategy that was asked for, or by the first that can carry it.
 #pragma once
 
+#include <string>
+
 #include "worker/core/merge/merge_end.hpp"
+#include "worker/core/merge/rebase_flow.hpp"
+#include "worker/core/merge/replay_merge.hpp"
 #include "worker/core/merge/restore_merge.hpp"
 
 namespace agent_branch {
 
 class MergeFlow {
  public:
-  MergeFlow(SessionContext *context, ConnectionUris *uris, Admission *admission)
-      : context_(context), end_(context), restore_(context, uris, admission, &end_) {}
+  MergeFlow(SessionContext *context, ConnectionUris *uris, Admission *admission, RebaseFlow *rebase)
+      : context_(context),
+        rebase_(rebase),
+        end_(context),
+        parent_(context, uris),
+        record_(context, uris),
+        still_(context, &parent_),
+        replay_(context, uris, &end_),
+        restore_(context, uris, admission, &end_) {}
 
   // state kMerging.
   Flow<Next> Run(Session &session);
-  // Before the restore is accepted or on its way, a merge can still be given up.
+  // Before the parent is changed, or may be, a merge can still be given up.
   bool MayBeGivenUp(const Session &session) const;
 
  private:
@@ -21,8 +33,32 @@ class MergeFlow {
   // The session whose merge is next, among those that are ready for it.
   int64_t NextInQueue(const Project &project) const;
 
+  // --- The choice of a strategy.
+  Flow<Next> Choose(Session &session);
+  // Whether the branch is what it was when it was made; in doubt it is not.
+  Flow<Result<bool>> ChangedNothing(Session &session);
+  void SetChosen(Session &session, const std::string &strategy, const std::string &reason);
+  Flow<Next> Replay(Session &session);
+  // The replay cannot carry the merge: what can, if anything.
+  Flow<Next> ChooseAnother(Session &session, MergeRefusal refusal);
+  // A candidate can: unless the parent cannot be restored, or was changed in a way that is not
+  // wanted, or the branch holds what no candidate would.
+  Flow<Next> ChooseCandidate(Session &session, MergeRefusal otherwise);
+
+  // The session's branch was made anew: by a candidate, or because its owner asked for it.
+  Flow<Next> FinishRebase(Session &session);
+
+  // --- Strategy candidate: the session's branch is made anew, and then restored from.
+  Flow<Next> ByCandidate(Session &session);
+  Flow<Next> MakeCandidate(Session &session);
+
   SessionContext *context_;
+  RebaseFlow *rebase_;
   MergeEnd end_;
+  ParentReader parent_;
+  RecordedWorkReader record_;
+  StillProver still_;
+  ReplayMerge replay_;
   RestoreMerge restore_;
 };
 

@@ -93,6 +93,25 @@ Flow<Next> RestoreMerge::Run(Session &session) {
   co_return next;
 }
 
+Flow<Result<std::optional<Status>>> RestoreMerge::WhyNotRestorable(Session &session) {
+  const Project &project = context_->ProjectOf(session);
+  const std::string name = project.row.parent;
+  Result<std::optional<NeonBranch>> named =
+      co_await context_->FindBranch(session, Priority::kMerge, name);
+  if (!named.ok()) co_return named.status();
+  Result<NeonBranch> parent = CheckRestorable(project.row, named.value());
+  if (!parent.ok()) co_return std::optional<Status>(parent.status());
+  co_return TooManyPinned(project);
+}
+
+bool RestoreMerge::WasOvertaken(Session &session) {
+  const RestoreWork &work = WorkOf(session);
+  const bool overtaken =
+      work.refusal && work.refusal->why.sqlstate() == "40001" && !session.may_have_restored();
+  if (overtaken) session.merge_work.reset();
+  return overtaken;
+}
+
 Flow<Next> RestoreMerge::Check(Session &session) {
   Project &project = context_->ProjectOf(session);
   const std::string name = project.row.parent;
@@ -110,6 +129,7 @@ Flow<Next> RestoreMerge::Check(Session &session) {
   }
   RestoreWork &work = WorkOf(session);
   work.fence = Fence(session, parent.value());
+  project.parent_seen = {parent->id, parent->last_reset_at, context_->now()};
   session.merge->parent_reset_at = parent->last_reset_at;
   session.merge->base_fingerprint = session.row.base_fingerprint;
   context_->journal().Add(*session.merge);
@@ -174,9 +194,15 @@ Flow<Next> RestoreMerge::CompareAndRestore(Session &session) {
     co_await ConditionWait(&session, &project.changes_possible,
                            "other changes of the project at Neon to end");
   }
+  RunningTask locks = LockTables(session);
+  BranchEvent locked = co_await locks.Event();
+  if (locked.kind != BranchEvent::Kind::kReadyToCommit)
+    co_return Next::Again(parent_.Trouble(session, locked));
   Result<std::optional<Instant>> proven = co_await Compare(session);
   if (!proven.ok()) co_return Next::Again(proven.status());
   if (!proven->has_value()) co_return Next::Look();
+  // The locks are held until Neon has answered: whoever wants to write gets an error, and no answer
+  // that is lost.
   Next next = co_await Restore(session, **proven);
   co_return next;
 }
@@ -210,6 +236,7 @@ Flow<Next> RestoreMerge::Restore(Session &session, Instant proven_at) {
   if (!ours || restored->operations.empty()) co_return Next::Look();
   // The restored parent hangs under our branch, which therefore cannot be deleted yet.
   session.row.pinned = restored->branch.parent_id == session.row.branch_id;
+  WorkOf(session).reset_at = restored->branch.last_reset_at;
   std::vector<NeonOperation> failed =
       co_await context_->AwaitNoted(session, std::move(restored->operations));
   OnOperations(session, failed);
@@ -245,7 +272,8 @@ Next RestoreMerge::OnNotRestored(Session &session, const ApiAnswer &answer) {
 }
 
 void RestoreMerge::Refuse(Session &session, const Status &why, std::vector<ConflictRow> conflicts) {
-  if (!session.may_have_restored()) {
+  // Of a candidate another one may be made.
+  if (!session.may_have_restored() && session.merge->chosen != "candidate") {
     end_->Refuse(session, why, std::move(conflicts));
     return;
   }

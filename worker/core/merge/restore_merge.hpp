@@ -1,8 +1,8 @@
 // Merge by Neon's restore: the parent is replaced by the session's branch.
 //
-// Restore is an overwrite, not a merge, so it is done only while the parent is what it was when the
-// session began: not restored since (its last_reset_at), and with the same schema, looked at right
-// before. Whatever differs is a conflict, and nothing is touched. The request is not sent later
+// Restore is an overwrite, not a merge, so it is done only while nothing at all was written to the
+// parent since the session began (still_proof.hpp), proved under locks that are held until Neon has
+// the request. Whatever moved is a conflict, and nothing is touched. The request is not sent later
 // than two seconds after that look.
 //
 // The order of steps: check the parent, clear the branch's expiry (an expiring branch cannot get
@@ -19,25 +19,23 @@
 #include <vector>
 
 #include "worker/core/merge/merge_end.hpp"
+#include "worker/core/merge/still_proof.hpp"
 #include "worker/core/session/admission.hpp"
 #include "worker/core/session/connection_uris.hpp"
 
 namespace agent_branch {
 
-// Why a merge is to be refused, once it is certain that its restore was not done.
-struct MergeRefusal {
-  Status why;
-  std::vector<ConflictRow> conflicts;
-};
-
 // What a merge by restore remembers; found again from the merge's row after a crash.
 struct RestoreWork : MergeWork {
+  bool known = true;      // where the parent stood when the session's branch was made
   std::string fence;      // why the parent is another one than the session began with, if it is
   Instant late_until{0};  // a restore that was sent may come until then: late_step
   int backup_lookups = 0;
   std::string backup_created_at;
   bool expiry_cleared_again = false;  // after a restore was refused
-  bool ended = false;  // the restore is known to have come to its end
+  bool ended = false;                 // the restore is known to have come to its end
+  // The parent's last_reset_at since the restore; empty: it was not told.
+  std::string reset_at;
   std::optional<MergeRefusal> refusal;
 };
 
@@ -47,10 +45,19 @@ class RestoreMerge {
   static constexpr char kFenced[] = "before merge ";
 
   RestoreMerge(SessionContext *context, ConnectionUris *uris, Admission *admission, MergeEnd *end)
-      : context_(context), uris_(uris), admission_(admission), end_(end) {}
+      : context_(context),
+        uris_(uris),
+        admission_(admission),
+        end_(end),
+        parent_(context, uris),
+        still_(context, &parent_) {}
 
   // The session holds its project's merge turn.
   Flow<Next> Run(Session &session);
+  // Nothing: the parent may be replaced. Else why not: Neon does not, or there is no room.
+  Flow<Result<std::optional<Status>>> WhyNotRestorable(Session &session);
+  // The restore is refused because somebody wrote to the parent; forgets that it is.
+  bool WasOvertaken(Session &session);
 
  private:
   static RestoreWork &WorkOf(Session &session);
@@ -65,11 +72,12 @@ class RestoreMerge {
   void Refuse(Session &session, const Status &why, std::vector<ConflictRow> conflicts);
 
   // --- restore_proof.cpp: whether the parent is what the session began with.
+  // The transaction that holds the locks; it is to be ended after the proof's use.
+  RunningTask LockTables(Session &session);
   // When the look that proved it began; nothing: the merge was refused, or is to be tried again.
   Flow<Result<std::optional<Instant>>> Compare(Session &session);
-  Flow<BranchEvent> AskParent(Session &session, BranchTaskKind kind);
-  Status ParentTrouble(Session &session, const BranchEvent &event);
-  void RefuseDrift(Session &session, const std::string &parent_objects);
+  Flow<Next> ExplainAndRefuse(Session &session, std::string moved);
+  void RefuseMoved(Session &session, const std::string &moved, const std::string &parent_objects);
 
   // --- restore_outcome.cpp: what became of a restore.
   Flow<Next> Reconcile(Session &session);
@@ -84,12 +92,16 @@ class RestoreMerge {
   Flow<Next> Confirm(Session &session);
   void Merged(Session &session);
   // Sessions that began before this merge have another parent from now on.
-  void FenceOthers(const Session &session);
+  void FenceOthers(Session &session);
+  // Of a session whose branch is not made yet: it is made of the parent as it is now.
+  void LookAtParentAgain(Session &other);
 
   SessionContext *context_;
   ConnectionUris *uris_;
   Admission *admission_;
   MergeEnd *end_;
+  ParentReader parent_;
+  StillProver still_;
 };
 
 }  // namespace agent_branch

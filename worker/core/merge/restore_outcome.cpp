@@ -34,6 +34,14 @@ bool MayBeRestored(const Session &session, const RestoreWork &work, const Projec
   return before != 0 && ParseTimestamp(work.backup_created_at) <= before;
 }
 
+// Whether the other session began with the parent as this merge's restore left it. Neon's
+// last_reset_at counts whole seconds: whoever began within the second of one merge could not tell
+// another one that came within it too, and would undo that.
+bool BeganSince(const Session &other, const Session &merged, const std::string &reset_at) {
+  return !reset_at.empty() && reset_at != merged.row.parent_reset_at &&
+         other.row.parent_reset_at == reset_at;
+}
+
 Status NotRestored(const Session &session, const RestoreWork &work, const Project &project,
                    const NeonBranch &parent) {
   if (!MayBeRestored(session, work, project, parent)) {
@@ -63,28 +71,35 @@ void RestoreMerge::Accept(Session &session) {
   context_->journal().Add(*session.merge);
   context_->Progress(session);
   context_->Save(session);
+  for (const auto &[id, other] : context_->ProjectOf(session).sessions) {
+    if (id != session.row.id) LookAtParentAgain(*other);
+  }
 }
 
-void RestoreMerge::FenceOthers(const Session &session) {
-  // Neon's last_reset_at counts whole seconds: whoever began within the second of one merge could
-  // not tell another one that came within it too, and would undo that.
+void RestoreMerge::FenceOthers(Session &session) {
+  const std::string reset_at = WorkOf(session).reset_at;
   for (const auto &[id, other] : context_->ProjectOf(session).sessions) {
     if (id == session.row.id || other->row.parent_branch_id.empty()) continue;
+    if (BeganSince(*other, session, reset_at)) continue;
     other->row.parent_reset_at = kFenced + std::to_string(session.merge->id);
     context_->Save(*other);
     // Saving looks again whether it is settled, and a clock that was set may have changed that.
     if (other->at_rest()) other->Wake();
-    if (!other->row.branch_id.empty()) continue;
-    // Its branch is made of the parent as it is now, so the parent is looked at once more.
-    other->parent_checked = false;
-    if (other->row.state == SessionState::kCreating) other->Interrupt();
+    LookAtParentAgain(*other);
   }
+}
+
+void RestoreMerge::LookAtParentAgain(Session &other) {
+  if (!other.row.branch_id.empty()) return;
+  other.parent_checked = false;
+  if (other.row.state == SessionState::kCreating) other.Interrupt();
 }
 
 void RestoreMerge::Merged(Session &session) {
   FenceOthers(session);
   // Connections, passwords and addresses are those of the state that was replaced.
   uris_->DropParents(context_->ProjectOf(session));
+  context_->ProjectOf(session).parent_seen = {};
   end_->Merged(session);
 }
 
@@ -110,7 +125,8 @@ Flow<Next> RestoreMerge::Complete(Session &session) {
     Next next = co_await FindBackup(session);
     co_return next;
   }
-  if (!work.ended) {
+  // Who began since is known by the parent's last_reset_at, which a restart forgets.
+  if (!work.ended || work.reset_at.empty()) {
     Next next = co_await Confirm(session);
     co_return next;
   }
@@ -188,6 +204,7 @@ Flow<Next> RestoreMerge::Confirm(Session &session) {
                                             session.merge->backup_name + "\"."));
   }
   session.row.pinned = parent.parent_id == session.row.branch_id;
+  work.reset_at = parent.last_reset_at;
   work.ended = true;
   co_return Next::Look();
 }

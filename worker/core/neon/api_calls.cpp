@@ -106,8 +106,9 @@ void ApiCalls::OnKeyFile(const Project &project) {
 
 bool ApiCalls::MayCancel(uint64_t id) const {
   const Call *call = Find(id);
-  // A step that was intended is going to be sent, or was sent once already: its end has to be seen.
-  return call == nullptr || !call->step;
+  // A step that is intended is going to be sent, and of one that was sent the end has to be seen. A
+  // change that waits to be tried again had no effect, as its answer said.
+  return call == nullptr || !call->step || call->state == Call::State::kWaiting;
 }
 
 bool ApiCalls::Cancel(uint64_t id) {
@@ -115,6 +116,7 @@ bool ApiCalls::Cancel(uint64_t id) {
   if (call == nullptr) return true;
   if (!MayCancel(id)) return false;
   if (call->state == Call::State::kSent) parts_.http->Cancel(id);
+  if (call->step) parts_.journal->Record(*call->step, false, "given up before it was tried again");
   TakeOut(*call);
   calls_.erase(id);
   return true;

@@ -7,7 +7,7 @@
 namespace agent_branch {
 namespace {
 
-constexpr BackoffPolicy kBusyBackoff{milliseconds(100), milliseconds(5'000)};
+constexpr BackoffPolicy kBusyBackoff{milliseconds(100), milliseconds(30'000)};
 constexpr BackoffPolicy kTroubleBackoff{milliseconds(500), milliseconds(60'000)};
 // Whatever a server asks for, nobody is kept waiting for longer without another look.
 constexpr milliseconds kLongestRetryAfter{180'000};

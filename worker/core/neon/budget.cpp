@@ -23,12 +23,18 @@ class RequestBudget::Locked {
 
 void RequestBudget::Configure(int per_minute, int burst, Instant now) {
   Locked locked(guard_);
+  // A burst as large as the minute's allowance would leave nothing to refill with.
+  const int new_burst = std::max(1, std::min(burst, per_minute / 2));
+  const double new_rate = std::max(1, per_minute - new_burst) / 60'000.0;
+  // One that has just come to what others spent knows no rate of the time before but its own.
+  per_millisecond_ = std::min(per_millisecond_, new_rate);
   Refill(now);
   bool was_full = !spent_->begun || spent_->tokens >= burst_;
-  // A burst as large as the minute's allowance would leave nothing to refill with.
-  burst_ = std::max(1, std::min(burst, per_minute / 2));
-  per_millisecond_ = std::max(1, per_minute - burst_) / 60'000.0;
+  burst_ = new_burst;
+  per_millisecond_ = new_rate;
   spent_->tokens = was_full ? burst_ : std::min<double>(spent_->tokens, burst_);
+  // What was spent before the server that shares it came up is not known: Neon still counts it.
+  if (!spent_->begun && guard_ != nullptr) spent_->tokens = 0;
   spent_->begun = true;
 }
 

@@ -133,6 +133,13 @@ NeonRequest RestoreRequest(std::string_view project, std::string_view target_id,
   return {"POST", BranchPath(project, target_id) + "/restore", buffer.GetString(), "POST restore"};
 }
 
+NeonRequest StartEndpointRequest(std::string_view project, std::string_view endpoint_id) {
+  return {"POST",
+          ProjectPath(project) + "/endpoints/" + Escape(endpoint_id) + "/start",
+          {},
+          "POST start"};
+}
+
 NeonRequest SuspendEndpointRequest(std::string_view project, std::string_view endpoint_id) {
   return {"POST",
           ProjectPath(project) + "/endpoints/" + Escape(endpoint_id) + "/suspend",

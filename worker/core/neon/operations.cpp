@@ -223,10 +223,12 @@ void Operations::Ended(Project *project, const NeonOperation &operation) {
 void Operations::ScheduleNext(Poller &poller) {
   const Instant now = clock_->Now();
   for (Waiting &waiting : poller.waiting) {
-    if (waiting.next > now) continue;
+    const milliseconds elapsed = now - waiting.since;
+    // What lasts needs no look of its own soon after one that was made for another.
+    const bool shares = waiting.asked && elapsed >= kLongest;
+    if (waiting.next > now && !shares) continue;
     // An eighth of what it should take while it is about due; later, or when nothing is known, half
     // of the time that has passed.
-    const milliseconds elapsed = now - waiting.since;
     const std::optional<milliseconds> expected = Expected(poller, waiting.action);
     const bool about_due = expected && elapsed < *expected * 5 / 4;
     const milliseconds interval = about_due ? *expected / 8 : elapsed / 2;

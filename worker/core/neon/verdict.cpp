@@ -50,6 +50,18 @@ Verdict JudgeUnprocessable(const NeonRequest &request, const NeonError &error) {
               detail, {});
 }
 
+// Neon's 409 says that a name is taken, in these words. One of another meaning says that what is
+// asked for does not go with what the project is just now.
+Verdict JudgeConflict(const NeonError &error, std::string detail) {
+  if (Contains(error.message, "already exists")) {
+    return Make(VerdictKind::kExists, "42710", "it exists already at Neon" + Said(error),
+                std::move(detail), {});
+  }
+  return Make(VerdictKind::kBusy, "55006",
+              "the Neon project does not take the request now" + Said(error), std::move(detail),
+              "It is tried again by itself; if it stays so, look at the project at Neon.");
+}
+
 Verdict JudgeStatus(const NeonRequest &request, int status, const NeonError &error) {
   std::string detail = Detail(request, status, error);
   switch (status) {
@@ -65,8 +77,7 @@ Verdict JudgeStatus(const NeonRequest &request, int status, const NeonError &err
       return Make(VerdictKind::kNotFound, "42704", "not found at Neon" + Said(error), detail,
                   "Check the project's id and that the API key's scope covers it.");
     case 409:
-      return Make(VerdictKind::kExists, "42710", "it exists already at Neon" + Said(error), detail,
-                  {});
+      return JudgeConflict(error, std::move(detail));
     case 412:
       return Make(VerdictKind::kPlan, "0A000",
                   "the Neon plan does not allow a setting" + Said(error), detail, {});

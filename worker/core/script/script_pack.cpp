@@ -67,9 +67,8 @@ void Carry(Pass &pass, Status &status) {
 template <class Pass>
 void Carry(Pass &pass, StatementRisk &risk) {
   pass.Choice(risk.kind, kLastRisk);
-  for (std::string *text :
-       {&risk.object_type, &risk.object, &risk.relation, &risk.column, &risk.lookup, &risk.lock,
-        &risk.why})
+  for (std::string *text : {&risk.object_type, &risk.object, &risk.relation, &risk.column,
+                            &risk.lookup, &risk.lock, &risk.why})
     pass.Value(*text);
   pass.Value(risk.moved);
   pass.Value(risk.cascades);

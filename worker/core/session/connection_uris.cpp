@@ -106,7 +106,8 @@ Flow<Next> ConnectionUris::FetchParents(Session &session, std::string parent_id)
 Flow<Next> ConnectionUris::Fetch(Session &session) {
   const SessionState state = session.row.state;
   Next next = co_await FetchOwn(session);
-  const bool goes_on = !next.fails() && session.row.state == state;  // it may fail without its branch
+  const bool goes_on =
+      !next.fails() && session.row.state == state;  // it may fail without its branch
   if (!goes_on || session.row.parent_branch_id.empty()) co_return next;
   const std::string parent_id = session.row.parent_branch_id;
   next = co_await FetchParents(session, parent_id);

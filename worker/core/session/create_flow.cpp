@@ -13,10 +13,13 @@ namespace {
 
 // An expiry at Neon has to be in the future when the request arrives.
 constexpr int64_t kShortestLife = 60;
+constexpr milliseconds kRestoreInterval{2'000};
 constexpr size_t kLongestName = 256;  // that Neon takes
 
 constexpr char kUnknownVersion[] = "unknown";
 constexpr size_t kMaxKnownVersions = 16;
+// The parent is asked so often where it stands, before a branch is made without.
+constexpr int kMostStandpoints = 3;
 
 // Which history of the parent the session's branch belongs to decides what its version is compared
 // with.
@@ -62,8 +65,9 @@ bool IsWhatWasAskedFor(const Session &session, const NeonChange &created) {
          created.branch.id != session.row.parent_branch_id;
 }
 
+// A session that was rebased several times has left several.
 std::string NameOfKept(const KeptBranchRow &kept) {
-  const std::string suffix = "-kept-" + std::to_string(kept.session_id);
+  const std::string suffix = "-kept-" + kept.branch_id;
   return kept.name.substr(0, kLongestName - suffix.size()) + suffix;
 }
 
@@ -71,6 +75,8 @@ std::string NameOfKept(const KeptBranchRow &kept) {
 
 Flow<Next> CreateFlow::Run(Session &session) {
   if (session.uncertain) {
+    const bool renames = session.step && session.step->kind == StepKind::kRenameBranch;
+    session.may_be_forked = session.may_be_forked || !renames;
     Next next = co_await Reconcile(session);
     const bool goes_on = !session.uncertain && session.row.state == SessionState::kCreating;
     if (next.fails() || !goes_on) co_return next;
@@ -80,9 +86,13 @@ Flow<Next> CreateFlow::Run(Session &session) {
     co_return Next::Look();
   }
   if (session.row.branch_id.empty()) {
+    if (const KeptBranchRow *holder = HolderOfName(session)) {
+      Next next = co_await FreeName(session, *holder);
+      if (next.fails() || session.row.state != SessionState::kCreating) co_return next;
+    }
     if (!session.parent_checked) {
       Next next = co_await FindParent(session);
-      if (next.fails()) co_return next;
+      if (next.fails() || !session.parent_checked) co_return next;
     }
     Next next = co_await MakeBranch(session);
     co_return next;
@@ -106,6 +116,13 @@ Flow<Next> CreateFlow::Run(Session &session) {
   co_return Next::Look();
 }
 
+const KeptBranchRow *CreateFlow::HolderOfName(const Session &session) const {
+  const Project &project = context_->ProjectOf(session);
+  for (const auto &[id, kept] : project.kept)
+    if (kept.name == session.row.branch_name) return &kept;
+  return nullptr;
+}
+
 Flow<Next> CreateFlow::FindParent(Session &session) {
   Project &project = context_->ProjectOf(session);
   const std::string name = project.row.parent;
@@ -114,21 +131,58 @@ Flow<Next> CreateFlow::FindParent(Session &session) {
   if (!named.ok()) co_return Next::Again(named.status());
   Result<NeonBranch> parent = CheckParent(project.row, named.value());
   if (!parent.ok()) co_return Next::Again(parent.status());
+  if (parent->current_state == "resetting") {
+    // What it will be shows when the restore has ended.
+    co_await ConditionWait(&session, &project.merge_turn, "the parent's restore to end",
+                           context_->now() + kRestoreInterval);
+    co_return Next::Look();
+  }
   session.row.parent_branch_id = parent->id;
   session.row.parent_reset_at = parent->last_reset_at;
+  project.parent_seen = {parent->id, parent->last_reset_at, context_->now()};
   session.parent_checked = true;
   context_->ShowTrouble(session, Status());
   context_->Save(session);
   co_return Next::Look();
 }
 
+// Whatever is written to the parent from here on may not be on the branch. That nobody can tell
+// where it stands keeps no session from its branch for long; it is a merge by restore that then has
+// no proof.
+Flow<Next> CreateFlow::NoteWhereTheParentStands(Session &session) {
+  Project &project = context_->ProjectOf(session);
+  const std::string parent_id = session.row.parent_branch_id;
+  Next next = co_await uris_->FetchParents(session, parent_id);
+  if (next.fails()) co_return next;
+  BranchTask task;
+  task.kind = BranchTaskKind::kStandpoint;
+  task.connection_key = project.parent_connection_key();
+  task.uri = project.parent_uris.direct;
+  BranchEvent event = co_await context_->Run(session, project, std::move(task),
+                                             "the parent to say where it stands");
+  if (event.outcome == BranchOutcome::kDone) {
+    context_->journal().Add(ForkRow{session.row.id, false, event.answer, {}});
+    co_return Next::Look();
+  }
+  if (MayBeTheUri(event)) uris_->DropParents(project);
+  if (++session.standpoints_unread < kMostStandpoints) co_return Next::Again(event.error);
+  co_return Next::Look();
+}
+
 Flow<Next> CreateFlow::MakeBranch(Session &session) {
   Project &project = context_->ProjectOf(session);
+  if (!session.may_be_forked) {
+    Next next = co_await NoteWhereTheParentStands(session);
+    if (next.fails() || session.given_up()) co_return next;
+  }
   BranchSpecification branch = Specify(context_->world(), project, session, context_->unix_time());
   NeonRequest request = CreateBranchRequest(project.row.neon_id, branch);
   ApiAnswer answer = co_await context_->Change(session, Priority::kCreate, std::move(request),
                                                StepKind::kCreateBranch, branch.name);
-  if (answer.verdict.kind == VerdictKind::kUnknown) co_return Next::Again(answer.verdict.why);
+  if (answer.verdict.kind == VerdictKind::kUnknown) {
+    session.may_be_forked = true;
+    co_return Next::Again(answer.verdict.why);
+  }
   // It waited so long for its turn that its expiry passed.
   const bool late = ParseTimestamp(branch.expires_at) <= context_->unix_time();
   if (answer.verdict.kind == VerdictKind::kRefused && late) {
@@ -143,12 +197,14 @@ Flow<Next> CreateFlow::OnCreated(Session &session, ApiAnswer answer) {
   Result<NeonChange> created = ParseChange(answer.body);
   if (!created.ok() || !IsWhatWasAskedFor(session, created.value())) {
     // Something was done, and what it was has to be looked up.
+    session.may_be_forked = true;
     session.uncertain = true;
     co_return Next::Look();
   }
   context_->ProjectOf(session).refusals = 0;
   session.row.branch_id = created->branch.id;
   session.row.endpoint_id = created->endpoint_id;
+  session.ours_at = context_->now();
   session.row.branch_expires_at = ParseTimestamp(created->branch.expires_at);
   context_->Progress(session);
   TakeUris(session, created.value());
@@ -219,6 +275,16 @@ Flow<Next> CreateFlow::Reconcile(Session &session) {
       co_await context_->ReadBranch(session, std::move(like), id);
   if (!read.ok()) co_return Next::Again(read.status());
   if (!read->has_value()) co_return Next::Look();
+  if (!session.given_up()) {
+    // It may have been restored since the request was sent, and before the branch was made.
+    const std::string parent_id = session.row.parent_branch_id;
+    session.parent_checked = false;
+    Next found = co_await FindParent(session);
+    if (!found.fails() && !session.parent_checked) co_return found;  // it is being restored
+    // The branch was asked for below this one, whichever has the parent's name now.
+    if (session.row.parent_branch_id != parent_id) session.row.parent_reset_at.clear();
+    session.row.parent_branch_id = parent_id;
+  }
   Next next = co_await Adopt(session, std::move(**read));
   co_return next;
 }
@@ -237,6 +303,7 @@ Flow<Next> CreateFlow::Adopt(Session &session, NeonBranch branch) {
   context_->CloseStep(session, true, "found by name and annotation");
   context_->ProjectOf(session).refusals = 0;
   session.row.branch_id = branch.id;
+  session.ours_at = context_->now();
   // The parent may have been looked at again since the request was sent. Without a time the fence
   // refuses a parent that was ever restored.
   if (IsOlderThanParent(session, branch)) session.row.parent_reset_at.clear();
@@ -258,7 +325,18 @@ Flow<Next> CreateFlow::FreeName(Session &session, KeptBranchRow kept) {
   NeonRequest request = RenameBranchRequest(project.row.neon_id, kept.branch_id, name);
   ApiAnswer answer = co_await context_->Change(session, Priority::kCreate, std::move(request),
                                                StepKind::kRenameBranch, kept.branch_id);
-  if (answer.verdict.kind == VerdictKind::kRefused || answer.verdict.kind == VerdictKind::kExists) {
+  // By a request whose answer was lost; or it is gone, and holds nothing any more.
+  bool renamed_before = answer.verdict.kind == VerdictKind::kNotFound;
+  if (answer.verdict.kind == VerdictKind::kExists) {
+    ApiCall like = context_->MakeCall(session, Priority::kCreate);
+    Result<std::optional<NeonBranch>> read =
+        co_await context_->ReadBranch(session, std::move(like), kept.branch_id);
+    if (!read.ok()) co_return Next::Again(read.status());
+    renamed_before = read->has_value() && (*read)->name == name;
+  }
+  const bool refused =
+      answer.verdict.kind == VerdictKind::kRefused || answer.verdict.kind == VerdictKind::kExists;
+  if (refused && !renamed_before) {
     context_->Fail(session, Status::Error("42710",
                                           "the name \"" + session.row.branch_name +
                                               "\" is held by a branch of an earlier session",
@@ -266,7 +344,8 @@ Flow<Next> CreateFlow::FreeName(Session &session, KeptBranchRow kept) {
                                           "Use another name, or rename the branch at Neon."));
     co_return Next::Look();
   }
-  if (answer.verdict.kind != VerdictKind::kDone) co_return Next::Again(answer.verdict.why);
+  if (answer.verdict.kind != VerdictKind::kDone && !renamed_before)
+    co_return Next::Again(answer.verdict.why);
   auto renamed = project.kept.find(kept.branch_id);
   if (renamed != project.kept.end()) {
     renamed->second.name = name;
@@ -287,11 +366,33 @@ Flow<Next> CreateFlow::OnOperations(Session &session, std::vector<NeonOperation>
   // What it is good for shows when it is used.
   if (!read.ok()) co_return Next::Again(read.status());
   const bool works = read->has_value() && (*read)->current_state == "ready";
+  if (works && failed.front().action == "start_compute") {
+    const std::string operation = failed.front().id;
+    Next next = co_await StartAgain(session, why);
+    if (next.fails()) {
+      // The session comes back to it, also after a restart.
+      session.row.operations = {operation};
+      context_->Save(session);
+    }
+    co_return next;
+  }
   if (works) co_return Next::Look();
   context_->Fail(session,
                  Status::Error("58000", "Neon could not make the branch", "Operation " + why + ".",
                                "Discard the session and create it again."));
   co_return Next::Look();
+}
+
+Flow<Next> CreateFlow::StartAgain(Session &session, std::string operation) {
+  if (session.row.endpoint_id.empty()) {
+    Next next = co_await FindEndpoint(session);
+    if (next.fails() || session.row.state != SessionState::kCreating) co_return next;
+  }
+  Status why = Status::Error("58000", "Neon could not start the branch's compute",
+                             "Operation " + operation + ".",
+                             "It is started again by itself, with growing intervals.");
+  Next next = co_await context_->StartCompute(session, std::move(why));
+  co_return next;
 }
 
 Flow<Next> CreateFlow::FindEndpoint(Session &session) {
@@ -314,6 +415,18 @@ Flow<Next> CreateFlow::FindEndpoint(Session &session) {
 // of them have been described already, for a third of the time that it takes to describe one.
 Flow<Next> CreateFlow::DescribeBase(Session &session) {
   if (session.base_version.empty()) {
+    // Whatever is written to the branch from here on is somebody's work there.
+    BranchTask standpoint;
+    standpoint.kind = BranchTaskKind::kStandpoint;
+    BranchEvent stands = co_await context_->RunOnBranch(session, std::move(standpoint),
+                                                        "the branch to say where it stands");
+    if (stands.outcome == BranchOutcome::kNotRun) {
+      Next next = co_await uris_->AfterConnectionFailure(session, stands);
+      co_return next;
+    }
+    if (stands.outcome == BranchOutcome::kDone)
+      context_->journal().Add(ForkRow{session.row.id, false, {}, stands.answer});
+
     BranchTask task;
     task.kind = BranchTaskKind::kCatalogVersion;
     BranchEvent event = co_await context_->RunOnBranch(session, std::move(task),

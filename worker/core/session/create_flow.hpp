@@ -21,15 +21,20 @@ class CreateFlow {
 
  private:
   Flow<Next> FindParent(Session &session);
+  Flow<Next> NoteWhereTheParentStands(Session &session);
   Flow<Next> MakeBranch(Session &session);
   Flow<Next> OnCreated(Session &session, ApiAnswer answer);
   Next OnRefused(Session &session, const ApiAnswer &answer);
   // Finds out what became of a create whose outcome is not known.
   Flow<Next> Reconcile(Session &session);
   Flow<Next> Adopt(Session &session, NeonBranch branch);
+  // The kept branch that has the session's name, if one has.
+  const KeptBranchRow *HolderOfName(const Session &session) const;
   // Renames a branch of a finished session that still holds the session's name.
   Flow<Next> FreeName(Session &session, KeptBranchRow kept);
   Flow<Next> OnOperations(Session &session, std::vector<NeonOperation> failed);
+  // The branch is there, and its compute did not start: `operation` says how.
+  Flow<Next> StartAgain(Session &session, std::string operation);
   Flow<Next> FindEndpoint(Session &session);
   Flow<Next> DescribeBase(Session &session);
   Flow<Next> DescribeFully(Session &session);

@@ -9,6 +9,8 @@ namespace agent_branch {
 namespace {
 
 constexpr size_t kMaxError = 2'000;
+// Others may take a branch over at any time: what was known of its owner before is read again.
+constexpr milliseconds kOwnerIsKnownFor{30'000};
 
 Status NotDeleted(const std::vector<NeonOperation> &failed) {
   const NeonOperation &operation = failed.front();
@@ -42,7 +44,7 @@ Flow<Next> EndFlow::Run(Session &session) {
     Next next = co_await Finish(session, Status());
     co_return next;
   }
-  if (session.row.goal == Goal::kExpire && !session.branch_checked) {
+  if (!IsKnownOurs(session)) {
     Next next = co_await Check(session);
     if (next.fails() || session.row.finished) co_return next;
     if (session.branch_gone) co_return Next::Look();
@@ -59,6 +61,10 @@ void EndFlow::CancelMigrations(Session &session) {
   session.migrations.clear();
 }
 
+bool EndFlow::IsKnownOurs(const Session &session) const {
+  return session.ours_at && context_->now() < *session.ours_at + kOwnerIsKnownFor;
+}
+
 Flow<Next> EndFlow::Check(Session &session) {
   const std::string id = session.row.branch_id;
   ApiCall like = context_->MakeCall(session, Priority::kCleanup);
@@ -73,7 +79,7 @@ Flow<Next> EndFlow::Check(Session &session) {
   const bool ours = IsMadeBy(context_->world().installations, branch) &&
                     AnnotatedWith(branch, kSessionKey) == session.row.uuid;
   if (ours && !branch.untouchable()) {
-    session.branch_checked = true;
+    session.ours_at = context_->now();
     co_return Next::Look();
   }
   Keep(session);
@@ -111,7 +117,7 @@ Flow<Next> EndFlow::Delete(Session &session) {
   std::vector<NeonOperation> failed =
       co_await context_->AwaitNoted(session, std::move(deleted->operations));
   // Deleting what did not go is safe.
-  if (!failed.empty()) co_return Next::Again(NotDeleted(failed));
+  if (!failed.empty()) co_return Next::AgainSlowly(NotDeleted(failed));
   session.branch_gone = true;
   Next next = co_await Finish(session, Status());
   co_return next;
@@ -132,6 +138,7 @@ void EndFlow::Keep(Session &session) {
 
 Flow<Next> EndFlow::Finish(Session &session, Status left_behind) {
   CancelMigrations(session);
+  context_->EndRebase(session, true);
   if (!IsFinal(session.row.state)) {
     session.row.state =
         session.row.goal == Goal::kExpire ? SessionState::kExpired : SessionState::kDiscarded;

@@ -15,7 +15,9 @@ class EndFlow {
 
  private:
   void CancelMigrations(Session &session);
-  // Of a branch whose deletion nobody asked for: reads whether it is still ours.
+  bool IsKnownOurs(const Session &session) const;
+  // Reads whether the branch is still ours: whoever asked for the session's end did not ask for the
+  // deletion of a branch that somebody has made their own.
   Flow<Next> Check(Session &session);
   Flow<Next> Delete(Session &session);
   // Neon does not let it go yet: it is deleted later, without the session.

@@ -11,8 +11,9 @@ namespace agent_branch {
 namespace {
 
 constexpr milliseconds kRunningInterval{1'000};
-// Times that the branch refuses to tell, or to clean up, before nobody tries any more.
-constexpr int kMostFailures = 16;
+// Times that the branch refuses to tell, or to clean up, before nobody tries any more. A connection
+// that is lost says nothing of the branch: it is tried again like all trouble of a branch.
+constexpr int kMostRefusals = 5;
 constexpr char kLeftBehind[] = "What it left unfinished is still there.";
 constexpr char kRepeatable[] = "repeatable";
 constexpr char kWhatLooks[] = "the branch to say what there is";
@@ -115,11 +116,12 @@ Flow<Next> MigrateFlow::LookAfter(Session &session) {
     Next next = co_await Decide(session, segment, event.answer);
     co_return next;
   }
-  if (event.outcome == BranchOutcome::kRejected && session.failures >= kMostFailures) {
+  const bool refused = event.outcome == BranchOutcome::kRejected;
+  if (refused && ++session.run->refusals >= kMostRefusals) {
     Unknown(session, "The branch was asked: " + event.error.message() + ".", "cannot be looked up");
     co_return Next::Look();
   }
-  if (event.outcome == BranchOutcome::kRejected) co_return Next::Again(event.error);
+  if (refused) co_return Next::Again(event.error);
   Next next = co_await uris_->AfterConnectionFailure(session, event);
   co_return next;
 }
@@ -127,7 +129,7 @@ Flow<Next> MigrateFlow::LookAfter(Session &session) {
 Flow<Next> MigrateFlow::Decide(Session &session, Segment segment, std::string answer) {
   const auto [state, name] = Split(answer);
   const std::string before = session.migrations.front().seen_before;
-  const bool half = state == kAloneHalf && session.failures < kMostFailures;
+  const bool half = state == kAloneHalf && session.run->refusals < kMostRefusals;
   if (state == kAloneRunning) {
     co_await context_->Pause(session, kRunningInterval, "a statement on the branch to end");
     co_return Next::Look();
@@ -165,8 +167,13 @@ Flow<Next> MigrateFlow::CleanUp(Session &session, Segment segment, std::string s
   // Whatever comes of it, the branch is asked again.
   BranchEvent event =
       co_await context_->RunOnBranch(session, std::move(task), "the branch to be cleaned up");
-  if (event.outcome != BranchOutcome::kDone) co_return Next::Again(event.error);
-  co_return Next::Look();
+  if (event.outcome == BranchOutcome::kDone) co_return Next::Look();
+  if (event.outcome == BranchOutcome::kRejected) {
+    ++session.run->refusals;
+    co_return Next::Again(event.error);
+  }
+  Next next = co_await uris_->AfterConnectionFailure(session, event);
+  co_return next;
 }
 
 }  // namespace agent_branch

@@ -58,6 +58,14 @@ std::string TargetOf(const MigrationRow &migration, const Segment &segment) {
   return target + ", statements " + first + " to " + std::to_string(segment.first + segment.count);
 }
 
+// The record, which is a JSON object, with the transaction that it is of.
+std::string WithTransaction(const std::string &record, const std::string &id) {
+  const std::string member = "\"transaction_id\": \"" + id + "\"";
+  const size_t begin = record.find('{');
+  if (begin == std::string::npos) return "{" + member + "}";
+  return "{" + member + ", " + record.substr(begin + 1);
+}
+
 std::string WhatRuns(const MigrationRow &migration) {
   return "migration " + std::to_string(migration.ordinal) + " on its branch";
 }
@@ -212,6 +220,7 @@ void MigrateFlow::NoteIntent(Session &session) {
   migration.status = MigrationStatus::kRunning;
   migration.transaction_id.clear();
   migration.segment_rows = 0;
+  migration.segment_record.clear();
   context_->journal().Add(migration);
 }
 
@@ -221,6 +230,7 @@ BranchTask MigrateFlow::TaskFor(const Session &session, const Segment &segment) 
   task.connection_key = session.connection_key();
   task.uri = session.uris.direct;
   task.settings = segment.settings;
+  task.record = segment.alone == Alone::kNo;
   // Names a statement that runs alone while it does, so that it is found at the branch.
   const MigrationRow &migration = session.migrations.front();
   task.alone = {segment.alone, segment.object, segment.relation,
@@ -261,6 +271,7 @@ Flow<Next> MigrateFlow::RunSegment(Session &session, Segment segment) {
     MigrationRow &noted = session.migrations.front();
     noted.transaction_id = ready.transaction_id;
     noted.segment_rows = ready.rows;
+    noted.segment_record = WithTransaction(ready.record, ready.transaction_id);
     context_->journal().Add(noted);
   };
   TransactionEnd end =

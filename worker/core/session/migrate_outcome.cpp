@@ -8,6 +8,10 @@
 namespace agent_branch {
 namespace {
 
+// Records of a transaction that had no id, and of a statement that ran alone.
+constexpr char kNothingWritten[] = R"({"counted": true, "rows": {}})";
+constexpr char kNotCounted[] = R"({"counted": false})";
+
 std::string StatementsInEffect(const MigrationRow &migration) {
   if (migration.statements_done == 0) return {};
   if (migration.statements_done == 1) return "Statement 1 is committed and stays in effect.";
@@ -73,6 +77,9 @@ void MigrateFlow::SegmentDone(Session &session, const Segment &segment,
   MigrationRow &migration = session.migrations.front();
   migration.statements_done = static_cast<int>(segment.first + segment.count);
   migration.rows += std::exchange(migration.segment_rows, 0);
+  std::string record = std::exchange(migration.segment_record, {});
+  if (record.empty()) record = segment.alone == Alone::kNo ? kNothingWritten : kNotCounted;
+  migration.record += (migration.record.empty() ? "" : ", ") + record;
   migration.seen_before.clear();
   session.run->rejection.reset();
   context_->CloseStep(session, true, outcome);
@@ -104,6 +111,7 @@ Flow<> MigrateFlow::Rejected(Session &session, ServerError error, int statement,
   MigrationRow &rejected = session.migrations.front();
   session.run.reset();
   rejected.segment_rows = 0;
+  rejected.segment_record.clear();
   rejected.seen_before.clear();
   rejected.statement = statement;
   rejected.error = error;
@@ -160,6 +168,7 @@ void MigrateFlow::RunAgain(Session &session, const std::string &outcome) {
   migration.transaction_id.clear();
   migration.seen_before.clear();
   migration.segment_rows = 0;
+  migration.segment_record.clear();
   context_->journal().Add(migration);
   context_->CloseStep(session, false, outcome);
   context_->Save(session);

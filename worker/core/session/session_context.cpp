@@ -9,15 +9,44 @@ namespace agent_branch {
 namespace {
 
 constexpr BackoffPolicy kAgain{milliseconds(200), milliseconds(60'000)};
+constexpr BackoffPolicy kAgainSlowly{milliseconds(200), milliseconds(1'800'000)};
+constexpr milliseconds kStartWithin{5'000};
 constexpr size_t kMaxError = 2'000;
 constexpr int kFailuresWorthAsking = 3;
+
+Status NotStarted(const NeonOperation &operation) {
+  std::string what = "Operation " + operation.action + " " + operation.status;
+  if (!operation.error.empty()) what += ": " + operation.error;
+  return Status::Error("58000", "Neon could not start the branch's compute", what + ".",
+                       "It is started again by itself, with growing intervals.");
+}
+
+// Asks Neon to start the branch's compute, if it can be asked now: whoever needs the branch comes
+// back soon.
+Flow<Result<NeonChange>> SendStart(SessionContext &context, Session &session) {
+  // What is open already is found out first; and a compute that is not known cannot be named.
+  if (session.step || session.row.endpoint_id.empty())
+    co_return Status::Error("55000", "the compute cannot be started now");
+  const std::string id = session.row.endpoint_id;
+  const std::string project = context.ProjectOf(session).row.neon_id;
+  ApiCall call = context.MakeChange(session, Priority::kCreate, StartEndpointRequest(project, id),
+                                    StepKind::kStartCompute, id);
+  call.give_back = true;
+  call.valid_until = context.now() + kStartWithin;
+  call.trouble = nullptr;
+  const ApiAnswer answer = co_await context.Call(session, std::move(call));
+  if (answer.verdict.kind == VerdictKind::kUnknown)
+    context.CloseStep(session, false, "outcome unknown; it is done again if need be");
+  if (answer.verdict.kind != VerdictKind::kDone) co_return answer.verdict.why;
+  co_return ParseChange(answer.body);
+}
 
 bool IsSettled(const Session &session, int64_t now) {
   const SessionRow &row = session.row;
   if (row.finished) return true;
   const bool resting = row.state == SessionState::kReady || row.state == SessionState::kConflict ||
                        row.state == SessionState::kFailed;
-  return resting && row.goal == Goal::kNone && session.migrations.empty() &&
+  return resting && row.goal == Goal::kNone && !session.rebase && session.migrations.empty() &&
          row.operations.empty() && !session.step &&
          (session.branch_gone || !ExpiryDiffers(session, now));
 }
@@ -66,16 +95,32 @@ void SessionContext::Fail(Session &session, const Status &why) {
   }
   session.migrations.clear();
   session.run.reset();
+  EndRebase(session, false);
   if (session.merge) {
     session.merge->status = "cancelled";
     session.merge->reason = CleanText(why.message(), kMaxError);
     parts_.journal->Add(*session.merge);
     LeaveMerge(session);
   }
-  if (session.row.goal == Goal::kMerge) session.row.goal = Goal::kNone;
+  if (!session.given_up()) session.row.goal = Goal::kNone;
   session.row.state = SessionState::kFailed;
   session.failures = 0;
   SetReason(session, why);
+}
+
+void SessionContext::EndRebase(Session &session, bool at_once) {
+  if (!session.rebase) return;
+  Project &project = ProjectOf(session);
+  const auto kept = project.kept.find(session.rebase->branch_id);
+  if (kept != project.kept.end() && at_once) {
+    kept->second.keep_until = unix_time();
+    parts_.journal->Add(kept->second);
+    project.delete_kept_wanted = true;
+    if (project.deleter) project.deleter->Wake();
+  }
+  session.rebase->ended = true;
+  parts_.journal->Add(*session.rebase);
+  session.rebase.reset();
 }
 
 void SessionContext::LeaveMerge(Session &session) {
@@ -112,10 +157,11 @@ void SessionContext::Progress(Session &session) {
   ShowTrouble(session, Status());
 }
 
-Flow<> SessionContext::WaitAfterFailure(Session &session, Status why) {
+Flow<> SessionContext::WaitAfterFailure(Session &session, Status why, bool slowly) {
   ShowTrouble(session, why);
   ++session.failures;
-  co_await Pause(session, Backoff(kAgain, session.failures), "its next try");
+  const milliseconds delay = Backoff(slowly ? kAgainSlowly : kAgain, session.failures);
+  co_await Pause(session, delay, "its next try");
 }
 
 ApiCall SessionContext::MakeCall(Session &session, Priority priority, NeonRequest request) {
@@ -179,6 +225,17 @@ Flow<std::vector<NeonOperation>> SessionContext::AwaitNotedBefore(Session &sessi
   co_return failed;
 }
 
+Flow<Next> SessionContext::StartCompute(Session &session, Status why) {
+  Result<NeonChange> started = co_await SendStart(*this, session);
+  if (!started.ok()) co_return Next::Again(why);
+  Operations::Request operations;
+  operations.project = &ProjectOf(session);
+  operations.operations = std::move(started->operations);
+  std::vector<NeonOperation> failed = co_await AwaitOperations(session, std::move(operations));
+  if (failed.empty()) co_return Next::Look();
+  co_return Next::AgainSlowly(NotStarted(failed.front()));
+}
+
 Flow<Next> SessionContext::AfterBranchFailure(Session &session, Status why) {
   if ((session.failures + 1) % kFailuresWorthAsking != 0) co_return Next::Again(why);
   const std::string branch_id = session.row.branch_id;
@@ -189,7 +246,7 @@ Flow<Next> SessionContext::AfterBranchFailure(Session &session, Status why) {
     CloseStep(session, false, "the branch is gone");
     session.branch_gone = true;
     // What became of the parent comes first.
-    if (session.may_have_restored()) co_return Next::Look();
+    if (session.may_have_merged()) co_return Next::Look();
     Fail(session, Status::Error("55000", "the branch no longer exists at Neon", why.message(),
                                 "Discard the session and create it again."));
     co_return Next::Look();
@@ -202,6 +259,9 @@ Flow<Next> SessionContext::AfterBranchFailure(Session &session, Status why) {
                                 "Discard the session and create it again."));
     co_return Next::Look();
   }
+  // Its compute may have to be started. That is not waited for: the trouble may be another one, and
+  // the branch be reached again before.
+  Result<NeonChange> started = co_await SendStart(*this, session);
   co_return Next::Again(why);
 }
 

@@ -21,13 +21,16 @@ class SessionContext : public FlowContext {
   void Fail(Session &session, const Status &why);
   // Forgets the session's merge, whose row is written, and gives its turn to the next one.
   void LeaveMerge(Session &session);
+  // A rebase is over, if there is one. The branch before it may go now, or when there was time to
+  // look at it.
+  void EndRebase(Session &session, bool at_once);
   // The reason that a conflict or a failure is about.
   void SetReason(Session &session, const Status &why);
   // What is in the way, while it is; an ok() status when it is over.
   void ShowTrouble(Session &session, const Status &why);
   void Progress(Session &session);  // nothing is in the way any more
   // Waits with growing intervals; the trouble stays to be seen.
-  Flow<> WaitAfterFailure(Session &session, Status why);
+  Flow<> WaitAfterFailure(Session &session, Status why, bool slowly);
 
   // A call of the session's: for a read.
   ApiCall MakeCall(Session &session, Priority priority, NeonRequest request = {});
@@ -50,8 +53,12 @@ class SessionContext : public FlowContext {
                                               std::vector<NeonOperation> operations);
   // Waits for those that the row names, after a restart.
   Flow<std::vector<NeonOperation>> AwaitNotedBefore(Session &session);
+  // Starts the branch's compute, which `why` says does not answer; again after a while, if that
+  // fails. Neon takes a start of what runs for one that was done.
+  Flow<Next> StartCompute(Session &session, Status why);
   // After a failure to reach the branch: every third time it is asked whether Neon still has it,
-  // and when it has not, or never completed it, the session fails.
+  // and when it has not, or never completed it, the session fails. When it has, its compute is
+  // started.
   Flow<Next> AfterBranchFailure(Session &session, Status why);
   // An expiry was sent to Neon and nobody knows whether it has it: it is told of again, and cleared
   // before a merge.

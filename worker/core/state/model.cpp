@@ -21,8 +21,9 @@ constexpr Names<SessionState, 11> kStates{{{SessionState::kQueued, "queued"},
                                            {SessionState::kExpired, "expired"},
                                            {SessionState::kFailed, "failed"}}};
 
-constexpr Names<Goal, 4> kGoals{{{Goal::kNone, ""},
+constexpr Names<Goal, 5> kGoals{{{Goal::kNone, ""},
                                  {Goal::kMerge, "merge"},
+                                 {Goal::kRebase, "rebase"},
                                  {Goal::kDiscard, "discard"},
                                  {Goal::kExpire, "expire"}}};
 
@@ -34,14 +35,16 @@ constexpr Names<MigrationStatus, 6> kMigrationStatuses{
      {MigrationStatus::kFailed, "failed"},
      {MigrationStatus::kCancelled, "cancelled"}}};
 
-constexpr Names<StepKind, 8> kStepKinds{{{StepKind::kCreateBranch, "create branch"},
+constexpr Names<StepKind, 10> kStepKinds{{{StepKind::kCreateBranch, "create branch"},
                                          {StepKind::kMigrate, "migrate"},
                                          {StepKind::kAskFixer, "ask fixer"},
                                          {StepKind::kSetExpiry, "set expiry"},
                                          {StepKind::kRestore, "restore"},
+                                         {StepKind::kReplay, "replay"},
                                          {StepKind::kDeleteBranch, "delete branch"},
                                          {StepKind::kRenameBranch, "rename branch"},
-                                         {StepKind::kSuspendCompute, "suspend compute"}}};
+                                         {StepKind::kSuspendCompute, "suspend compute"},
+                                         {StepKind::kStartCompute, "start compute"}}};
 
 template <class Value, size_t count>
 std::string_view NameOf(const Names<Value, count> &names, Value value) {
@@ -62,19 +65,39 @@ std::optional<Value> ValueOf(const Names<Value, count> &names, std::string_view 
 using S = SessionState;
 
 constexpr std::pair<SessionState, SessionState> kTransitions[] = {
-    {S::kQueued, S::kCreating},      {S::kQueued, S::kDiscarded},
-    {S::kQueued, S::kExpired},       {S::kCreating, S::kReady},
-    {S::kCreating, S::kFailed},      {S::kCreating, S::kDiscarding},
-    {S::kReady, S::kMigrating},      {S::kReady, S::kMerging},
-    {S::kReady, S::kDiscarding},     {S::kReady, S::kFailed},
-    {S::kMigrating, S::kReady},      {S::kMigrating, S::kFailed},
-    {S::kMigrating, S::kDiscarding}, {S::kMerging, S::kMerged},
-    {S::kMerging, S::kConflict},     {S::kMerging, S::kFailed},
-    {S::kMerging, S::kDiscarding},   {S::kConflict, S::kMigrating},
-    {S::kConflict, S::kMerging},     {S::kConflict, S::kDiscarding},
-    {S::kConflict, S::kFailed},      {S::kFailed, S::kMigrating},
-    {S::kFailed, S::kDiscarding},    {S::kDiscarding, S::kDiscarded},
-    {S::kDiscarding, S::kExpired},   {S::kCreating, S::kQueued},
+    {S::kQueued, S::kCreating},
+    {S::kQueued, S::kDiscarded},
+    {S::kQueued, S::kExpired},
+    {S::kCreating, S::kReady},
+    {S::kCreating, S::kFailed},
+    {S::kCreating, S::kDiscarding},
+    {S::kReady, S::kMigrating},
+    {S::kReady, S::kMerging},
+    {S::kReady, S::kDiscarding},
+    {S::kReady, S::kFailed},
+    {S::kMigrating, S::kReady},
+    {S::kMigrating, S::kFailed},
+    {S::kMigrating, S::kDiscarding},
+    {S::kMerging, S::kMerged},
+    {S::kMerging, S::kConflict},
+    {S::kMerging, S::kFailed},
+    {S::kMerging, S::kDiscarding},
+    {S::kConflict, S::kMigrating},
+    {S::kConflict, S::kMerging},
+    {S::kConflict, S::kDiscarding},
+    {S::kConflict, S::kFailed},
+    {S::kFailed, S::kMigrating},
+    {S::kFailed, S::kDiscarding},
+    {S::kDiscarding, S::kDiscarded},
+    {S::kDiscarding, S::kExpired},
+    {S::kCreating, S::kQueued},
+    // A rebase makes the branch anew.
+    {S::kReady, S::kQueued},
+    {S::kConflict, S::kQueued},
+    {S::kFailed, S::kQueued},
+    {S::kMerging, S::kQueued},
+    {S::kReady, S::kConflict},
+    {S::kFailed, S::kConflict},
 };
 
 }  // namespace

@@ -37,7 +37,7 @@ bool IsFinal(SessionState state);
 bool MayFollow(SessionState from, SessionState to);
 
 // What a session is to come to next; taken from a request, kept across a crash.
-enum class Goal { kNone, kMerge, kDiscard, kExpire };
+enum class Goal { kNone, kMerge, kRebase, kDiscard, kExpire };
 
 std::string_view GoalName(Goal goal);  // "" for kNone
 Goal ParseGoal(std::string_view name);
@@ -58,8 +58,12 @@ struct ProjectRow {
   milliseconds lock_timeout{30'000};
   std::string fixer = "llm";  // off, function, llm
   std::string fixer_function;
-  bool paused = false;  // by agent_project_pause(): nothing begins
+  bool paused = false;                    // by agent_project_pause(): nothing begins
   std::vector<std::string> refuse_risks;  // kinds, as RiskKindName() has them
+  milliseconds replay_budget{10'000};     // `auto` replays what took less on the branch
+  // Schemas that others look after: their changes are nobody's drift.
+  std::vector<std::string> managed_schemas{"neon_auth"};
+  bool drops_unrecorded = false;  // on_unrecorded is "drop"
 };
 
 struct SessionRow {
@@ -112,6 +116,9 @@ struct MigrationRow {
   std::string transaction_id;
   std::string seen_before;
   int64_t segment_rows = 0;
+  std::string segment_record;  // a JSON object, see branch/record.hpp, with its transaction's id
+  // Those of the segments that are in effect, a comma between them.
+  std::string record;
 
   int statements = 0;       // of the text; 0: it was not read yet
   int statements_done = 0;  // those in effect on the branch, from the first
@@ -141,8 +148,17 @@ struct MergeRow {
   int64_t session_id = 0;
   std::string strategy;
   std::string on_drift;
+  std::string on_unrecorded = "fail";
   std::string status = "queued";
-  bool accepted = false;  // Neon took the restore
+  // What is done, and why that: nothing, replay, restore, candidate. Empty: not decided yet.
+  std::string chosen;
+  std::string chosen_reason;
+  // Of the replay's transaction on the parent, an xid8: noted before its COMMIT is sent. It means
+  // something in the history that parent_reset_at begins.
+  std::string transaction_id;
+  std::string certificate;  // a JSON object: what was compared, and what was done
+  bool accepted = false;    // Neon took the restore
+  int candidates = 0;       // branches that were made anew for it
   std::string base_fingerprint;
   std::string parent_fingerprint;
   std::string parent_reset_at;
@@ -151,12 +167,32 @@ struct MergeRow {
   std::string reason;
 };
 
+// Where both sides stood when a session's branch was made: what kStandpoint answered. Empty: nobody
+// could tell. Saving an empty text keeps what was there.
+struct ForkRow {
+  int64_t session_id = 0;
+  bool anew = false;   // the branch is about to be made again: what was noted is forgotten
+  std::string parent;  // right before
+  std::string branch;  // right after, before anybody worked there
+};
+
+// A session whose branch is being made anew from the parent as it is now, with its migrations run
+// there again.
+struct RebaseRow {
+  int64_t session_id = 0;
+  std::string branch_id;           // the branch before, which is kept until the rebase is done
+  std::string base_fingerprint;    // of that branch when it was made
+  std::string branch_fingerprint;  // and when it was set aside
+  bool ended = false;
+};
+
 struct ConflictRow {
   int64_t merge_id = 0;
   int64_t session_id = 0;
   std::string object;
   std::string change;  // added, changed, dropped, restored
   std::string base_hash;
+  std::string branch_hash;
   std::string parent_hash;
 };
 
@@ -165,9 +201,11 @@ enum class StepKind {
   kMigrate,
   kSetExpiry,
   kRestore,
+  kReplay,
   kDeleteBranch,
   kRenameBranch,
   kSuspendCompute,
+  kStartCompute,
   kAskFixer
 };
 
@@ -190,7 +228,7 @@ struct KeptBranchRow {
   int64_t session_id = 0;  // 0: an orphan
   std::string branch_id;
   std::string name;
-  std::string kind;  // pinned, backup, orphan
+  std::string kind;  // pinned, backup, orphan, rebased
   int64_t keep_until = 0;
   std::string endpoint_id;  // of a compute that may be active; empty: there is none
   bool deleted = false;
@@ -234,11 +272,12 @@ struct RequestRow {
   int64_t project_id = 0;
   int64_t session_id = 0;
   int64_t subject_id = 0;
-  std::string strategy;    // merge
-  std::string on_drift;    // merge
-  int64_t expires_at = 0;  // extend
-  int attempt = 1;         // migrate: which text of the migration
-  bool dry_run = false;    // reap
+  std::string strategy;       // merge
+  std::string on_drift;       // merge
+  std::string on_unrecorded;  // merge
+  int64_t expires_at = 0;     // extend
+  int attempt = 1;            // migrate: which text of the migration
+  bool dry_run = false;       // reap
 };
 
 }  // namespace agent_branch

@@ -105,21 +105,19 @@ Status OneOf(std::string_view value, std::initializer_list<const char *> values,
 }
 
 Status CheckStrategy(std::string_view strategy) {
-  Status status = OneOf(strategy, {"auto", "replay", "restore", "candidate"}, "merge strategy",
-                        "Strategies are \"auto\", \"replay\", \"restore\" and \"candidate\".");
-  return status.ok() ? CheckStrategySupported(strategy) : status;
+  return OneOf(strategy, {"auto", "replay", "restore", "candidate"}, "merge strategy",
+               "Strategies are \"auto\", \"replay\", \"restore\" and \"candidate\".");
 }
 
 Status CheckOnDrift(std::string_view on_drift) {
-  Status status = OneOf(on_drift, {"fail", "rebase"}, "value of on_drift",
-                        "Values are \"fail\" and \"rebase\".");
-  return status.ok() ? CheckOnDriftSupported(on_drift) : status;
+  return OneOf(on_drift, {"fail", "rebase"}, "value of on_drift",
+               "Values are \"fail\" and \"rebase\".");
 }
 
 Status CheckOnUnrecorded(std::string_view on_unrecorded) {
   Status status = OneOf(on_unrecorded, {"fail", "drop"}, "value of on_unrecorded",
                         "Values are \"fail\" and \"drop\".");
-  return status.ok() ? CheckOnUnrecordedSupported(on_unrecorded) : status;
+  return status;
 }
 
 Status CheckParentAccess(std::string_view access) {

@@ -23,6 +23,8 @@ struct FindOwner {
     return Owner::Of(row.session_id, row.project_id);
   }
   Owner operator()(const SnapshotRow &) const { return {}; }
+  Owner operator()(const ForkRow &row) const { return Owner::Session(row.session_id); }
+  Owner operator()(const RebaseRow &row) const { return Owner::Session(row.session_id); }
   Owner operator()(const WaitRow &row) const { return Owner::Session(row.session_id); }
   Owner operator()(const DropRequest &) const { return {}; }
   Owner operator()(const FixCallRow &row) const { return Owner::Session(row.session_id); }

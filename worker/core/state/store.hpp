@@ -47,10 +47,10 @@ struct DropRequest {
 };
 
 // Saving replaces what the row with that key held before.
-using Mutation =
-    std::variant<SessionRow, MigrationRow, AttemptRow, MergeRow, ConflictRow, StepRow,
-                 KeptBranchRow, SweepRow, SweepBranchRow, UpkeepRow, CredentialRow, DropCredentials,
-                 SnapshotRow, WaitRow, DropRequest, FixCallRow, RefusedFixRow, FixMemoryRow>;
+using Mutation = std::variant<SessionRow, MigrationRow, AttemptRow, MergeRow, ConflictRow, StepRow,
+                              KeptBranchRow, SweepRow, SweepBranchRow, UpkeepRow, CredentialRow,
+                              DropCredentials, SnapshotRow, ForkRow, RebaseRow, WaitRow,
+                              DropRequest, FixCallRow, RefusedFixRow, FixMemoryRow>;
 
 struct Batch {
   std::vector<Mutation> mutations;
@@ -65,6 +65,7 @@ struct StoreSnapshot {
   std::vector<SessionRow> sessions;      // not finished
   std::vector<MigrationRow> migrations;  // queued or running
   std::vector<MergeRow> merges;          // queued or running
+  std::vector<RebaseRow> rebases;        // under way
   std::vector<StepRow> steps;            // intended
   std::vector<KeptBranchRow> kept;       // not deleted
   std::vector<SweepRow> sweeps;          // not finished
@@ -80,6 +81,17 @@ struct Intake {
   std::vector<SweepRow> sweeps;
 };
 
+// A migration that is in effect on its session's branch, as it ran there.
+struct AppliedMigration {
+  int64_t id = 0;
+  int attempt = 1;
+  int ordinal = 0;
+  std::string sql;  // of that attempt
+  // A JSON array with the record of each segment, see branch/record.hpp, and its transaction's id;
+  // empty: none was kept.
+  std::string record;
+};
+
 class Store {
  public:
   virtual ~Store() = default;
@@ -91,6 +103,10 @@ class Store {
   virtual Result<std::optional<Script>> MigrationScript(int64_t migration_id, int attempt) = 0;
   // The objects of a schema snapshot as JSON; "{}" when it is not there.
   virtual Result<std::string> SnapshotObjects(const std::string &fingerprint) = 0;
+  // Of a session, by ordinal.
+  virtual Result<std::vector<AppliedMigration>> AppliedMigrations(int64_t session_id) = 0;
+  // Of a session; empty texts when it is not there.
+  virtual Result<ForkRow> Fork(int64_t session_id) = 0;
   // A sweep that the schedule asks for; returns its id.
   virtual Result<int64_t> CreateSweep() = 0;
   virtual Status Commit(const Batch &batch) = 0;

@@ -15,21 +15,6 @@ std::string InQuotes(std::string_view text) {
 
 }  // namespace
 
-Status CheckStrategySupported(std::string_view strategy) {
-  if (strategy == "auto" || strategy == "restore") return {};
-  return NotSupported("merge strategy " + InQuotes(strategy), "Use \"auto\" or \"restore\".");
-}
-
-Status CheckOnDriftSupported(std::string_view on_drift) {
-  if (on_drift == "fail") return {};
-  return NotSupported("on_drift " + InQuotes(on_drift), "Use \"fail\".");
-}
-
-Status CheckOnUnrecordedSupported(std::string_view on_unrecorded) {
-  if (on_unrecorded == "fail") return {};
-  return NotSupported("on_unrecorded " + InQuotes(on_unrecorded), "Use \"fail\".");
-}
-
 Status CheckParentAccessSupported(std::string_view access) {
   if (access != "read_only") return {};
   return NotSupported("parent_access " + InQuotes(access), "Use \"none\" or \"full\".");
@@ -46,9 +31,6 @@ Status CheckRequestSupported(std::string_view kind) {
     return NotSupported(
         "agent_merge_undo()",
         "Option \"undo_window\" of the project keeps the backup that a merge made.");
-  if (kind == "rebase")
-    return NotSupported("agent_rebase()",
-                        "Discard the session, and run its migrations in a new one.");
   return {};
 }
 

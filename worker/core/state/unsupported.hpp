@@ -9,13 +9,10 @@
 
 namespace agent_branch {
 
-Status CheckStrategySupported(std::string_view strategy);
-Status CheckOnDriftSupported(std::string_view on_drift);
-Status CheckOnUnrecordedSupported(std::string_view on_unrecorded);
 Status CheckParentAccessSupported(std::string_view access);
 // Of a project, when it is given a value that would have an effect.
 Status CheckOptionSupported(std::string_view key);
-// A request's kind: preview, undo, rebase.
+// A request's kind: preview, undo.
 Status CheckRequestSupported(std::string_view kind);
 
 }  // namespace agent_branch

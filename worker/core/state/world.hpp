@@ -45,6 +45,8 @@ struct MigrationRun {
   // How often the connection was lost while the text ran, and how often a lock was not to be had.
   int lost_connections = 0;
   int lock_timeouts = 0;
+  // How often the branch refused to tell what a statement had left behind, or to be cleaned up.
+  int refusals = 0;
 };
 
 // What a strategy of a merge remembers while the worker lives: a struct of its own each.
@@ -77,13 +79,19 @@ struct Session : Actor {
   std::deque<MigrationRow> migrations;  // queued and running, by ordinal
   std::optional<MergeRow> merge;        // queued or running
   std::optional<MigrationRun> run;      // of the first of them
+  std::optional<RebaseRow> rebase;      // under way
   std::unique_ptr<MergeWork> merge_work;
 
   bool parent_checked = false;
+  // A request that nobody answered may have made the branch: where the parent stood before the
+  // first of them is what counts.
+  bool may_be_forked = false;
+  int standpoints_unread = 0;  // how often the parent could not say where it stands
   bool branch_gone = false;
-  bool branch_checked = false;  // read once more before it is deleted, and it is ours
-  std::string base_version;     // of the branch's catalogs when it was made; forgotten by a crash
-  int64_t expiry_asked = 0;     // the expiry Neon was last asked for
+  // When Neon last said that the branch is this session's: it was made then, or read.
+  std::optional<Instant> ours_at;
+  std::string base_version;  // of the branch's catalogs when it was made; forgotten by a crash
+  int64_t expiry_asked = 0;  // the expiry Neon was last asked for
   BranchUris uris;
   Condition place_offered;
   PlaceUse counted_as = PlaceUse::kNone;
@@ -95,9 +103,18 @@ struct Session : Actor {
 
   Owner owner() const override { return Owner::Session(row.id); }
   std::string connection_key() const { return "session " + std::to_string(row.id); }
+  // With a branch, and nothing under way there.
+  bool at_home() const {
+    return row.state == SessionState::kReady || row.state == SessionState::kConflict ||
+           row.state == SessionState::kFailed;
+  }
   bool given_up() const { return row.goal == Goal::kDiscard || row.goal == Goal::kExpire; }
   // A restore of the merge was sent, and that it was done is not ruled out.
   bool may_have_restored() const { return merge && !merge->backup_name.empty(); }
+  // The COMMIT of the merge's replay may have been sent, and its outcome is not known.
+  bool may_have_replayed() const { return merge && !merge->transaction_id.empty(); }
+  // So that what became of the parent is found out before anything else.
+  bool may_have_merged() const { return may_have_restored() || may_have_replayed(); }
 
  protected:
   void Act() override {
@@ -154,6 +171,13 @@ struct Project {
   }
 
   // --- The parent.
+  // As it was seen at Neon last.
+  struct ParentSeen {
+    std::string branch_id;
+    std::string last_reset_at;
+    Instant at{0};
+  };
+  ParentSeen parent_seen;
   BranchUris parent_uris;
   bool fetching_parent_uris = false;
   Condition parent_uris_fetched;

@@ -58,6 +58,9 @@ void SweepFlow::Schedule(Project &project) {
 void SweepFlow::Reconfigure() {
   for (const auto &[id, project] : context_->world().projects) {
     Schedule(*project);
+    // What failed may have been mended.
+    if (project->sweeper->failures > 0 && project->next_sweep)
+      project->next_sweep = context_->now();
     project->sweeper->Wake();
   }
 }
@@ -76,7 +79,7 @@ Flow<> SweepFlow::Next(Project &project) {
     }
     sweep.row = run->second.row;
     sweep.of_run = true;
-    return SweepAndSchedule(project, std::move(sweep));
+    return SweepAndEnd(std::move(sweep));
   }
   const bool due = project.next_sweep && *project.next_sweep <= context_->now();
   if (!due && !project.sweep_for_room) {
@@ -90,13 +93,17 @@ Flow<> SweepFlow::Next(Project &project) {
   sweep.row.id = id.value();
   sweep.row.started = true;
   context_->journal().Add(sweep.row);
-  return SweepAndSchedule(project, std::move(sweep));
+  return SweepAndEnd(std::move(sweep));
 }
 
-Flow<> SweepFlow::SweepAndSchedule(Project &project, Sweep sweep) {
-  UpkeepActor &actor = *project.sweeper;
+Flow<> SweepFlow::SweepAndEnd(Sweep sweep) {
   Status status = co_await SweepProject(sweep);
   if (status.ok()) co_await AwaitExpiring(sweep);
+  End(sweep, status);
+}
+
+void SweepFlow::End(Sweep &sweep, const Status &status) {
+  Project &project = *sweep.project;
   if (sweep.of_run) {
     EndInRun(sweep.row.id, project.row.id,
              status.ok() ? "" : "project " + project.row.neon_id + ": " + status.message());
@@ -106,16 +113,11 @@ Flow<> SweepFlow::SweepAndSchedule(Project &project, Sweep sweep) {
     context_->journal().Add(sweep.row);
   }
   ShowTrouble(project, status);
-  if (status.ok()) {
-    actor.failures = 0;
-    co_return;
-  }
-  ++actor.failures;
+  UpkeepActor &actor = *project.sweeper;
+  actor.failures = status.ok() ? 0 : actor.failures + 1;
+  if (status.ok() || context_->settings().reap_interval <= 0) return;
   const Instant again = context_->now() + context_->Backoff(kAgain, actor.failures);
-  if (context_->settings().reap_interval > 0 &&
-      (!project.next_sweep || again < *project.next_sweep)) {
-    project.next_sweep = again;
-  }
+  if (!project.next_sweep || again < *project.next_sweep) project.next_sweep = again;
 }
 
 void SweepFlow::ShowTrouble(Project &project, const Status &why) {
@@ -136,6 +138,7 @@ void SweepFlow::ShowTrouble(Project &project, const Status &why) {
 }
 
 void SweepFlow::OnTrouble(Sweep &sweep, const Status &why) {
+  if (sweep.given_up) return;
   if (why.ok()) {
     sweep.troubled_since.reset();
     return;
@@ -143,10 +146,10 @@ void SweepFlow::OnTrouble(Sweep &sweep, const Status &why) {
   const Instant now = context_->now();
   if (!sweep.troubled_since) sweep.troubled_since = now;
   ShowTrouble(*sweep.project, why);
-  // What passes soon is waited for; what lasts is in nobody else's way.
-  if (!sweep.of_run || now < *sweep.troubled_since + kLastingTrouble) return;
-  EndInRun(sweep.row.id, sweep.project->row.id,
-           "project " + sweep.project->row.neon_id + ": " + why.message());
+  if (now < *sweep.troubled_since + kLastingTrouble) return;
+  sweep.given_up = true;
+  End(sweep, why);
+  sweep.project->sweeper->Interrupt();
 }
 
 Flow<Status> SweepFlow::SweepProject(Sweep &sweep) {

@@ -40,13 +40,14 @@ class SweepFlow {
     std::set<int64_t> expiring;  // sessions it ended, not finished yet
     int deletions = 0;
     std::optional<Instant> troubled_since;
+    bool given_up = false;  // the trouble lasts, and the flow is ended
   };
   struct Run {
     SweepRow row;
     std::set<int64_t> projects;  // not done yet
   };
 
-  Flow<> SweepAndSchedule(Project &project, Sweep sweep);
+  Flow<> SweepAndEnd(Sweep sweep);
   Flow<Status> SweepProject(Sweep &sweep);
   Flow<> AwaitExpiring(Sweep &sweep);
   bool IsExpiring(const Sweep &sweep) const;
@@ -65,7 +66,11 @@ class SweepFlow {
   void Expire(Sweep &sweep, Session &session);
   bool IsDue(const Session &session) const;
 
+  // What passes soon is waited for. Trouble that lasts ends the sweep, and another one begins
+  // later.
   void OnTrouble(Sweep &sweep, const Status &why);
+  // Tells how the sweep ended; after a failure the project's own schedule tries again.
+  void End(Sweep &sweep, const Status &status);
   void ShowTrouble(Project &project, const Status &why);
   // The project's part of the run is done, or cannot be done now.
   void EndInRun(int64_t run_id, int64_t project_id, const std::string &error);

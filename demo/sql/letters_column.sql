@@ -1,0 +1,1 @@
+ALTER TABLE customers ADD COLUMN wants_letters boolean NOT NULL DEFAULT false;

@@ -1,0 +1,284 @@
+#include "worker/core/merge/recorded_work.hpp"
+
+#include <utility>
+
+#include "worker/core/base/json.hpp"
+#include "worker/core/merge/standpoint.hpp"
+#include "worker/core/script/segments.hpp"
+#include "worker/core/script/source_text.hpp"
+
+namespace agent_branch {
+namespace {
+
+constexpr milliseconds kStatisticsInterval{500};
+
+std::string Ordinal(const AppliedMigration &migration) {
+  return "migration " + std::to_string(migration.ordinal);
+}
+
+// Why the script cannot share a transaction with others, or with itself; empty: it can.
+std::string WhyNotOnePiece(const Script &script, const std::vector<Segment> &segments) {
+  if (!script.refusal.ok()) return "cannot be read";
+  if (segments.size() > 1) return "is more than one transaction";
+  if (segments.empty()) return {};
+  if (segments.front().alone != Alone::kNo)
+    return "has a statement that cannot stand in a transaction";
+  if (!segments.front().settings.empty()) return "sets how its own transaction runs";
+  return {};
+}
+
+// Why nothing can come after the script in its transaction; empty: something can.
+std::string WhyNothingAfter(const Script &script, const std::string &sql) {
+  for (const ScriptStatement &statement : script.statements) {
+    if (statement.commit_after) return "adds a value to an enum, to be used once it is committed";
+  }
+  if (ChangesSessionDefaults(sql)) return "sets what holds for new connections only";
+  return {};
+}
+
+bool TakesRowsAway(const Script &script) {
+  if (!script.parsed) return true;
+  for (const ScriptStatement &statement : script.statements) {
+    for (const StatementRisk &risk : statement.risks) {
+      if (risk.kind == RiskKind::kDrop || risk.kind == RiskKind::kTruncate ||
+          risk.kind == RiskKind::kUnfiltered || risk.kind == RiskKind::kUnknown)
+        return true;
+    }
+  }
+  return false;
+}
+
+// nothing_after: why no migration can follow those that were added; empty: one can.
+Status Add(const AppliedMigration &migration, const Script &script, std::string *nothing_after,
+           RecordedWork *work) {
+  const std::vector<Segment> segments = SplitIntoSegments(script);
+  RecordedMigration recorded;
+  recorded.ordinal = migration.ordinal;
+  recorded.script.statements = static_cast<int>(script.statements.size()) + 1;
+  std::string why = WhyNotOnePiece(script, segments);
+  if (why.empty())
+    recorded.script.sql = migration.sql.substr(segments.front().offset, segments.front().length);
+  if (!why.empty()) why = Ordinal(migration) + " " + why;
+  if (why.empty()) why = *nothing_after;
+  if (work->not_one_piece.empty()) work->not_one_piece = std::move(why);
+  *nothing_after = WhyNothingAfter(script, migration.sql);
+  if (!nothing_after->empty()) *nothing_after = Ordinal(migration) + " " + *nothing_after;
+  work->takes_rows_away = work->takes_rows_away || TakesRowsAway(script);
+  work->migrations.push_back(std::move(recorded));
+  return AddRecord(migration.record, &work->rows);
+}
+
+int64_t Count(const JsonValue &counts, const char *name) {
+  return JsonInteger(&counts, name).value_or(0);
+}
+
+RowCounts ReadCounts(const JsonValue &value) {
+  return {Count(value, "inserted"), Count(value, "updated"), Count(value, "deleted")};
+}
+
+std::map<std::string, RowCounts> ReadChanges(const JsonDocument &document) {
+  std::map<std::string, RowCounts> changes;
+  const JsonValue *object = JsonMember(&document, "changes");
+  if (object == nullptr || !object->IsObject()) return changes;
+  for (const auto &member : object->GetObject()) {
+    if (!member.value.IsObject()) continue;
+    changes[std::string(member.name.GetString(), member.name.GetStringLength())] =
+        ReadCounts(member.value);
+  }
+  return changes;
+}
+
+// Rows that were deleted, as the statistics know, and neither before the fork nor by the record.
+// What was inserted or updated is there to be seen; the statistics count it even when it was rolled
+// back, as a migration's that failed.
+std::string DeletedBesides(const RowCounts &now, const RowCounts &fork, const RowCounts &recorded) {
+  const int64_t deleted = now.deleted - fork.deleted - recorded.deleted;
+  return deleted > 0 ? std::to_string(deleted) + " rows deleted" : std::string();
+}
+
+RowCounts CountsOf(const std::map<std::string, RowCounts> &tables, const std::string &table) {
+  const auto found = tables.find(table);
+  return found == tables.end() ? RowCounts() : found->second;
+}
+
+// Of a branch's statistics and of those it began with.
+bool SameStatistics(const JsonDocument &now, const JsonDocument &fork) {
+  return JsonString(&now, "statistics_since") == JsonString(&fork, "statistics_since");
+}
+
+void AddWritten(const JsonDocument &document, std::map<std::string, std::string> *tables) {
+  const JsonValue *written = JsonMember(&document, "written");
+  if (written == nullptr || !written->IsObject()) return;
+  constexpr int64_t kMany = 1'000;
+  for (const auto &member : written->GetObject()) {
+    if (!member.value.IsInt64()) continue;
+    const int64_t rows = member.value.GetInt64();
+    std::string &told =
+        (*tables)[std::string(member.name.GetString(), member.name.GetStringLength())];
+    if (rows < 0) {
+      told = "truncated or rewritten";
+    } else {
+      told = (rows > kMany ? "more than " + std::to_string(kMany) : std::to_string(rows)) +
+             " rows written";
+    }
+  }
+}
+
+}  // namespace
+
+std::string TableNumbersExpression() {
+  return "(SELECT coalesce(jsonb_object_agg(format('%I.%I', n.nspname, c.relname), c.oid::int8), "
+         "'{}')::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE "
+         "c.relkind IN ('r', 'p', 'm') AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' "
+         "AND n.nspname <> 'information_schema')";
+}
+
+std::map<std::string, int64_t> ReadTableNumbers(std::string_view json) {
+  std::map<std::string, int64_t> tables;
+  Result<JsonDocument> document = ParseJson(json);
+  if (!document.ok() || !document->IsObject()) return tables;
+  for (const auto &member : document->GetObject()) {
+    if (!member.value.IsInt64()) continue;
+    tables[std::string(member.name.GetString(), member.name.GetStringLength())] =
+        member.value.GetInt64();
+  }
+  return tables;
+}
+
+Result<UnrecordedRows> JudgeUnrecorded(std::string_view answer, std::string_view fork,
+                                       const ChangedRows &recorded) {
+  Result<JsonDocument> now = ParseJson(answer);
+  if (!now.ok()) return now.status();
+  Result<JsonDocument> then = ParseJson(fork);
+  if (!then.ok()) return then.status();
+  UnrecordedRows rows;
+  // Too many ids to be looked at are some.
+  rows.any_transaction = JsonInteger(&now.value(), "foreign_count").value_or(1) > 0;
+  if (!rows.any_transaction) return rows;
+  std::map<std::string, std::string> tables;
+  AddWritten(now.value(), &tables);
+  if (SameStatistics(now.value(), then.value())) {
+    const auto before = ReadChanges(then.value());
+    for (const auto &[table, counts] : ReadChanges(now.value())) {
+      const std::string deleted =
+          DeletedBesides(counts, CountsOf(before, table), CountsOf(recorded.tables, table));
+      if (deleted.empty()) continue;
+      std::string &told = tables[table];
+      told += (told.empty() ? "" : ", ") + deleted;
+    }
+  }
+  for (const auto &[table, told] : tables)
+    rows.tables.push_back("table " + table + ": " + told);
+  rows.settled = JsonInteger(&now.value(), "recent_clients").value_or(0) == 0;
+  return rows;
+}
+
+Flow<Result<Script>> RecordedWorkReader::ScriptOf(Session &session,
+                                                  const AppliedMigration &migration) {
+  const std::string sql = migration.sql;
+  Result<std::optional<Script>> kept =
+      context_->store().MigrationScript(migration.id, migration.attempt);
+  if (!kept.ok()) co_return kept.status();
+  if (kept->has_value()) co_return std::move(**kept);
+  Result<Script> read = co_await context_->ReadScript(session, sql);
+  co_return read;
+}
+
+Flow<Result<RecordedWork>> RecordedWorkReader::Read(Session &session) {
+  // What became of the last migration may still wait to be written, and would not be read.
+  co_await context_->Commit(session);
+  Result<std::vector<AppliedMigration>> applied =
+      context_->store().AppliedMigrations(session.row.id);
+  if (!applied.ok()) co_return applied.status();
+  RecordedWork work;
+  std::string nothing_after;
+  for (const AppliedMigration &migration : *applied) {
+    Result<Script> script = co_await ScriptOf(session, migration);
+    if (!script.ok()) co_return script.status();
+    Status status = Add(migration, *script, &nothing_after, &work);
+    if (!status.ok()) co_return status;
+  }
+  co_return work;
+}
+
+Flow<BranchEvent> RecordedWorkReader::RunOnBranch(Session &session, BranchTask task,
+                                                  std::string what) {
+  Next next = co_await uris_->FetchOwn(session);
+  if (next.fails()) {
+    BranchEvent unasked;
+    unasked.outcome = BranchOutcome::kNotRun;
+    unasked.error = std::move(next.trouble);
+    co_return unasked;
+  }
+  BranchEvent event = co_await context_->RunOnBranch(session, std::move(task), std::move(what));
+  if (event.outcome != BranchOutcome::kNotRun) co_return event;
+  const BranchEvent copy = event;
+  co_await uris_->AfterConnectionFailure(session, copy);
+  co_return event;
+}
+
+Flow<BranchEvent> RecordedWorkReader::AskUnrecorded(Session &session, std::string since,
+                                                    std::string own) {
+  BranchTask task;
+  task.kind = BranchTaskKind::kUnrecorded;
+  task.transaction_id = std::move(since);
+  task.sql = std::move(own);
+  BranchEvent event = co_await RunOnBranch(session, std::move(task),
+                                           "the branch to say what was done outside of migrations");
+  co_return event;
+}
+
+Flow<Result<std::vector<std::string>>> RecordedWorkReader::FindUnrecorded(Session &session,
+                                                                          RecordedWork recorded) {
+  Result<ForkRow> fork = context_->store().Fork(session.row.id);
+  if (!fork.ok()) co_return fork.status();
+  std::vector<std::string> unknown{"it is not known where the branch stood when it was made"};
+  Result<Standpoint> stood = ReadStandpoint(fork->branch);
+  if (!stood.ok()) co_return unknown;
+  const std::string since = stood->next_xid;
+  const std::string own = "[" + recorded.rows.transactions + "]";
+  const Instant give_up = context_->now() + milliseconds(30'000);
+  bool first = true;
+  for (;;) {
+    BranchEvent event = co_await AskUnrecorded(session, since, own);
+    if (event.outcome == BranchOutcome::kNotRun) co_return event.error;
+    if (event.outcome != BranchOutcome::kDone) {
+      unknown.front() = "the branch cannot tell what was done there: " + event.error.message();
+      co_return unknown;
+    }
+    Result<UnrecordedRows> rows = JudgeUnrecorded(event.answer, fork->branch, recorded.rows);
+    if (!rows.ok()) co_return rows.status();
+    if (!rows->any_transaction || !rows->tables.empty()) co_return rows->tables;
+    // Our own session tells the statistics what it did when it ends.
+    if (!first && (rows->settled || context_->now() >= give_up)) co_return rows->tables;
+    if (first) context_->branches().Close(session.connection_key());
+    first = false;
+    if (!rows->settled)
+      co_await context_->Pause(session, kStatisticsInterval,
+                               "the statistics of others who work on the branch");
+  }
+}
+
+Flow<Result<BranchNow>> RecordedWorkReader::LookAtBranch(Session &session, RecordedWork recorded,
+                                                         bool rows_count) {
+  BranchTask task;
+  task.kind = BranchTaskKind::kFingerprint;
+  task.facts = TableNumbersExpression();
+  BranchEvent event = co_await RunOnBranch(session, std::move(task), "a description of the branch");
+  if (event.outcome != BranchOutcome::kDone) co_return event.error;
+  BranchNow now;
+  now.fingerprint = event.fingerprint;
+  now.description = event.objects;
+  Result<ObjectMap> objects = ReadObjectMap(event.objects);
+  if (!objects.ok()) co_return objects.status();
+  now.objects = std::move(*objects);
+  now.tables = ReadTableNumbers(event.answer);
+  if (!rows_count) co_return now;
+  Result<std::vector<std::string>> unrecorded =
+      co_await FindUnrecorded(session, std::move(recorded));
+  if (!unrecorded.ok()) co_return unrecorded.status();
+  now.unrecorded = std::move(*unrecorded);
+  co_return now;
+}
+
+}  // namespace agent_branch

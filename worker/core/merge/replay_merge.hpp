@@ -1,0 +1,75 @@
+// Merge by replay: the recorded migrations, byte for byte as they ran on the branch, run on the
+// parent in one transaction.
+//
+// It commits only if the schema is then what it has to be and the rows by table changed as they did
+// on the branch (replay_judgement.hpp). So every row that was written to the parent stays, nothing
+// is added to Neon's lineage, no connection is dropped, and no call of the API is made. The
+// transaction's id is noted before its COMMIT: that makes a lost answer decidable, as long as the
+// parent is not restored meanwhile, which its last_reset_at tells.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "worker/core/flow/transaction_run.hpp"
+#include "worker/core/merge/merge_end.hpp"
+#include "worker/core/merge/parent_now.hpp"
+#include "worker/core/merge/recorded_work.hpp"
+
+namespace agent_branch {
+
+struct ReplayWork : MergeWork {
+  int lock_timeouts = 0;  // and deadlocks, and other conflicts of its transaction with others'
+  int moved = 0;          // how often others changed the parent's schema meanwhile
+};
+
+class ReplayMerge {
+ public:
+  ReplayMerge(SessionContext *context, ConnectionUris *uris, MergeEnd *end)
+      : context_(context), uris_(uris), end_(end), parent_(context, uris), record_(context, uris) {}
+
+  // The session holds its project's merge turn.
+  Flow<StrategyEnd> Run(Session &session);
+  // Whether the parent's schema, as it is now, and what is on the branch let another strategy carry
+  // the migrations to it; else why not.
+  Flow<Result<std::optional<MergeRefusal>>> WeighDrift(Session &session);
+  // What became of a replay whose COMMIT may have been sent, or of a step that was left open.
+  Flow<Next> Reconcile(Session &session);
+
+ private:
+  // What is compared with what the parent is in the replay's transaction.
+  struct Plan {
+    RecordedWork recorded;
+    BranchNow branch;
+    ParentNow parent;
+    ObjectMap base;
+    ObjectMap expected;
+    std::string guard;  // runs before the migrations; empty: nothing is taken away
+    Instant began{0};
+  };
+
+  static ReplayWork &WorkOf(Session &session);
+  Flow<Result<Plan>> Prepare(Session &session);
+  // What speaks against the plan; nothing: it can be carried out.
+  std::optional<MergeRefusal> Weigh(const Session &session, Plan *plan) const;
+  std::optional<MergeRefusal> WeighSchema(const Session &session, Plan *plan) const;
+  std::string FindGuard(const Session &session, const Plan &plan) const;
+  Flow<StrategyEnd> Replay(Session &session, Plan plan);
+  BranchTask TaskFor(const Session &session, const Plan &plan) const;
+  Status JudgeDone(const Session &session, const Plan &plan, const BranchEvent &ready) const;
+  // What is on the branch and in no migration was dropped, or nothing is there.
+  StrategyEnd EndWithoutMigrations(Session &session, const Plan &plan);
+  Flow<StrategyEnd> OnRefused(Session &session, Plan plan, Status why);
+  Flow<StrategyEnd> OnEnd(Session &session, Plan plan, TransactionEnd end);
+  Flow<StrategyEnd> OnRejected(Session &session, Plan plan, BranchEvent event);
+  void Unknown(Session &session, const std::string &detail);
+  void Merged(Session &session);
+
+  SessionContext *context_;
+  ConnectionUris *uris_;
+  MergeEnd *end_;
+  ParentReader parent_;
+  RecordedWorkReader record_;
+};
+
+}  // namespace agent_branch
