@@ -5,19 +5,27 @@
 # know nothing of the server, are archives built here without pg_config. Sources are found by
 # wildcard; everything that is built goes to build/.
 #
-# Variables: PG_MAJOR (15) or PG_CONFIG: the PostgreSQL to build for; CXX, CXXFLAGS; WERROR= for a
+# Variables: PG_MAJOR (what tools/pg_major finds) or PG_CONFIG: the PostgreSQL to build for; CXX,
+# CXXFLAGS; WERROR= for a
 # compiler that warns of more than ours; DESTDIR; SUITE="unit pgtap": what make check runs;
 # SANITIZE=address,undefined: unit and simulation tests under sanitizers (make check-sanitize);
 # SECONDS=60: how long make simulate runs, or make fuzz each target (600); TARGET: one of those;
 # POINTS="restore recorded": make crash-matrix plays only points that these words describe;
 # DEMO="--topology flat --keep": options of the demo, see demo/run --help;
+# CHROOTS=DIR: where make check-versions keeps its Debians; VERSIONS="17 18": which it tests;
 # SINCE=main: clang-tidy looks only at what changed since that commit.
 
-PG_MAJOR ?= 15
-PG_CONFIG ?= $(or $(wildcard /usr/lib/postgresql/$(PG_MAJOR)/bin/pg_config),pg_config)
+# A major version that nobody gave is looked up by each that needs it, as it may be installed
+# meanwhile.
+ifneq ($(PG_MAJOR),)
+export PG_MAJOR
+endif
+ifeq ($(origin PG_CONFIG),undefined)
+PG_CONFIG := $(or $(wildcard /usr/lib/postgresql/$(shell tools/pg_major)/bin/pg_config),pg_config)
+endif
 WERROR ?= -Werror
 CXXFLAGS ?= -O2 -g
-export PG_MAJOR PG_CONFIG WERROR SINCE
+export PG_CONFIG WERROR SINCE
 
 control := $(firstword $(wildcard agent_branch.control sql/agent_branch.control))
 # The one place that holds the version is the control file.
@@ -40,7 +48,7 @@ submake = +@$(MAKE) $(quiet)
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .PHONY: all extension worker emulator libraries tests install uninstall demo check check-sanitize
-.PHONY: simulate mutants fuzz crash-matrix fixer-report bench lint format deps clean help
+.PHONY: check-versions simulate mutants fuzz crash-matrix fixer-report bench lint format deps dist clean help
 .PHONY: compile_commands.json
 
 help:
@@ -50,6 +58,7 @@ help:
 	@echo "make check       the same, then runs all tests; SUITE='$(suites)' chooses"
 	@echo "make bench       measures what agent_run adds, what a call takes, and the worker's memory"
 	@echo "make check-sanitize  the tests that need no server, under address and undefined behaviour sanitizer"
+	@echo "make check-versions  builds and tests on each PostgreSQL, on the Debian that has it (as root)"
 	@echo "make simulate    runs the worker's core through random schedules for SECONDS=60"
 	@echo "make mutants     applies small changes to the worker, and prints which test notices each"
 	@echo "make fuzz        libFuzzer on each parser of bytes from outside for SECONDS=600; TARGET=one of them"
@@ -58,6 +67,7 @@ help:
 	@echo "make lint        formatting, clang-tidy, and the rules of the house"
 	@echo "make format      formats the sources"
 	@echo "make deps        installs the Debian packages that all this needs (as root)"
+	@echo "make dist        packs the last commit for PGXN, as a zip in build/"
 	@echo "make clean       removes build/"
 
 all: $(call if_any,extension,extension) $(if $(wildcard worker/*.cpp),worker) \
@@ -185,6 +195,11 @@ demo:
 	$(submake) $(jobs) install $(needs_emulator)
 	@demo/run $(DEMO)
 
+check-versions:
+	@tools/deps chroots
+	@tests/versions/run --chroots $(or $(CHROOTS),build/chroots) \
+		$(if $(SUITE),--suites '$(SUITE)') $(VERSIONS)
+
 crash-matrix: deps
 	$(submake) $(jobs) install $(needs_emulator)
 	@tests/crash/matrix $(POINTS)
@@ -214,6 +229,12 @@ compile_commands.json:
 format:
 	@tools/deps lint
 	@tests/lint/format
+
+# For PGXN, of the last commit.
+dist:
+	@mkdir -p build
+	git archive --format=zip --prefix=agent_branch-$(version)/ \
+		--output=build/agent_branch-$(version).zip HEAD
 
 clean:
 	rm -rf build compile_commands.json

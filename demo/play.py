@@ -11,7 +11,7 @@ from customers import Customers
 from mending import Mending
 from screen import Screen
 from stage import (DATABASE, DURATIONS, MAX_AGE_SECONDS, MAX_PARALLEL, PARENT, PROJECT, Stage,
-                   Stopped, Trouble, sql_file)
+                   Stopped, Trouble, host, sql_file)
 from verdict import Verdict
 
 _SIGNALS = {signal.SIGINT: "control-C", signal.SIGTERM: "a signal", signal.SIGHUP: "a hang-up"}
@@ -28,7 +28,9 @@ def _ignore_signals():
 
 
 class Play:
-    def __init__(self, topology, keep):
+    def __init__(self, topology, keep, folders):
+        """folders: the list to which every folder that is made is appended."""
+        host.made_folders = folders
         self.keep = keep
         self.topology = topology
         self.screen = Screen()
@@ -51,15 +53,19 @@ class Play:
             self.screen.end_waits()
             self.screen.line(f"\n{why}")
         except (Trouble, AssertionError) as why:  # told in words, by us or by the tests' helpers
-            self.verdict.went_wrong(str(why))
+            self.verdict.went_wrong(self._lost() or str(why))
         except Exception:  # a mistake of ours: the servers are stopped all the same
-            self.verdict.went_wrong(traceback.format_exc())
+            self.verdict.went_wrong(self._lost() or traceback.format_exc())
         _ignore_signals()
         self._clean_up()
         if stopped and not self.verdict.failed:
             self.screen.line("Everything is stopped and removed.")
             return 130
         return self.verdict.conclude()
+
+    def _lost(self):
+        """What makes all else go wrong: a server that is gone."""
+        return self.stage.lost if self.stage else None
 
     def _acts(self):
         self.stage = Stage(self.topology)
@@ -228,12 +234,12 @@ class Play:
         screen.line()
         screen.line("  Control-C stops and removes all of it.")
         try:
-            while stage.cluster.running and stage.emulator.running:
+            while not stage.lost:
                 time.sleep(0.2)
         except Stopped:
             screen.line("\n")
             return
-        raise Trouble("a server has ended by itself")
+        raise Trouble(stage.lost)
 
     def _clean_up(self):
         """Whatever happened: nothing of ours stays."""
@@ -273,5 +279,7 @@ class Play:
                 raise Trouble(f"waited {seconds} s for {what}")
 
     def _raise_troubles(self):
+        if self.stage.lost:
+            raise Trouble(self.stage.lost)
         if self.cast.troubles:
             raise Trouble("\n".join(self.cast.troubles))

@@ -41,11 +41,16 @@ def sql_file(name):
         return file.read().strip()
 
 
+def _how(status):
+    return f"killed by signal {-status}" if status < 0 else f"with status {status}"
+
+
 class Stage:
     def __init__(self, topology):
         self.topology = topology
         self.emulator = None
         self.cluster = None
+        self.lost = None  # which server has ended by itself, in words
         self.ending = threading.Event()
         self._psqls = set()
         self._lock = threading.Lock()
@@ -76,6 +81,16 @@ class Stage:
                 raise Trouble("The extension is not installed in this PostgreSQL: run "
                               "`make install` as root, or let `make demo` do it.") from None
             raise
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def _watch(self):
+        """Nobody is to wait for what a server that is gone would have to answer."""
+        servers = {"The emulator": self.emulator, "The control database's server": self.cluster}
+        while not self.ending.wait(0.2):
+            for name, server in servers.items():
+                if not server.running and not self.ending.is_set():
+                    self.lost = f"{name} has ended by itself, {_how(server.process.returncode)}."
+                    self.end_psqls()
 
     def psql(self, sql, user="postgres", uri=None, variables=None, options=("-At",),
              database=DATABASE):
@@ -86,10 +101,13 @@ class Stage:
         finally:
             self._forget(process)
         if self.ending.is_set() and process.returncode != 0:
-            raise Stopped
+            self._ended()
         if process.returncode != 0:
             raise Trouble(f"{user} ran: {' '.join(sql.split())[:200]}\n{errors.strip()}")
         return output
+
+    def _ended(self):
+        raise Trouble(self.lost) if self.lost else Stopped
 
     def start_psql(self, user="postgres", uri=None, variables=None, options=("-At",),
                    database=DATABASE):
@@ -100,7 +118,7 @@ class Stage:
         # In a session of its own, so that control-C reaches it through us only.
         with self._lock:
             if self.ending.is_set():
-                raise Stopped
+                self._ended()
             process = subprocess.Popen(
                 [self.psql_program, "-X", "-q", "-v", "ON_ERROR_STOP=1", *settings, *options,
                  *target], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,

@@ -13,6 +13,7 @@
 #include "emulator/engine_postgres.hpp"
 #include "emulator/process.hpp"
 #include "emulator/server.hpp"
+#include "emulator/try_out.hpp"
 
 namespace agent_branch::emulator {
 namespace {
@@ -42,7 +43,11 @@ void RaiseDescriptorLimit() {
 void PrintReady(const Options &options, uint16_t port) {
   std::string host = options.listen_address;
   if (host.find(':') != std::string::npos) host = "[" + host + "]";
-  std::printf("neon-emulator: ready on http://%s:%d%s\n", host.c_str(), port, Api::kPrefix);
+  const std::string url = "http://" + host + ":" + std::to_string(port) + Api::kPrefix;
+  std::printf("neon-emulator: ready on %s\n", url.c_str());
+  if (options.try_out)
+    std::printf("In postgresql.conf, then restart the server:\n%s",
+                TryOutSettings(options, url).c_str());
   std::fflush(stdout);
 }
 
@@ -77,6 +82,7 @@ int Serve(Options &options, Loop &loop, Engine &engine, std::vector<ApiKey> keys
 }
 
 int Run(Options options) {
+  if (options.try_out) PrepareTryOut(&options);
   std::vector<ApiKey> keys = ReadApiKeys(options.api_key_file);
   RaiseDescriptorLimit();
   Loop loop(kThreads);

@@ -111,12 +111,13 @@ std::map<std::string, bool *> Flags(Options *o) {
           {"--plan-gates-suspend", &o->plan_gates_suspend},
           {"--keep", &o->keep},
           {"--quiet", &o->quiet},
+          {"--try", &o->try_out},
           {"--help", &o->help},
           {"-h", &o->help},
           {"--version", &o->version}};
 }
 
-void CheckTogether(const Options &options, bool engine_given) {
+void CheckNeeded(const Options &options, bool engine_given) {
   if (!engine_given) throw Bad("--engine is missing: postgres or memory");
   if (options.api_key_file.empty()) throw Bad("--api-key-file is missing");
   if (options.postgres && options.data_directory.empty()) {
@@ -125,8 +126,22 @@ void CheckTogether(const Options &options, bool engine_given) {
   if (options.postgres && geteuid() == 0) {
     throw Bad(
         "engine postgres cannot run as root, because PostgreSQL cannot; try\n  setpriv "
-        "--reuid=postgres --regid=postgres --init-groups neon-emulator ...");
+        "--reuid=postgres --regid=postgres --init-groups neon-emulator ...\nor, to have all of it "
+        "made,\n  neon-emulator --try");
   }
+}
+
+void CheckTryOut(const Options &options, bool engine_given) {
+  if (engine_given && !options.postgres) throw Bad("--try is for engine postgres");
+  if (!options.data_directory.empty() && options.api_key_file.empty())
+    throw Bad("--api-key-file is missing: --try makes one only where it makes the data directory");
+}
+
+void CheckTogether(const Options &options, bool engine_given) {
+  if (options.try_out)
+    CheckTryOut(options, engine_given);
+  else
+    CheckNeeded(options, engine_given);
   if (options.postgres && !(options.fixed_uri.empty() && options.fixed_parent_uri.empty())) {
     throw Bad("--fixed-uri is for engine memory: engine postgres has real addresses");
   }
@@ -147,8 +162,11 @@ void CheckTogether(const Options &options, bool engine_given) {
 const char kUsage[] =
     R"(neon-emulator: a local stand-in for the Neon API
 
-usage: neon-emulator --engine postgres|memory --api-key-file FILE [options]
+usage: neon-emulator --try [options]
+       neon-emulator --engine postgres|memory --api-key-file FILE [options]
 
+  --try                        engine postgres with a key file and a folder of its own; prints the
+                               settings for postgresql.conf. As root it becomes the user postgres
   --listen ADDRESS:PORT        loopback only; port 0 chooses one (127.0.0.1:4010)
   --engine postgres|memory     real clusters, or none
   --data DIR                   where engine postgres keeps its clusters, and --keep what it keeps

@@ -45,6 +45,7 @@ struct Options {
   std::optional<uint64_t> seed;
   int64_t suspend_after_seconds = 0;  // 0: computes are never suspended by themselves
   bool keep = false;                  // what was done is there again after the emulator's end
+  bool try_out = false;               // what is not given is made
   bool quiet = false;
   bool help = false;
   bool version = false;

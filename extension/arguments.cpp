@@ -1,10 +1,20 @@
 #include "extension/arguments.hpp"
 
+#include "postgres/installed_version.hpp"
+
 namespace agent_branch {
 namespace {
 
+// An older version's script made some functions with fewer arguments than are read here. What is
+// beyond them is not ours to look at.
+bool IsGiven(FunctionCallInfo fcinfo, int number) {
+  if (number < fcinfo->nargs) return !fcinfo->args[number].isnull;
+  RequireMatchingVersion();
+  return false;
+}
+
 void RequireNotNull(FunctionCallInfo fcinfo, int number, const char *name) {
-  if (!fcinfo->args[number].isnull) return;
+  if (IsGiven(fcinfo, number)) return;
   Raise("22004", std::string("argument \"") + name + "\" must not be null", {},
         "Give a value; \\df+ shows what each argument is for.");
 }
@@ -37,7 +47,7 @@ std::string RequiredText(FunctionCallInfo fcinfo, int number, const char *name) 
 }
 
 std::optional<std::string> OptionalText(FunctionCallInfo fcinfo, int number) {
-  if (fcinfo->args[number].isnull) return std::nullopt;
+  if (!IsGiven(fcinfo, number)) return std::nullopt;
   return TextOf(fcinfo->args[number].value);
 }
 
@@ -81,7 +91,7 @@ int64_t RequiredDuration(FunctionCallInfo fcinfo, int number, const char *name) 
 }
 
 std::optional<int64_t> OptionalDuration(FunctionCallInfo fcinfo, int number) {
-  if (fcinfo->args[number].isnull) return std::nullopt;
+  if (!IsGiven(fcinfo, number)) return std::nullopt;
   return Microseconds(*DatumGetIntervalP(fcinfo->args[number].value));
 }
 

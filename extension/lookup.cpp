@@ -1,5 +1,6 @@
 #include "extension/lookup.hpp"
 
+#include "postgres/installed_version.hpp"
 #include "worker/core/state/checks.hpp"
 
 namespace agent_branch {
@@ -188,6 +189,10 @@ void LockObject(const char *table, uint32 key) {
 }
 
 }  // namespace
+
+OwnerSession::OwnerSession() {
+  RequireMatchingVersion();
+}
 
 Project FindProject(Oid caller, const std::optional<std::string> &name) {
   return FindProjectOf(caller, name, "user admin");

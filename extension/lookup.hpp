@@ -12,8 +12,10 @@
 
 namespace agent_branch {
 
-// Access to the extension's tables for one step of a function, as their owner.
+// Access to the extension's tables for one step of a function, as their owner. 55000 when they are
+// of another version than this library.
 struct OwnerSession {
+  OwnerSession();
   AsOwner owner;
   SpiSession spi;
 };

@@ -9,6 +9,13 @@ namespace {
 
 constexpr const char *kName = "agent_branch";
 constexpr const char *kBudgetsName = "agent_branch budgets";
+constexpr const char *kVersionName = "agent_branch version";
+
+// Of the library that made the memory. Its size and place stay as they are in all versions, so that
+// any two can tell each other apart.
+struct LibraryVersion {
+  char text[64];
+};
 
 struct Launcher {
   int32_t pid;
@@ -61,6 +68,7 @@ void Initialize() {
 
 void RequestSharedMemory() {
   if (previous_request_hook != nullptr) previous_request_hook();
+  RequestAddinShmemSpace(MAXALIGN(sizeof(LibraryVersion)));
   RequestAddinShmemSpace(add_size(MAXALIGN(sizeof(SharedState)), SharedBudgetsSize()));
   RequestNamedLWLockTranche(kName, 2);
 }
@@ -77,9 +85,17 @@ bool Attach() {
   return found;
 }
 
+LibraryVersion *AttachVersion(bool *found) {
+  return static_cast<LibraryVersion *>(
+      ShmemInitStruct(kVersionName, sizeof(LibraryVersion), found));
+}
+
 void StartUp() {
   if (previous_startup_hook != nullptr) previous_startup_hook();
   LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+  bool found = false;
+  LibraryVersion *version = AttachVersion(&found);
+  if (!found) strlcpy(version->text, AGENT_BRANCH_VERSION, sizeof(version->text));
   if (!Attach()) Initialize();
   LWLockRelease(AddinShmemInitLock);
 }
@@ -162,13 +178,19 @@ void AttachSharedMemory() {
   CallPg([] {
     bool found = false;
     LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-    ShmemInitStruct(kName, sizeof(SharedState), &found);
-    if (found) Attach();
+    LibraryVersion *version = AttachVersion(&found);
+    const bool ours = found && strcmp(version->text, AGENT_BRANCH_VERSION) == 0;
+    if (ours) Attach();
     LWLockRelease(AddinShmemInitLock);
-    if (!found) {
-      ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                      errmsg("agent_branch is not in shared_preload_libraries")));
-    }
+    if (ours) return;
+    // A package was installed meanwhile: the server keeps the library that it has, and starts this
+    // one for each new worker.
+    ereport(
+        ERROR,
+        (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+         errmsg("agent_branch_worker of version %s was started by a server that has preloaded %s",
+                AGENT_BRANCH_VERSION, found ? version->text : "an older agent_branch, or none"),
+         errhint("Restart the server.")));
   });
 }
 

@@ -68,8 +68,8 @@ struct Probes {
 
 // Called in _PG_init() of the preloaded library; chains the hooks.
 void InstallSharedMemoryHooks();
-// Called in a background worker's main function (agent_branch_worker.so): raises when the memory is
-// not there.
+// Called in a background worker's main function (agent_branch_worker.so): raises 55000 when the
+// memory is not there, or is that of another version's library.
 void AttachSharedMemory();
 // Whether there is shared memory: false when the library was not preloaded.
 bool HasSharedMemory();

@@ -4,6 +4,31 @@
 SET LOCAL search_path TO pg_catalog, pg_temp;
 
 -- =============================================================================================
+-- Versions
+-- =============================================================================================
+
+/*
+ * What follows names functions of this version's library. A server that has not been restarted since
+ * the packages were installed still runs the one of 0.1.0, which does not have this setting.
+ */
+DO $$
+BEGIN
+	IF current_setting('agent_branch.keep_finished', true) IS NULL THEN
+		RAISE EXCEPTION 'the server does not run the library of agent_branch 0.2.0'
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				DETAIL = 'It runs the one that was installed when it started, or none.',
+				HINT = 'See that agent_branch is in shared_preload_libraries, restart the server, and run this again.';
+	END IF;
+END
+$$;
+
+/*
+ * The functions that 0.1.0 made name the library as this version does: without a folder, so that it is
+ * found wherever extension_control_path and dynamic_library_path have it.
+ */
+UPDATE pg_proc SET probin = 'agent_branch' WHERE probin = '$libdir/agent_branch';
+
+-- =============================================================================================
 -- Access and secrets
 -- =============================================================================================
 
@@ -1067,6 +1092,173 @@ CREATE FUNCTION agent_branch.fix_facts_query(original text, fix text)
 COMMENT ON FUNCTION agent_branch.fix_facts_query(text, text) IS
 	'the query that tells check_fix() what there is of what both texts name; run with search_path = pg_catalog';
 REVOKE ALL ON FUNCTION agent_branch.check_fix(text), agent_branch.fix_facts_query(text, text) FROM PUBLIC;
+
+-- =============================================================================================
+-- A database that moves
+-- =============================================================================================
+
+/*
+ * A dump is restored row by row beside a worker that has begun when the extension was created, and
+ * has looked for sessions of other installations before there was any.
+ */
+CREATE FUNCTION agent_branch.claim_no_session() RETURNS trigger
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF NEW.installation_id <> (SELECT i.id FROM agent_branch.installation AS i) THEN
+		NEW.error := 'the session belongs to another installation';
+		NEW.error_hint := 'This database is a copy. If the original is gone for good, an administrator can call agent_branch_take_over().';
+	END IF;
+	RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION agent_branch.claim_no_session() IS 'says of a session that a dump brings whose it is';
+-- Before the trigger that stamps what is made here, by the order of their names.
+CREATE TRIGGER claim_no_session BEFORE INSERT ON agent_branch.session
+	FOR EACH ROW WHEN (NEW.installation_id IS NOT NULL AND NEW.finished_at IS NULL)
+	EXECUTE FUNCTION agent_branch.claim_no_session();
+
+-- =============================================================================================
+-- What is there, against what should be
+-- =============================================================================================
+
+CREATE FUNCTION agent_branch.library_version() RETURNS text
+	LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'agent_branch_library_version';
+COMMENT ON FUNCTION agent_branch.library_version() IS 'the version of the library that the server has loaded';
+
+CREATE FUNCTION agent_branch.key_file_problem(path text) RETURNS text
+	LANGUAGE C VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'agent_branch_key_file_problem';
+COMMENT ON FUNCTION agent_branch.key_file_problem(text) IS 'why the worker cannot use a key file; null if it can';
+
+CREATE FUNCTION agent_branch.doctor(OUT subject text, OUT status text, OUT finding text, OUT advice text)
+	RETURNS SETOF record
+	LANGUAGE sql VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH setting AS MATERIALIZED (
+		SELECT current_setting('agent_branch.api_url') AS api_url,
+			current_setting('agent_branch.api_key_file') AS key_file,
+			current_setting('agent_branch.fixer_url') AS fixer_url,
+			current_setting('agent_branch.fixer_model') AS fixer_model,
+			current_setting('agent_branch.fixer_key_file') AS fixer_key_file,
+			current_setting('max_worker_processes')::integer AS processes,
+			current_setting('max_logical_replication_workers')::integer AS replication),
+	version AS (
+		SELECT e.extversion AS tables, agent_branch.library_version() AS library, a.default_version AS installed
+		FROM pg_extension AS e LEFT JOIN pg_available_extensions AS a ON a.name = e.extname
+		WHERE e.extname = 'agent_branch'),
+	worker AS (SELECT w.* FROM (SELECT) AS one LEFT JOIN agent_branch.worker_status() AS w ON true),
+	-- The launcher, a worker in each database that has one now and in this one, two helpers, and the
+	-- server's own launcher of logical replication.
+	need AS (
+		SELECT 3 + greatest(count(*), 1) + (SELECT (s.replication > 0)::integer FROM setting AS s) AS processes
+		FROM pg_stat_activity AS a WHERE a.backend_type = 'agent_branch worker'),
+	other AS (
+		SELECT count(*) AS sessions FROM agent_branch.session AS s, agent_branch.installation AS i
+		WHERE s.finished_at IS NULL AND s.installation_id <> i.id),
+	waiting AS (
+		SELECT count(*) AS sessions FROM agent_branch.session AS s
+		WHERE s.finished_at IS NULL AND s.error IS NOT NULL AND s.state NOT IN ('failed', 'conflict')),
+	member AS (
+		SELECT d.objid AS relation FROM pg_depend AS d JOIN pg_extension AS e ON e.oid = d.refobjid
+		WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
+			AND e.extname = 'agent_branch'),
+	damaged AS (
+		SELECT string_agg(d.what, ', ' ORDER BY d.what) AS what FROM (
+			SELECT i.indexrelid::regclass::text AS what FROM pg_index AS i JOIN member AS m ON m.relation = i.indrelid
+			WHERE NOT i.indisvalid
+			UNION ALL
+			SELECT format('trigger %s on %s', t.tgname, t.tgrelid::regclass) FROM pg_trigger AS t
+				JOIN member AS m ON m.relation = t.tgrelid WHERE t.tgenabled = 'D'
+			UNION ALL
+			SELECT c.oid::regclass::text || ' (is logged)' FROM pg_class AS c
+			WHERE c.oid = 'agent_branch.credential'::regclass AND c.relpersistence <> 'u') AS d),
+	pending AS (
+		SELECT string_agg(p.name, ', ' ORDER BY p.name) AS names FROM pg_settings AS p
+		WHERE p.pending_restart AND (p.name LIKE 'agent\_branch.%' OR p.name IN ('shared_preload_libraries', 'max_worker_processes')))
+	SELECT 'version',
+		CASE WHEN v.tables <> v.library AND split_part(v.tables, '.test', 1) <> v.library THEN 'error'
+			WHEN v.installed IS DISTINCT FROM v.library THEN 'warning' ELSE 'ok' END,
+		format('tables %s, library %s, installed %s', v.tables, v.library, coalesce(v.installed, 'none')),
+		CASE WHEN v.tables <> v.library AND split_part(v.tables, '.test', 1) <> v.library
+				THEN 'Run ALTER EXTENSION agent_branch UPDATE in this database.'
+			WHEN v.installed IS DISTINCT FROM v.library
+				THEN 'Restart the server, then run ALTER EXTENSION agent_branch UPDATE.' END
+	FROM version AS v
+	UNION ALL
+	SELECT 'tables', CASE WHEN d.what IS NULL THEN 'ok' ELSE 'error' END,
+		coalesce('not as they were made: ' || d.what, 'as they were made'),
+		CASE WHEN d.what IS NOT NULL THEN 'Put them back: REINDEX, ALTER TABLE ... ENABLE TRIGGER, ALTER TABLE ... SET UNLOGGED.' END
+	FROM damaged AS d
+	UNION ALL
+	SELECT 'worker',
+		CASE WHEN pg_is_in_recovery() THEN 'ok' WHEN w.pid IS NULL THEN 'error'
+			WHEN w.last_error_at > now() - interval '10 min' THEN 'warning' ELSE 'ok' END,
+		CASE WHEN pg_is_in_recovery() THEN 'none on a standby'
+			WHEN w.pid IS NULL THEN coalesce(w.last_error, 'no worker runs')
+			WHEN w.last_error_at > now() - interval '10 min' THEN 'its last error: ' || w.last_error
+			ELSE format('runs with process %s', w.pid) END,
+		CASE WHEN pg_is_in_recovery() THEN NULL
+			WHEN w.pid IS NULL AND w.last_error IS NOT NULL THEN 'Raise agent_branch.database_workers and restart the server.'
+			WHEN w.pid IS NULL THEN 'The server log says why: look for "agent_branch".'
+			WHEN w.last_error_at > now() - interval '10 min' THEN 'If it comes again, docs/operating.md tells what to do.' END
+	FROM worker AS w
+	UNION ALL
+	SELECT 'worker processes', CASE WHEN s.processes < n.processes THEN 'error' ELSE 'ok' END,
+		format('max_worker_processes is %s, and %s are needed beside parallel queries', s.processes, n.processes),
+		CASE WHEN s.processes < n.processes
+			THEN format('Set max_worker_processes to %s or more and restart the server.', n.processes + 8) END
+	FROM setting AS s, need AS n
+	UNION ALL
+	SELECT 'settings', CASE WHEN p.names IS NULL THEN 'ok' ELSE 'warning' END,
+		coalesce('changed and not in force: ' || p.names, 'in force'),
+		CASE WHEN p.names IS NOT NULL THEN 'Restart the server.' END
+	FROM pending AS p
+	UNION ALL
+	SELECT 'API', CASE WHEN s.api_url LIKE 'http://%' THEN 'warning' ELSE 'ok' END,
+		CASE WHEN s.api_url LIKE 'http://%' THEN 'a server of this machine, not Neon: ' ELSE '' END || s.api_url,
+		CASE WHEN s.api_url LIKE 'http://%' THEN 'For Neon, reset agent_branch.api_url.' END
+	FROM setting AS s
+	UNION ALL
+	SELECT 'API key', CASE WHEN k.problem IS NULL THEN 'ok' ELSE 'error' END,
+		coalesce(k.problem, 'can be read'),
+		CASE WHEN k.problem IS NOT NULL THEN 'Put the key into a file of the server''s user, mode 0600, and name it in agent_branch.api_key_file.' END
+	FROM (SELECT CASE WHEN s.key_file = '' THEN 'agent_branch.api_key_file is not set'
+		ELSE agent_branch.key_file_problem(s.key_file) END AS problem FROM setting AS s) AS k
+	UNION ALL
+	SELECT 'fixer', CASE WHEN f.problem IS NULL THEN 'ok' ELSE 'error' END,
+		coalesce(f.problem, CASE WHEN f.url = '' THEN 'no model is asked' ELSE 'a model is asked' END),
+		CASE WHEN f.problem IS NOT NULL THEN 'Set agent_branch.fixer_model and agent_branch.fixer_key_file, or reset agent_branch.fixer_url.' END
+	FROM (SELECT s.fixer_url AS url, CASE WHEN s.fixer_url = '' THEN NULL
+		WHEN s.fixer_model = '' THEN 'agent_branch.fixer_model is not set'
+		WHEN s.fixer_key_file <> '' THEN agent_branch.key_file_problem(s.fixer_key_file) END AS problem FROM setting AS s) AS f
+	UNION ALL
+	SELECT 'durability', CASE WHEN current_setting('fsync')::boolean AND current_setting('full_page_writes')::boolean
+			THEN 'ok' ELSE 'error' END,
+		format('fsync is %s, full_page_writes is %s', current_setting('fsync'), current_setting('full_page_writes')),
+		CASE WHEN NOT (current_setting('fsync')::boolean AND current_setting('full_page_writes')::boolean)
+			THEN 'Turn them on: the journal of what was done at Neon must survive the machine.' END
+	UNION ALL
+	SELECT 'projects', CASE WHEN count(*) = 0 OR count(p.paused_at) > 0 THEN 'warning' ELSE 'ok' END,
+		format('%s registered, %s of them paused', count(*), count(p.paused_at)),
+		CASE WHEN count(*) = 0 THEN 'Register one with agent_project_register().'
+			WHEN count(p.paused_at) > 0 THEN 'agent_project_resume() lets their sessions go on.' END
+	FROM agent_branch.project AS p WHERE p.removed_at IS NULL
+	UNION ALL
+	SELECT 'identity', CASE WHEN o.sessions = 0 THEN 'ok' ELSE 'warning' END,
+		CASE WHEN o.sessions = 0 THEN 'every unfinished session is of this installation'
+			ELSE format('%s unfinished sessions belong to another installation: this database is a copy', o.sessions) END,
+		CASE WHEN o.sessions > 0 THEN 'If the original is gone for good, call agent_branch_take_over().' END
+	FROM other AS o
+	UNION ALL
+	SELECT 'sessions', CASE WHEN w.sessions = 0 THEN 'ok' ELSE 'warning' END,
+		format('%s of those under way say what keeps them', w.sessions),
+		CASE WHEN w.sessions > 0 THEN 'agent_sessions.error and hint say what to do.' END
+	FROM waiting AS w
+$$;
+COMMENT ON FUNCTION agent_branch.doctor() IS
+	'what is there against what should be: status is ok, warning or error, and advice says what to do; for superusers';
 
 -- =============================================================================================
 -- Privileges: nothing for PUBLIC; those who have a level get what came with this version.

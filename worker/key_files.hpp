@@ -1,8 +1,7 @@
 // API keys, from files that only superuser settings can name.
 //
 // A file is read when it is first needed and again when it changed, so that a key can be replaced
-// while the server runs. It has to be a regular file, of at most 4 kB, that group and others can
-// neither read nor write (a file of root's may be readable by its group, as with ssl_key_file).
+// while the server runs.
 //
 // A file's path is told to the server log alone. Why a file that a project named cannot be used,
 // too: otherwise whoever registers projects could find out what files there are.
@@ -11,6 +10,7 @@
 #include <map>
 #include <string>
 
+#include "postgres/key_file.hpp"
 #include "worker/core/state/store.hpp"
 
 namespace agent_branch {
@@ -25,11 +25,8 @@ class KeyFiles : public KeyRing {
  private:
   Result<Secret> Read(const std::string &path);
   Result<Secret> Told(const std::string &whose, const std::string &path, bool tell_reason);
-  struct Entry {
-    std::string version;  // what tells that the file changed
-    Secret key;
-  };
-  std::map<std::string, Entry> entries_;       // by path
+
+  std::map<std::string, KeyFile> entries_;     // by path
   std::map<std::string, std::string> logged_;  // what was last said of a path
 };
 

@@ -1,6 +1,9 @@
 // The worker's process: started by the launcher in a database that has the extension, or may have.
 #include "worker/event_loop.hpp"
 
+#include "postgres/installed_version.hpp"
+#include "postgres/spi.hpp"
+
 #include "postgres/server.hpp"
 
 namespace agent_branch {
@@ -34,6 +37,38 @@ void PinSettings() {
   });
 }
 
+Status VersionOfThisDatabase() {
+  Transaction transaction;
+  const std::string installed = InstalledVersion();
+  transaction.Commit();
+  // One without the extension is found out about by what follows.
+  return installed.empty() ? Status() : CheckVersion(installed);
+}
+
+// Holds nothing meanwhile, so that ALTER EXTENSION has nobody to wait for. What ends a transaction
+// that altered an extension wakes it.
+void AwaitMatchingVersion() {
+  std::string told;
+  for (;;) {
+    // Before the look: what is altered after it is noticed.
+    CallPg([] { ResetLatch(MyLatch); });
+    const Status status = VersionOfThisDatabase();
+    if (status.ok()) return;
+    if (told != status.message()) {
+      told = status.message();
+      LogMessage(LOG, "agent_branch: " + told + ". " + status.hint());
+    }
+    PublishError(status.message());
+    CallPg([] {
+      WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, -1, PG_WAIT_EXTENSION);
+      CHECK_FOR_INTERRUPTS();
+      if (!ConfigReloadPending) return;
+      ConfigReloadPending = false;
+      ProcessConfigFile(PGC_SIGHUP);
+    });
+  }
+}
+
 void WorkerMain(Datum argument) {
   Oid database = DatumGetObjectId(argument);
   CallPg([] {
@@ -52,6 +87,7 @@ void WorkerMain(Datum argument) {
     pgstat_report_appname("agent_branch worker");
   });
   PinSettings();
+  AwaitMatchingVersion();
   unsigned int extension = FindExtension();
   if (extension == InvalidOid) {
     LeaveDatabase();

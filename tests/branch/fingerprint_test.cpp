@@ -451,8 +451,9 @@ TEST_F(FingerprintTest, PartitionsOfAnotherHistoryAreEqual) {
       "CREATE TABLE r (a int REFERENCES p); ";
   const std::string first = "CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (9); ";
   const std::string second = "CREATE TABLE p2 PARTITION OF p FOR VALUES FROM (9) TO (20); ";
+  // From PostgreSQL 18 on, NOT NULL has a name, which a partition that is made as one inherits.
   const std::string attached =
-      "CREATE TABLE p1 (a int NOT NULL, PRIMARY KEY (a)); "
+      "CREATE TABLE p1 (a int CONSTRAINT p_a_not_null NOT NULL, PRIMARY KEY (a)); "
       "ALTER TABLE p ATTACH PARTITION p1 FOR VALUES FROM (0) TO (9); ";
   Client(database_.uri()).Query(tables + first + second);
   Client(other.uri()).Query(tables + second + attached);
@@ -521,11 +522,14 @@ TEST_F(FingerprintTest, OwnerWhoIsNoSuperuserMayTakeIt) {
   client.Query("ALTER DATABASE " + database_.name() + " OWNER TO postgres");
 }
 
-// What older servers have, newer ones have as well; the other way round it cannot be tried out.
+// What older servers have, newer ones have as well, but for the catalogs' columns for locales,
+// which 17 calls by other names; the other way round it cannot be tried out.
 TEST_F(FingerprintTest, TextsForOlderServersAreValid) {
   Client client(database_.uri());
   client.Query(kSchema);
-  for (int version : {130000, 140000, 150000})
+  const bool renamed = std::stoi(client.Query("SHOW server_version_num")) >= 170000;
+  for (int version : renamed ? std::vector<int>{130000, 140000, 170000}
+                             : std::vector<int>{130000, 140000, 150000})
     EXPECT_EQ(client.Query(FingerprintQuery(version)).size(), 32u) << version;
 }
 

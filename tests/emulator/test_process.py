@@ -1,11 +1,16 @@
 """The program: its options, its answers to signals, what it leaves behind."""
+import json
 import os
+import pathlib
+import pwd
+import shutil
 import signal
 import subprocess
+import urllib.request
 
 import pytest
 
-from conftest import PROGRAM, poll
+from conftest import PROGRAM, PROJECT, poll
 
 KEYED = ["--api-key-file", "key"]
 
@@ -26,6 +31,8 @@ def run(folder, *options):
     (["--engine", "memory", *KEYED, "--durations", "nap=1"], "durations are default, zero"),
     (["--engine", "memory", *KEYED, "--keep"], "--data is missing: --keep writes there"),
     (["--engine", "memory", *KEYED, "--what"], "unknown option --what"),
+    (["--try", "--engine", "memory"], "--try is for engine postgres"),
+    (["--try", "--data", "d"], "--api-key-file is missing: --try makes one only"),
     (["--engine", "memory", "--api-key-file"], "--api-key-file wants a value"),
 ])
 def test_a_bad_option_is_told_and_ends_with_2(folder, options, message):
@@ -44,6 +51,66 @@ def test_engine_postgres_refuses_root_with_a_hint(folder):
     result = run(folder, "--engine", "postgres", *KEYED, "--data", "d")
     assert result.returncode == 2 and "setpriv" in result.stderr
     assert not (folder / "d").exists()
+
+
+def try_out(folder):
+    """A started `neon-emulator --try` that has its folder below this one, and what it printed."""
+    program = folder / "neon-emulator"
+    shutil.copy(PROGRAM, program)
+    give_to_server_user(folder)
+    process = subprocess.Popen([program, "--try", "--listen", "127.0.0.1:0", "--quiet"],
+                               env={**os.environ, "TMPDIR": str(folder)}, cwd="/",
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return process, [process.stdout.readline().rstrip("\n") for _ in range(5)]
+
+
+def give_to_server_user(path):
+    if os.geteuid() == 0:
+        account = pwd.getpwnam("postgres")
+        os.chown(path, account.pw_uid, account.pw_gid)
+
+
+def end(process):
+    process.send_signal(signal.SIGTERM)
+    errors = process.communicate(timeout=60)[1]
+    assert process.returncode == 0, errors
+
+
+def test_try_makes_what_is_missing_and_prints_the_settings(folder):
+    process, printed = try_out(folder)
+    url = printed[0].split("ready on ")[1]
+    settings = dict(line.split(" = ") for line in printed[2:])
+    assert settings["shared_preload_libraries"] == "'agent_branch'"
+    assert settings["agent_branch.api_url"] == f"'{url}'"
+    key_file = pathlib.Path(settings["agent_branch.api_key_file"].strip("'"))
+    status, key = key_file.stat(), key_file.read_text().strip()
+    assert status.st_mode & 0o777 == 0o600
+    assert status.st_uid == (pwd.getpwnam("postgres").pw_uid if os.geteuid() == 0
+                             else os.geteuid())
+    request = urllib.request.Request(f"{url}/projects/{PROJECT}/branches",
+                                     headers={"Authorization": f"Bearer {key}"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        names = {branch["name"] for branch in json.load(answer)["branches"]}
+    assert names == {"production", "development"}
+    end(process)
+    assert [path.name for path in key_file.parent.iterdir()] == ["api-key"]
+
+    process, printed = try_out(folder)
+    assert printed[4] == f"agent_branch.api_key_file = '{key_file}'"
+    assert key_file.read_text().strip() == key
+    end(process)
+
+
+def test_try_takes_no_folder_that_others_may_write_to(folder):
+    user = pwd.getpwnam("postgres").pw_uid if os.geteuid() == 0 else os.geteuid()
+    guessed = folder / f"neon-emulator-try-{user}"
+    guessed.mkdir()
+    give_to_server_user(guessed)
+    guessed.chmod(0o777)
+    process, printed = try_out(folder)
+    assert printed[0] == ""
+    assert "is not a folder of this user alone" in process.communicate(timeout=30)[1]
+    assert process.returncode == 1
 
 
 def test_an_unreadable_key_file_is_told(folder):

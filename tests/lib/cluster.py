@@ -24,6 +24,7 @@ class Cluster:
         self._prepare(settings, name)
         self._run("initdb", "-N", "--locale=C", "-E", "UTF8", "-A", "trust", "-U", "postgres",
                   "--no-instructions", "-D", self.data)
+        self._write_settings()
         if start:
             self._start_or_close()
 

@@ -112,6 +112,10 @@ class Emulator:
         """The requests it met, oldest first; `since`: only those after that one's number."""
         return self._admin("GET", f"/admin/requests?since={since}")
 
+    def effects(self):
+        """The requests that changed something, answered or not."""
+        return self._admin("GET", "/admin/effects?since=0")
+
     def forget_requests(self):
         self._admin("DELETE", "/admin/requests")
 

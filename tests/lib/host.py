@@ -91,7 +91,7 @@ def pg_config(what):
     make."""
     program = os.environ.get("PG_CONFIG")
     if not program:
-        major = os.environ.get("PG_MAJOR", "15")
+        major = subprocess.check_output([f"{REPOSITORY}/tools/pg_major"], text=True).strip()
         program = f"/usr/lib/postgresql/{major}/bin/pg_config"
         if not os.path.exists(program):
             program = "pg_config"

@@ -4,6 +4,12 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS agent_branch;
 SELECT plan(11);
+-- What the server says of a setting that is hidden: another text from 16 on.
+CREATE FUNCTION pg_temp.hidden(setting text) RETURNS text LANGUAGE sql AS $$
+	SELECT format(CASE WHEN current_setting('server_version_num')::integer < 160000
+		THEN 'must be superuser or have privileges of pg_read_all_settings to examine "%s"'
+		ELSE 'permission denied to examine "%s"' END, setting)
+$$;
 
 SELECT results_eq($$SELECT name COLLATE "C", boot_val, coalesce(unit, ''), context FROM pg_settings WHERE name LIKE 'agent\_branch.%' ORDER BY 1$$, $$VALUES
 	('agent_branch.active_compute_limit' COLLATE "C", '20', '', 'sighup'),
@@ -43,13 +49,13 @@ SELECT throws_ok(format('ALTER DATABASE %I SET agent_branch.api_url = %L', curre
 SELECT throws_ok($$SET agent_branch.nonsense = 1$$, '42602', 'invalid configuration parameter name "agent_branch.nonsense"', 'the prefix is reserved');
 CREATE ROLE agent_test_nobody;
 SET ROLE agent_test_nobody;
-SELECT throws_ok($$SHOW agent_branch.api_url$$, '42501', 'must be superuser or have privileges of pg_read_all_settings to examine "agent_branch.api_url"', 'the URL is hidden');
-SELECT throws_ok($$SHOW agent_branch.api_key_file$$, '42501', 'must be superuser or have privileges of pg_read_all_settings to examine "agent_branch.api_key_file"', 'the key''s file is hidden');
-SELECT throws_ok($$SHOW agent_branch.api_key_directory$$, '42501', 'must be superuser or have privileges of pg_read_all_settings to examine "agent_branch.api_key_directory"', 'the keys'' directory is hidden');
-SELECT throws_ok($$SHOW agent_branch.fixer_url$$, '42501', 'must be superuser or have privileges of pg_read_all_settings to examine "agent_branch.fixer_url"', 'the model''s URL is hidden');
-SELECT throws_ok($$SHOW agent_branch.fixer_key_file$$, '42501', 'must be superuser or have privileges of pg_read_all_settings to examine "agent_branch.fixer_key_file"', 'the file of its key, too');
-SELECT throws_ok($$SHOW agent_branch.https_proxy$$, '42501', 'must be superuser or have privileges of pg_read_all_settings to examine "agent_branch.https_proxy"', 'the proxy is hidden');
-SELECT throws_ok($$SHOW agent_branch.ca_file$$, '42501', 'must be superuser or have privileges of pg_read_all_settings to examine "agent_branch.ca_file"', 'the file of authorities, too');
+SELECT throws_ok($$SHOW agent_branch.api_url$$, '42501', pg_temp.hidden('agent_branch.api_url'), 'the URL is hidden');
+SELECT throws_ok($$SHOW agent_branch.api_key_file$$, '42501', pg_temp.hidden('agent_branch.api_key_file'), 'the key''s file is hidden');
+SELECT throws_ok($$SHOW agent_branch.api_key_directory$$, '42501', pg_temp.hidden('agent_branch.api_key_directory'), 'the keys'' directory is hidden');
+SELECT throws_ok($$SHOW agent_branch.fixer_url$$, '42501', pg_temp.hidden('agent_branch.fixer_url'), 'the model''s URL is hidden');
+SELECT throws_ok($$SHOW agent_branch.fixer_key_file$$, '42501', pg_temp.hidden('agent_branch.fixer_key_file'), 'the file of its key, too');
+SELECT throws_ok($$SHOW agent_branch.https_proxy$$, '42501', pg_temp.hidden('agent_branch.https_proxy'), 'the proxy is hidden');
+SELECT throws_ok($$SHOW agent_branch.ca_file$$, '42501', pg_temp.hidden('agent_branch.ca_file'), 'the file of authorities, too');
 RESET ROLE;
 
 SELECT * FROM finish();

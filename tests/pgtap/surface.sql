@@ -3,7 +3,7 @@ BEGIN;
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS agent_branch;
-SELECT plan(52);
+SELECT plan(53);
 
 SELECT has_schema('agent_branch');
 SELECT schema_owner_is('agent_branch', (SELECT extowner::regrole::name FROM pg_extension WHERE extname = 'agent_branch'));
@@ -31,6 +31,7 @@ SELECT is(pg_get_function_result('agent_timeline'::regproc),
 	'TABLE(step text, start timestamp with time zone, wait interval, duration interval, what text)', 'rows of agent_timeline()');
 SELECT is(pg_get_function_result('agent_metrics'::regproc),
 	'TABLE(name text, labels jsonb, value double precision, type text, help text)', 'rows of agent_metrics()');
+SELECT is(pg_get_function_result('agent_branch.doctor'::regproc), 'SETOF record', 'rows of doctor()');
 SELECT columns_are('agent_grants', ARRAY['role', 'level', 'project', 'limits', 'granted_by', 'granted_at']);
 SELECT columns_are('agent_audit', ARRAY['id', 'at', 'asked', 'asked_as', 'asked_by', 'client_addr', 'session', 'project',
 	'old_state', 'state', 'error', 'session_id', 'place', 'hash']);
