@@ -311,6 +311,22 @@ END
 $$;
 COMMENT ON FUNCTION agent_branch.project_for_access(text) IS 'the project that a grant is for; null: every project';
 
+CREATE FUNCTION agent_branch.require_writable(function text) RETURNS void
+	LANGUAGE plpgsql STABLE PARALLEL SAFE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF pg_is_in_recovery() THEN
+		RAISE EXCEPTION 'cannot execute %() during recovery', function
+			USING ERRCODE = 'read_only_sql_transaction', HINT = 'Connect to the primary server.';
+	ELSIF current_setting('transaction_read_only')::boolean THEN
+		RAISE EXCEPTION 'cannot execute %() in a read-only transaction', function
+			USING ERRCODE = 'read_only_sql_transaction', HINT = 'Begin the transaction with READ WRITE.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION agent_branch.require_writable(text) IS 'raises the error that functions in C raise where nothing can be written';
+
 CREATE FUNCTION @extschema@.agent_branch_grant(role regrole, level text, project text DEFAULT NULL)
 	RETURNS void LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp
@@ -318,6 +334,7 @@ AS $$
 DECLARE
 	one CONSTANT bigint := agent_branch.project_for_access(project);
 BEGIN
+	PERFORM agent_branch.require_writable('agent_branch_grant');
 	IF level IS NULL OR level NOT IN ('user', 'monitor', 'admin') THEN
 		RAISE EXCEPTION 'unknown access level "%"', coalesce(left(level, 80), '<null>')
 			USING ERRCODE = 'invalid_parameter_value', HINT = 'Levels are "user", "monitor" and "admin".';
@@ -349,6 +366,7 @@ DECLARE
 	one CONSTANT bigint := agent_branch.project_for_access(project);
 	bad text;
 BEGIN
+	PERFORM agent_branch.require_writable('agent_branch_limit');
 	IF limits IS NULL OR jsonb_typeof(limits) <> 'object' THEN
 		RAISE EXCEPTION 'limits must be a JSON object' USING ERRCODE = 'datatype_mismatch',
 			HINT = 'Give an object, such as {"live_sessions": 10}; {} lifts all limits.';
@@ -385,6 +403,7 @@ AS $$
 DECLARE
 	one CONSTANT bigint := agent_branch.project_for_access(project);
 BEGIN
+	PERFORM agent_branch.require_writable('agent_branch_revoke');
 	IF role IS NULL THEN
 		RAISE EXCEPTION 'argument "role" must not be null'
 			USING ERRCODE = 'null_value_not_allowed', HINT = 'Name a role, or the number of one that is gone.';
