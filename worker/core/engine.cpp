@@ -52,6 +52,7 @@ Engine::Engine(Parts parts, const StoreSnapshot &snapshot)
       resting_(&context_, &uris_),
       kept_(&context_),
       suspend_(&context_),
+      provision_(&context_),
       sweep_(&context_, [this](Session &session) { GiveUp(session, Goal::kExpire); }),
       waits_(&world_, &journal_, parts.clock) {
   scheduler_.observer = &waits_;
@@ -94,6 +95,7 @@ Engine::~Engine() {
     project->sweeper.reset();
     project->deleter.reset();
     project->suspender.reset();
+    project->provisioner.reset();
   }
 }
 
@@ -109,15 +111,22 @@ void Engine::LoadProject(const ProjectRow &row) {
         &scheduler_, row.id, [this, project] { return kept_.Next(*project); });
     project->suspender = std::make_unique<UpkeepActor>(
         &scheduler_, row.id, [this, project] { return suspend_.Next(*project); });
+    project->provisioner = std::make_unique<UpkeepActor>(
+        &scheduler_, row.id, [this, project] { return provision_.Next(*project); });
     project->sweeper->Wake();
     project->deleter->Wake();
+    project->provisioner->Wake();
     return;
   }
   Project &project = *found->second;
   const bool same_parent = project.row.parent == row.parent &&
                            project.row.database == row.database && project.row.role == row.role;
   const bool same_key = project.row.api_key_file == row.api_key_file;
+  const bool is_removed = row.removed && !project.row.removed;
   project.row = row;
+  // What was sent is waited for; nothing more is.
+  if (is_removed) project.provisioner->Interrupt();
+  project.provisioner->Wake();
   if (!same_key) calls_.OnKeyFile(project);
   project.OfferPlace();
   if (!same_parent) uris_.DropParents(project);
@@ -178,7 +187,10 @@ void Engine::LoadStep(const StepRow &step) {
   UpkeepActor *actor = nullptr;
   if (project != nullptr) {
     const bool suspends = step.kind == StepKind::kSuspendCompute;
-    actor = suspends ? project->suspender.get() : project->deleter.get();
+    const bool makes = step.session_id == 0 && (step.kind == StepKind::kCreateProject ||
+                                                step.kind == StepKind::kCreateBranch);
+    actor = suspends ? project->suspender.get()
+                     : (makes ? project->provisioner.get() : project->deleter.get());
   }
   if (actor == nullptr || actor->step) {
     journal_.Record(step, false, "outcome unknown; looked at again");
@@ -278,8 +290,8 @@ void Engine::SetAside(const Owner &owner, const Status &why) {
   Project *project = owner.session_id == 0 ? world_.FindProject(owner.project_id) : nullptr;
   if (project == nullptr) return;
   constexpr milliseconds kUpkeepAgain{600'000};
-  for (UpkeepActor *actor :
-       {project->sweeper.get(), project->deleter.get(), project->suspender.get()}) {
+  for (UpkeepActor *actor : {project->sweeper.get(), project->deleter.get(),
+                             project->suspender.get(), project->provisioner.get()}) {
     actor->Stop();
     actor->WakeAt(parts_.clock->Now() + kUpkeepAgain);
   }

@@ -15,6 +15,7 @@
 #include "worker/core/session/resting_flow.hpp"
 #include "worker/core/session/wait_reasons.hpp"
 #include "worker/core/upkeep/kept_branches.hpp"
+#include "worker/core/upkeep/provision_flow.hpp"
 #include "worker/core/upkeep/suspend_computes.hpp"
 #include "worker/core/upkeep/sweep_flow.hpp"
 
@@ -121,6 +122,7 @@ class Engine : public SessionBehaviour {
   RestingFlow resting_;
   KeptBranches kept_;
   SuspendComputes suspend_;
+  ProvisionFlow provision_;
   SweepFlow sweep_;
   WaitReasons waits_;
   std::set<int64_t> taken_requests_;
