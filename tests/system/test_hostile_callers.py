@@ -2,13 +2,13 @@
 change, and errors that say what to do. AGENT_BRANCH_HOSTILE_CALLS says how many calls; make hostile
 makes 100,000."""
 import os
+import re
 
 import pytest
 
 from hostile import Caller, run_all
-from host import wait_until
 
-CALLS = int(os.environ.get("AGENT_BRANCH_HOSTILE_CALLS", "1400"))
+CALLS = int(os.environ.get("AGENT_BRANCH_HOSTILE_CALLS", "700"))
 SEED = os.environ.get("AGENT_BRANCH_HOSTILE_SEED", "1")
 OPEN, VAULT = "first-one-1", "vault-two-2"
 # What each role has, and in which project: None is every one.
@@ -118,9 +118,8 @@ def test_whatever_is_called(stage):
         assert caller.seen.get("", 0) > CALLS // len(ROLES) // 20, (caller.role, caller.seen)
     assert stage.worker() == worker
     live(stage)
-    log = stage.cluster.log()
-    for word in ("terminated by signal", "PANIC", "TRAP:", "XX000", "very-secret-key", "secret-"):
-        assert word not in "\n".join(line for line in log.splitlines() if "STATEMENT" not in line), word
+    bad = re.compile("terminated by signal|PANIC:|TRAP:|XX000|very-secret-key|secret-\\w+-mark")
+    assert not [line for line in stage.cluster.log().splitlines() if bad.search(line)]
 
 
 def test_errors_of_those_who_may_do_all(stage):
@@ -135,4 +134,3 @@ def test_errors_of_those_who_may_do_all(stage):
     complaints = run_all(callers, CALLS // 4)
     assert not complaints, "\n".join(complaints)
     assert stage.worker() == worker
-    wait_until(lambda: stage.rows("SELECT FROM agent_worker WHERE state IS NOT NULL"), 20, "the worker")
