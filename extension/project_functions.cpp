@@ -1,9 +1,11 @@
-// agent_project_register, _remove, _pause and _resume, agent_reap and agent_branch_take_over.
+// agent_project_register, _create, _remove, _pause and _resume, agent_reap and
+// agent_branch_take_over.
 #include "extension/arguments.hpp"
 #include "extension/lookup.hpp"
 #include "extension/requests.hpp"
 #include "extension/settings.hpp"
 #include "worker/core/state/checks.hpp"
+#include "worker/core/state/provision_options.hpp"
 
 namespace agent_branch {
 namespace {
@@ -49,6 +51,25 @@ ProjectArguments ReadArguments(FunctionCallInfo fcinfo) {
   return arguments;
 }
 
+// What is being made at Neon has no id yet that it could be known by.
+void RequireMade(const std::string &project) {
+  const Rows rows = RunQuery(
+      "SELECT FROM agent_branch.project WHERE $1 IN (project, name) AND provision IS NOT NULL "
+      "AND removed_at IS NULL",
+      {project}, Snapshot::kFresh);
+  if (rows.empty()) return;
+  Raise("55006", "project " + Quoted(project) + " is being made at Neon", {},
+        "Wait until its state in agent_projects is \"ready\".");
+}
+
+// A project's name stands for its id.
+std::string IdOf(const std::string &project) {
+  const Rows rows =
+      RunQuery("SELECT project FROM agent_branch.project WHERE name = $1 AND removed_at IS NULL",
+               {project}, Snapshot::kFresh);
+  return rows.empty() ? project : rows[0].Text(0);
+}
+
 void RequireMayRegister(Oid caller, const std::string &project) {
   const Rows rows =
       RunQuery("SELECT id FROM agent_branch.project WHERE project = $1 AND removed_at IS NULL",
@@ -59,11 +80,13 @@ void RequireMayRegister(Oid caller, const std::string &project) {
 
 Datum Register(FunctionCallInfo fcinfo) {
   RequireWritable("agent_project_register");
-  const ProjectArguments arguments = ReadArguments(fcinfo);
+  ProjectArguments arguments = ReadArguments(fcinfo);
   const Oid caller = GetUserId();
   {
     OwnerSession as_owner;
+    arguments.project = IdOf(arguments.project);
     RequireMayRegister(caller, arguments.project);
+    RequireMade(arguments.project);
     // The worker reads projects and never locks them, so that waiting for a row here waits for
     // another registration only.
     const Rows rows = as_owner.spi.Query(
@@ -78,6 +101,48 @@ Datum Register(FunctionCallInfo fcinfo) {
     WriteRequest(caller, {"register", rows[0].Int(0)});
   }
   PG_RETURN_VOID();
+}
+
+[[noreturn]] void RaiseNameTaken(const std::string &name) {
+  Raise("42710", "project " + Quoted(name) + " exists already", {},
+        "Choose another name; agent_projects shows those that there are.");
+}
+
+Datum CreateProject(FunctionCallInfo fcinfo) {
+  RequireWritable("agent_project_create");
+  const std::string name = RequiredText(fcinfo, 0, "name");
+  const std::string options = RequiredJson(fcinfo, 1, "options");
+  CheckText("name", name);
+  const Result<ProvisionOptions> wish = CheckProvisionOptions(options);
+  if (!wish.ok()) RaiseStatus(wish.status());
+  CheckOptions(wish->project_options);
+  const Oid caller = GetUserId();
+  {
+    OwnerSession as_owner;
+    RequireAdmin(caller, "agent_project_create()");
+    const Rows rows = as_owner.spi.Query(
+        "INSERT INTO agent_branch.project (project, parent, database, role, options, "
+        "registered_by, name, provision, provision_mark, provision_by, provision_wish) "
+        "SELECT $1, $2, $3, $4, $5::jsonb, $6, $1, 'project', gen_random_uuid(), i.id, $7::jsonb "
+        "FROM agent_branch.installation AS i ON CONFLICT DO NOTHING RETURNING id",
+        {name, wish->parent, wish->database, wish->role, wish->project_options,
+         Param::Of(OIDOID, ObjectIdGetDatum(caller)), wish->wish});
+    if (rows.empty()) RaiseNameTaken(name);
+    WriteRequest(caller, {"provision", rows[0].Int(0)});
+  }
+  PG_RETURN_VOID();
+}
+
+// Until Neon has answered, nobody knows whether there is a project to forget.
+void RequireAnswered(const Project &project) {
+  const Rows rows = RunQuery(
+      "SELECT FROM agent_branch.step WHERE project_id = $1 AND status = 'intended' "
+      "AND kind = 'create project'",
+      {project.id}, Snapshot::kLatest);
+  if (rows.empty()) return;
+  Raise(
+      "55006", "project " + Quoted(project.name) + " is being made at Neon", {},
+      "Try again when Neon has answered; upkeep_error in agent_projects says what is in the way.");
 }
 
 void RequireNoSessions(const Project &project) {
@@ -103,7 +168,12 @@ Datum Remove(FunctionCallInfo fcinfo) {
     RunQuery("SELECT id FROM agent_branch.project WHERE id = $1 FOR UPDATE", {project.id},
              Snapshot::kFresh);
     RequireNoSessions(project);
-    RunStatement("UPDATE agent_branch.project SET removed_at = now() WHERE id = $1", {project.id});
+    RequireAnswered(project);
+    // One that has no id at Neon leaves its name to others.
+    RunStatement(
+        "UPDATE agent_branch.project SET removed_at = now(), project = "
+        "CASE WHEN provision = 'project' THEN project || ' #' || id ELSE project END WHERE id = $1",
+        {project.id});
     RunStatement("DELETE FROM agent_branch.access WHERE project_id = $1", {project.id});
     WriteRequest(caller, {"register", project.id});
   }
@@ -178,6 +248,9 @@ Datum TakeOver(FunctionCallInfo) {
         "UPDATE agent_branch.session AS s SET owner = r.oid FROM pg_roles AS r "
         "WHERE s.owner = 0 AND r.rolname = s.owner_name");
     spi.Execute(
+        "UPDATE agent_branch.project SET provision_by = i.id FROM agent_branch.installation AS i "
+        "WHERE provision IS NOT NULL AND provision_by <> i.id");
+    spi.Execute(
         "INSERT INTO agent_branch.former_installation (id) "
         "SELECT o.installation_id FROM (SELECT installation_id FROM agent_branch.session UNION "
         "SELECT installation_id FROM agent_branch.kept_branch) AS o "
@@ -200,6 +273,7 @@ Datum TakeOver(FunctionCallInfo) {
 }  // namespace agent_branch
 
 AGENT_BRANCH_FUNCTION(agent_project_register, agent_branch::Register)
+AGENT_BRANCH_FUNCTION(agent_project_create, agent_branch::CreateProject)
 AGENT_BRANCH_FUNCTION(agent_project_remove, agent_branch::Remove)
 AGENT_BRANCH_FUNCTION(agent_project_pause, agent_branch::Pause)
 AGENT_BRANCH_FUNCTION(agent_project_resume, agent_branch::Resume)

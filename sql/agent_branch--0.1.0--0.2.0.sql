@@ -118,7 +118,18 @@ ALTER TABLE agent_branch.project
 	ADD COLUMN registered_by_name name,
 	ADD COLUMN paused_at timestamptz,
 	ADD COLUMN pause_reason text,
-	ADD COLUMN removed_at timestamptz;
+	ADD COLUMN removed_at timestamptz,
+	ADD COLUMN name text,
+	ADD COLUMN provision text CHECK (provision IN ('project', 'parent')),
+	ADD COLUMN provision_mark uuid,
+	ADD COLUMN provision_by uuid,
+	ADD COLUMN provision_wish jsonb;
+COMMENT ON COLUMN agent_branch.project.name IS 'what agent_project_create() was asked to call it; null: it was registered';
+COMMENT ON COLUMN agent_branch.project.provision IS 'what is still to be made at Neon, the project or the parent branch; null: nothing. While it is the project, column project has its name, since it has no id yet';
+COMMENT ON COLUMN agent_branch.project.provision_mark IS 'written into the annotation of the new project''s first branch: what makes the project provably this one';
+COMMENT ON COLUMN agent_branch.project.provision_by IS 'the installation that makes it, and no copy of it';
+COMMENT ON COLUMN agent_branch.project.provision_wish IS 'what is said to Neon once, when the project is made: production, region, organization, pg_version';
+CREATE UNIQUE INDEX project_name ON agent_branch.project (name) WHERE removed_at IS NULL;
 COMMENT ON COLUMN agent_branch.project.paused_at IS 'since when no session may begin, migrate or merge; null: not paused';
 COMMENT ON COLUMN agent_branch.project.removed_at IS 'when agent_project_remove() forgot it; the row stays for its history, and for branches that are still to be deleted';
 
@@ -300,7 +311,7 @@ BEGIN
 		RETURN NULL;
 	END IF;
 	SELECT p.id INTO found FROM agent_branch.project AS p
-		WHERE p.project = project_for_access.project AND p.removed_at IS NULL;
+		WHERE project_for_access.project IN (p.project, p.name) AND p.removed_at IS NULL;
 	IF found IS NULL THEN
 		RAISE EXCEPTION 'project "%" is not registered', left(project, 80)
 			USING ERRCODE = 'undefined_object',
@@ -461,7 +472,7 @@ ALTER TABLE agent_branch.sweep_branch DROP CONSTRAINT sweep_branch_class_check,
 		'ghost', 'foreign', 'parent'));
 ALTER TABLE agent_branch.request DROP CONSTRAINT request_kind_check,
 	ADD CONSTRAINT request_kind_check CHECK (kind IN ('register', 'create', 'migrate', 'merge', 'discard', 'extend', 'reap',
-		'take over', 'preview', 'undo', 'rebase'));
+		'take over', 'preview', 'undo', 'rebase', 'provision'));
 
 DROP FUNCTION @extschema@.agent_merge(text, text, text, text);
 CREATE FUNCTION @extschema@.agent_merge(session text, strategy text DEFAULT NULL, on_drift text DEFAULT NULL,
@@ -488,6 +499,11 @@ COMMENT ON FUNCTION @extschema@.agent_rebase(text, text) IS
 -- =============================================================================================
 -- Projects and history
 -- =============================================================================================
+
+CREATE FUNCTION @extschema@.agent_project_create(name text, options jsonb DEFAULT '{}')
+	RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.agent_project_create(text, jsonb) IS
+	'asks for a new Neon project with a production branch and the branch that sessions fork from, and registers it. Its name stands for its id in all functions. options: production, parent, database, role, region, organization, pg_version, and those of agent_project_register(), of which min_cu and max_cu are its computes'' limits too';
 
 CREATE FUNCTION @extschema@.agent_project_remove(project text)
 	RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME';
@@ -628,10 +644,11 @@ CREATE VIEW @extschema@.agent_projects WITH (security_barrier) AS
 		(SELECT count(*) FROM agent_branch.session AS s WHERE s.project_id = p.id AND s.finished_at IS NULL
 			AND s.state = 'queued') AS queued, p.paused_at, p.pause_reason,
 		u.swept_at, CASE WHEN p.whole THEN u.error END AS upkeep_error,
-		CASE WHEN p.whole THEN u.error_since END AS upkeep_error_since
+		CASE WHEN p.whole THEN u.error_since END AS upkeep_error_since, p.name,
+		CASE WHEN p.provision IS NOT NULL THEN 'creating' WHEN p.paused_at IS NOT NULL THEN 'paused' ELSE 'ready' END AS state
 	FROM agent_branch.visible_project AS p LEFT JOIN agent_branch.project_upkeep AS u ON u.project_id = p.id
 	WHERE p.removed_at IS NULL;
-COMMENT ON VIEW @extschema@.agent_projects IS 'registered projects that the caller has a level for, with the number of sessions that hold or make a branch and of those that wait, when a sweep last saw the project whole, and what keeps the next one from it';
+COMMENT ON VIEW @extschema@.agent_projects IS 'registered projects that the caller has a level for, with the number of sessions that hold or make a branch and of those that wait, when a sweep last saw the project whole, and what keeps the next one from it; state is creating while agent_project_create() is being carried out, and upkeep_error says what is in its way';
 
 /*
  * A place in the queue is found by two binary searches in one sorted array, made once for a query that
@@ -1076,7 +1093,7 @@ ALTER TABLE agent_branch.sweep_branch DROP CONSTRAINT sweep_branch_action_check,
 
 ALTER TABLE agent_branch.step DROP CONSTRAINT step_kind_check,
 	ADD CONSTRAINT step_kind_check CHECK (kind IN ('create branch', 'migrate', 'set expiry', 'restore', 'replay',
-		'delete branch', 'rename branch', 'suspend compute', 'start compute', 'ask fixer'));
+		'delete branch', 'rename branch', 'suspend compute', 'start compute', 'ask fixer', 'create project'));
 ALTER TABLE agent_branch.step ADD COLUMN request_id text;
 COMMENT ON COLUMN agent_branch.step.request_id IS 'of the step''s last call of the API: Neon''s own, as its support asks for, or the one that was sent with the call';
 

@@ -21,7 +21,7 @@ INSERT INTO listed VALUES
 	('agent_branch.find_session', 'user monitor admin'), ('agent_branch.worker_status', 'user monitor admin'),
 	('agent_branch.monthly_cost', 'user monitor admin'),
 	('agent_metrics', 'monitor admin'), ('agent_events_verify', 'monitor admin'),
-	('agent_project_register', 'admin'), ('agent_project_remove', 'admin'), ('agent_project_pause', 'admin'),
+	('agent_project_register', 'admin'), ('agent_project_create', 'admin'), ('agent_project_remove', 'admin'), ('agent_project_pause', 'admin'),
 	('agent_project_resume', 'admin'), ('agent_reap', 'admin'), ('agent_purge', 'admin'), ('agent_branch_take_over', 'admin'),
 	('agent_branch_grant', '-'), ('agent_branch_revoke', '-'), ('agent_branch_limit', '-'),
 	('agent_branch.check_fix', '-'), ('agent_branch.count_up', '-'), ('agent_branch.fix_facts_query', '-'), ('agent_branch.event_hash', '-'), ('agent_branch.known_role', '-'),
