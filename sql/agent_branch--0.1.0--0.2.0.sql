@@ -727,9 +727,12 @@ CREATE VIEW @extschema@.agent_conflicts WITH (security_barrier) AS
 		JOIN agent_branch.visible_session AS s ON s.id = c.session_id JOIN agent_branch.project AS p ON p.id = s.project_id;
 COMMENT ON VIEW @extschema@.agent_conflicts IS 'why merges were refused: each object of the parent that changed since the session began';
 
+ALTER TABLE agent_branch.step ADD COLUMN request_id text;
+COMMENT ON COLUMN agent_branch.step.request_id IS 'of the step''s last call of the API: Neon''s own, as its support asks for, or the one that was sent with the call';
+
 CREATE VIEW @extschema@.agent_steps WITH (security_barrier) AS
 	SELECT t.id, s.name AS session, p.project, t.kind, t.target, t.status, t.outcome, t.intended_at, t.recorded_at,
-		t.recorded_at - t.intended_at AS duration, t.session_id
+		t.recorded_at - t.intended_at AS duration, t.session_id, t.request_id
 	FROM agent_branch.step AS t JOIN agent_branch.visible_session AS s ON s.id = t.session_id
 		JOIN agent_branch.project AS p ON p.id = s.project_id;
 COMMENT ON VIEW @extschema@.agent_steps IS 'the journal of sessions: each effect outside of this database, when it was intended, and what came of it';
@@ -784,6 +787,10 @@ ALTER TABLE agent_branch.event
 	ADD COLUMN asked_as name,
 	ADD COLUMN asked_by name,
 	ADD COLUMN client_addr inet,
+	ADD COLUMN sent text,
+	ADD COLUMN target text,
+	ADD COLUMN request_id text,
+	ADD COLUMN outcome text,
 	ADD COLUMN place bigint,
 	ADD COLUMN hash bytea;
 COMMENT ON TABLE agent_branch.event IS 'every change of a session''s state, and everything that was asked for';
@@ -791,6 +798,8 @@ COMMENT ON COLUMN agent_branch.event.owner IS 'of the session, in this server on
 COMMENT ON COLUMN agent_branch.event.asked IS 'the kind of the request; null: a change of state';
 COMMENT ON COLUMN agent_branch.event.asked_as IS 'the role whose rights counted';
 COMMENT ON COLUMN agent_branch.event.asked_by IS 'the role that had logged in';
+COMMENT ON COLUMN agent_branch.event.sent IS 'the kind of a step of the journal, whose outcome the event is; null: no effect outside of this database';
+COMMENT ON COLUMN agent_branch.event.request_id IS 'of the step''s last call of the API, as in step';
 COMMENT ON COLUMN agent_branch.event.place IS 'in the chain, in the order in which the worker found the events; null: not sealed yet';
 COMMENT ON COLUMN agent_branch.event.hash IS 'of the event and the hash of the one before it';
 UPDATE agent_branch.event AS e SET session = s.name, project_id = s.project_id, owner = s.owner
@@ -809,7 +818,8 @@ BEGIN ATOMIC
 	-- Not the session's id, which agent_purge() takes, nor the owner's, which a dump changes.
 	SELECT sha256(previous || convert_to(jsonb_build_array(event -> 'place', event -> 'id', event -> 'at', event -> 'session',
 		event -> 'project_id', event -> 'old_state', event -> 'state', event -> 'error', event -> 'asked',
-		event -> 'asked_as', event -> 'asked_by', event -> 'client_addr')::text, 'UTF8'));
+		event -> 'asked_as', event -> 'asked_by', event -> 'client_addr', event -> 'sent', event -> 'target',
+		event -> 'request_id', event -> 'outcome')::text, 'UTF8'));
 END;
 COMMENT ON FUNCTION agent_branch.event_hash(jsonb, bytea) IS 'what makes a changed, missing or added event show';
 
@@ -951,6 +961,23 @@ COMMENT ON FUNCTION agent_branch.record_request() IS 'writes an event that says 
 CREATE TRIGGER record_request AFTER INSERT ON agent_branch.request
 	FOR EACH ROW WHEN (NEW.kind <> 'create') EXECUTE FUNCTION agent_branch.record_request();
 
+/* A step is intended before it is sent, so its outcome is always an update: what a dump brings is none. */
+CREATE FUNCTION agent_branch.record_step() RETURNS trigger
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	INSERT INTO agent_branch.event (session_id, session, project_id, owner, sent, target, request_id, outcome)
+		SELECT NEW.session_id, s.name, NEW.project_id, s.owner, NEW.kind, NEW.target, NEW.request_id,
+			concat_ws(': ', NEW.status, NEW.outcome)
+		FROM (SELECT) AS one LEFT JOIN agent_branch.session AS s ON s.id = NEW.session_id;
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION agent_branch.record_step() IS 'writes an event that says what was sent to Neon or run on a branch, and what came of it';
+CREATE TRIGGER record_step AFTER UPDATE ON agent_branch.step
+	FOR EACH ROW WHEN (NEW.status <> 'intended' AND OLD.status = 'intended') EXECUTE FUNCTION agent_branch.record_step();
+
 CREATE VIEW agent_branch.visible_event AS
 	WITH c AS MATERIALIZED (SELECT * FROM agent_branch.caller)
 	(SELECT e.* FROM agent_branch.event AS e WHERE (SELECT c.sees_all FROM c) ORDER BY e.id DESC)
@@ -966,17 +993,17 @@ COMMENT ON VIEW agent_branch.visible_event IS 'events of the sessions that the c
 CREATE VIEW @extschema@.agent_events WITH (security_barrier) AS
 	SELECT e.id, e.at, e.session, (SELECT p.project FROM agent_branch.project AS p WHERE p.id = e.project_id) AS project, e.old_state, e.state, e.error, e.session_id, e.asked_as, e.asked_by,
 		e.client_addr
-	FROM agent_branch.visible_event AS e WHERE e.asked IS NULL AND e.session_id IS NOT NULL
+	FROM agent_branch.visible_event AS e WHERE e.asked IS NULL AND e.sent IS NULL AND e.session_id IS NOT NULL
 	ORDER BY e.id DESC;
 COMMENT ON VIEW @extschema@.agent_events IS 'every change of a session''s state, and who began the session, as which role, from where; NOTIFY agent_branch says that there is a new one';
 
 CREATE VIEW @extschema@.agent_audit WITH (security_barrier) AS
 	SELECT e.id, e.at, e.asked, e.asked_as, e.asked_by, e.client_addr, e.session,
 		(SELECT p.project FROM agent_branch.project AS p WHERE p.id = e.project_id) AS project, e.old_state, e.state, e.error,
-		e.session_id, e.place, e.hash
+		e.session_id, e.place, e.hash, e.sent, e.target, e.request_id, e.outcome
 	FROM agent_branch.visible_event AS e
 	ORDER BY e.id DESC;
-COMMENT ON VIEW @extschema@.agent_audit IS 'everything that was asked for and every change of state, also of sessions that were purged; place and hash are of the chain that agent_events_verify() checks';
+COMMENT ON VIEW @extschema@.agent_audit IS 'everything that was asked for, what was sent to Neon or run on a branch for it (with the request''s id and what came of it), and every change of state, also of sessions that were purged; place and hash are of the chain that agent_events_verify() checks';
 
 CREATE VIEW agent_branch.metric AS
 	WITH project AS MATERIALIZED (
@@ -1094,8 +1121,6 @@ ALTER TABLE agent_branch.sweep_branch DROP CONSTRAINT sweep_branch_action_check,
 ALTER TABLE agent_branch.step DROP CONSTRAINT step_kind_check,
 	ADD CONSTRAINT step_kind_check CHECK (kind IN ('create branch', 'migrate', 'set expiry', 'restore', 'replay',
 		'delete branch', 'rename branch', 'suspend compute', 'start compute', 'ask fixer', 'create project'));
-ALTER TABLE agent_branch.step ADD COLUMN request_id text;
-COMMENT ON COLUMN agent_branch.step.request_id IS 'of the step''s last call of the API: Neon''s own, as its support asks for, or the one that was sent with the call';
 
 -- ---------------------------------------------------------------------------------------------
 -- What stops the worker

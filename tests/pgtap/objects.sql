@@ -27,7 +27,7 @@ INSERT INTO listed VALUES
 	('agent_branch.check_fix', '-'), ('agent_branch.count_up', '-'), ('agent_branch.fix_facts_query', '-'), ('agent_branch.event_hash', '-'), ('agent_branch.known_role', '-'),
 	('agent_branch.note_roles', '-'), ('agent_branch.observe', '-'), ('agent_branch.privileges', '-'),
 	('agent_branch.project_for_access', '-'), ('agent_branch.purge', '-'), ('agent_branch.record_request', '-'), ('agent_branch.require_writable', '-'),
-	('agent_branch.record_state_change', '-'), ('agent_branch.seal_events', '-'), ('agent_branch.set_privileges', '-'),
+	('agent_branch.record_state_change', '-'), ('agent_branch.record_step', '-'), ('agent_branch.seal_events', '-'), ('agent_branch.set_privileges', '-'),
 	('agent_branch.stamp_installation', '-'), ('agent_branch.stamp_role', '-'), ('agent_branch.claim_no_session', '-'), ('agent_branch.doctor', '-'),
 	('agent_branch.key_file_problem', '-'), ('agent_branch.library_version', '-'),
 	('agent_grants', 'user monitor admin'), ('agent_projects', 'user monitor admin'), ('agent_sessions', 'user monitor admin'),

@@ -53,6 +53,10 @@ def test_a_project_is_made_and_worked_in(stage):
     stage.settle("s", "discarded", project=NAME)
     asked = stage.rows("SELECT asked, project FROM agent_audit WHERE asked = 'provision'")
     assert asked == [{"asked": "provision", "project": row["project"]}]
+    sent = stage.rows("SELECT sent, target, outcome, request_id IS NOT NULL AS found_at_neon FROM agent_audit "
+                      "WHERE sent IN ('create project', 'create branch') AND session IS NULL ORDER BY id")
+    assert sent == [{"sent": "create project", "target": NAME, "outcome": "done", "found_at_neon": True},
+                    {"sent": "create branch", "target": "development", "outcome": "done", "found_at_neon": True}]
     stage.rows("SELECT agent_project_remove(%s)", NAME)
     assert project(stage) is None
     assert at_neon(stage), "removing forgets, and deletes nothing"
