@@ -151,12 +151,24 @@ int64_t FindSessionId(Oid caller, const std::string &name,
         {}, "agent_sessions shows your sessions; agent_branch_create() makes one.");
 }
 
+// A project that is being made; it is there for those alone who see every project.
+void RequireMade(Oid caller, const std::string &name) {
+  const Rows rows = RunQuery(
+      "SELECT FROM agent_branch.provision AS n WHERE $1 IN (n.name, n.project) AND EXISTS (SELECT "
+      "FROM agent_branch.role_access AS a WHERE a.role = $2 AND a.project_id IS NULL)",
+      {name, RoleParam(caller)}, Snapshot::kFresh);
+  if (rows.empty()) return;
+  Raise("55006", "project " + Quoted(name) + " is being made at Neon", {},
+        "Wait until its state in agent_projects is \"ready\".");
+}
+
 Project FindProjectOf(Oid caller, const std::optional<std::string> &name, const char *levels) {
   const Rows rows = RunQuery(kFindProject, {name, RoleParam(caller), levels}, Snapshot::kFresh);
   if (rows.size() == 1) {
     const Row &row = rows[0];
     return {row.Int(0), row.Text(1), row.Text(2), row.Bool(3), row.Text(4)};
   }
+  if (name) RequireMade(caller, *name);
   if (name)
     Raise("42704", "project " + Quoted(*name) + " is not registered", {},
           "agent_projects shows the registered ones; agent_project_register() adds one.");

@@ -51,12 +51,10 @@ ProjectArguments ReadArguments(FunctionCallInfo fcinfo) {
   return arguments;
 }
 
-// What is being made at Neon has no id yet that it could be known by.
+// What is being made at Neon cannot be registered as well.
 void RequireMade(const std::string &project) {
-  const Rows rows = RunQuery(
-      "SELECT FROM agent_branch.project WHERE $1 IN (project, name) AND provision IS NOT NULL "
-      "AND removed_at IS NULL",
-      {project}, Snapshot::kFresh);
+  const Rows rows = RunQuery("SELECT FROM agent_branch.provision WHERE $1 IN (project, name)",
+                             {project}, Snapshot::kFresh);
   if (rows.empty()) return;
   Raise("55006", "project " + Quoted(project) + " is being made at Neon", {},
         "Wait until its state in agent_projects is \"ready\".");
@@ -120,29 +118,36 @@ Datum CreateProject(FunctionCallInfo fcinfo) {
   {
     OwnerSession as_owner;
     RequireAdmin(caller, "agent_project_create()");
+    // In one statement, so that of two callers at a time one is refused.
     const Rows rows = as_owner.spi.Query(
-        "INSERT INTO agent_branch.project (project, parent, database, role, options, "
-        "registered_by, name, provision, provision_mark, provision_by, provision_wish) "
-        "SELECT $1, $2, $3, $4, $5::jsonb, $6, $1, 'project', gen_random_uuid(), i.id, $7::jsonb "
-        "FROM agent_branch.installation AS i ON CONFLICT DO NOTHING RETURNING id",
-        {name, wish->parent, wish->database, wish->role, wish->project_options,
-         Param::Of(OIDOID, ObjectIdGetDatum(caller)), wish->wish});
+        "INSERT INTO agent_branch.provision (name, wish, parent, database, role, options, "
+        "requested_by_name) SELECT $1, $2::jsonb, $3, $4, $5, $6::jsonb, r.rolname "
+        "FROM pg_roles AS r WHERE r.oid = $7 AND NOT EXISTS (SELECT FROM agent_branch.project "
+        "WHERE $1 IN (project, name) AND removed_at IS NULL) "
+        "ON CONFLICT DO NOTHING RETURNING id",
+        {name, wish->wish, wish->parent, wish->database, wish->role, wish->project_options,
+         Param::Of(OIDOID, ObjectIdGetDatum(caller))});
     if (rows.empty()) RaiseNameTaken(name);
-    WriteRequest(caller, {"provision", rows[0].Int(0)});
+    WriteRequest(caller, {"provision", std::nullopt, std::nullopt, rows[0].Int(0)});
   }
   PG_RETURN_VOID();
 }
 
-// Until Neon has answered, nobody knows whether there is a project to forget.
-void RequireAnswered(const Project &project) {
-  const Rows rows = RunQuery(
-      "SELECT FROM agent_branch.step WHERE project_id = $1 AND status = 'intended' "
-      "AND kind = 'create project'",
-      {project.id}, Snapshot::kLatest);
-  if (rows.empty()) return;
-  Raise(
-      "55006", "project " + Quoted(project.name) + " is being made at Neon", {},
-      "Try again when Neon has answered; upkeep_error in agent_projects says what is in the way.");
+// Gives up a project that is being made. False: none of that name is.
+bool GiveUp(Oid caller, const std::string &name) {
+  const Rows rows =
+      RunQuery("SELECT asked_at IS NOT NULL FROM agent_branch.provision WHERE name = $1 FOR UPDATE",
+               {name}, Snapshot::kFresh);
+  if (rows.empty()) return false;
+  RequireAdmin(caller, "agent_project_remove()");
+  // Until Neon has answered, nobody knows whether there is a project to forget.
+  if (rows[0].Bool(0))
+    Raise("55006", "project " + Quoted(name) + " is being made at Neon",
+          "A request was sent, and its outcome is not known yet.",
+          "Try again in a while; upkeep_error in agent_projects says what is in the way.");
+  RunStatement("DELETE FROM agent_branch.provision WHERE name = $1", {name});
+  WriteRequest(caller, {"provision"});
+  return true;
 }
 
 void RequireNoSessions(const Project &project) {
@@ -163,17 +168,13 @@ Datum Remove(FunctionCallInfo fcinfo) {
   const Oid caller = GetUserId();
   {
     OwnerSession as_owner;
+    if (GiveUp(caller, name)) PG_RETURN_VOID();
     const Project project = FindOwnProject(caller, name);
     // Sessions that begin meanwhile hold the row by their foreign key, and are counted after that.
     RunQuery("SELECT id FROM agent_branch.project WHERE id = $1 FOR UPDATE", {project.id},
              Snapshot::kFresh);
     RequireNoSessions(project);
-    RequireAnswered(project);
-    // One that has no id at Neon leaves its name to others.
-    RunStatement(
-        "UPDATE agent_branch.project SET removed_at = now(), project = "
-        "CASE WHEN provision = 'project' THEN project || ' #' || id ELSE project END WHERE id = $1",
-        {project.id});
+    RunStatement("UPDATE agent_branch.project SET removed_at = now() WHERE id = $1", {project.id});
     RunStatement("DELETE FROM agent_branch.access WHERE project_id = $1", {project.id});
     WriteRequest(caller, {"register", project.id});
   }
@@ -248,8 +249,8 @@ Datum TakeOver(FunctionCallInfo) {
         "UPDATE agent_branch.session AS s SET owner = r.oid FROM pg_roles AS r "
         "WHERE s.owner = 0 AND r.rolname = s.owner_name");
     spi.Execute(
-        "UPDATE agent_branch.project SET provision_by = i.id FROM agent_branch.installation AS i "
-        "WHERE provision IS NOT NULL AND provision_by <> i.id");
+        "UPDATE agent_branch.provision SET installation_id = i.id "
+        "FROM agent_branch.installation AS i WHERE installation_id <> i.id");
     spi.Execute(
         "INSERT INTO agent_branch.former_installation (id) "
         "SELECT o.installation_id FROM (SELECT installation_id FROM agent_branch.session UNION "

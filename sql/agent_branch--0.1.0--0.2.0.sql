@@ -119,17 +119,36 @@ ALTER TABLE agent_branch.project
 	ADD COLUMN paused_at timestamptz,
 	ADD COLUMN pause_reason text,
 	ADD COLUMN removed_at timestamptz,
-	ADD COLUMN name text,
-	ADD COLUMN provision text CHECK (provision IN ('project', 'parent')),
-	ADD COLUMN provision_mark uuid,
-	ADD COLUMN provision_by uuid,
-	ADD COLUMN provision_wish jsonb;
-COMMENT ON COLUMN agent_branch.project.name IS 'what agent_project_create() was asked to call it; null: it was registered';
-COMMENT ON COLUMN agent_branch.project.provision IS 'what is still to be made at Neon, the project or the parent branch; null: nothing. While it is the project, column project has its name, since it has no id yet';
-COMMENT ON COLUMN agent_branch.project.provision_mark IS 'written into the annotation of the new project''s first branch: what makes the project provably this one';
-COMMENT ON COLUMN agent_branch.project.provision_by IS 'the installation that makes it, and no copy of it';
-COMMENT ON COLUMN agent_branch.project.provision_wish IS 'what is said to Neon once, when the project is made: production, region, organization, pg_version';
+	ADD COLUMN name text;
+COMMENT ON COLUMN agent_branch.project.name IS 'what agent_project_create() was asked to call it, which stands for its id in all functions; null: it was registered';
 CREATE UNIQUE INDEX project_name ON agent_branch.project (name) WHERE removed_at IS NULL;
+
+CREATE TABLE agent_branch.provision (
+	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	name text NOT NULL UNIQUE,
+	mark uuid NOT NULL DEFAULT gen_random_uuid(),
+	wish jsonb NOT NULL,
+	parent text NOT NULL,
+	database text NOT NULL,
+	role text NOT NULL,
+	options jsonb NOT NULL,
+	requested_by_name name NOT NULL,
+	requested_at timestamptz NOT NULL DEFAULT now(),
+	project text,
+	asked_at timestamptz,
+	error text,
+	error_since timestamptz,
+	installation_id uuid NOT NULL
+);
+COMMENT ON TABLE agent_branch.provision IS 'projects that agent_project_create() asked for and that are being made: each row is the journal of one';
+COMMENT ON COLUMN agent_branch.provision.mark IS 'written into the annotation of the new project''s first branch: what makes the project provably this one';
+COMMENT ON COLUMN agent_branch.provision.wish IS 'what is said to Neon once: production, region, organization, pg_version';
+COMMENT ON COLUMN agent_branch.provision.project IS 'its id at Neon, once it is made; what is still to be made then is the parent branch';
+COMMENT ON COLUMN agent_branch.provision.asked_at IS 'when a request was about to be sent whose outcome is not recorded: it is looked up, and never repeated blindly';
+CREATE TRIGGER stamp_installation BEFORE INSERT ON agent_branch.provision
+	FOR EACH ROW EXECUTE FUNCTION agent_branch.stamp_installation();
+SELECT pg_catalog.pg_extension_config_dump('agent_branch.provision', '');
+SELECT pg_catalog.pg_extension_config_dump('agent_branch.provision_id_seq', '');
 COMMENT ON COLUMN agent_branch.project.paused_at IS 'since when no session may begin, migrate or merge; null: not paused';
 COMMENT ON COLUMN agent_branch.project.removed_at IS 'when agent_project_remove() forgot it; the row stays for its history, and for branches that are still to be deleted';
 
@@ -645,9 +664,14 @@ CREATE VIEW @extschema@.agent_projects WITH (security_barrier) AS
 			AND s.state = 'queued') AS queued, p.paused_at, p.pause_reason,
 		u.swept_at, CASE WHEN p.whole THEN u.error END AS upkeep_error,
 		CASE WHEN p.whole THEN u.error_since END AS upkeep_error_since, p.name,
-		CASE WHEN p.provision IS NOT NULL THEN 'creating' WHEN p.paused_at IS NOT NULL THEN 'paused' ELSE 'ready' END AS state
+		CASE WHEN p.paused_at IS NOT NULL THEN 'paused' ELSE 'ready' END AS state
 	FROM agent_branch.visible_project AS p LEFT JOIN agent_branch.project_upkeep AS u ON u.project_id = p.id
-	WHERE p.removed_at IS NULL;
+	WHERE p.removed_at IS NULL
+	UNION ALL
+	SELECT n.project, n.parent, n.database, n.role, n.options, r.oid::regrole, n.requested_at, 0, 0, NULL, NULL, NULL, n.error,
+		n.error_since, n.name, 'creating'
+	FROM agent_branch.provision AS n LEFT JOIN pg_roles AS r ON r.rolname = n.requested_by_name
+	WHERE EXISTS (SELECT FROM agent_branch.caller_access AS c WHERE c.level IN ('monitor', 'admin') AND c.project_id IS NULL);
 COMMENT ON VIEW @extschema@.agent_projects IS 'registered projects that the caller has a level for, with the number of sessions that hold or make a branch and of those that wait, when a sweep last saw the project whole, and what keeps the next one from it; state is creating while agent_project_create() is being carried out, and upkeep_error says what is in its way';
 
 /*
@@ -1120,7 +1144,7 @@ ALTER TABLE agent_branch.sweep_branch DROP CONSTRAINT sweep_branch_action_check,
 
 ALTER TABLE agent_branch.step DROP CONSTRAINT step_kind_check,
 	ADD CONSTRAINT step_kind_check CHECK (kind IN ('create branch', 'migrate', 'set expiry', 'restore', 'replay',
-		'delete branch', 'rename branch', 'suspend compute', 'start compute', 'ask fixer', 'create project'));
+		'delete branch', 'rename branch', 'suspend compute', 'start compute', 'ask fixer'));
 
 -- ---------------------------------------------------------------------------------------------
 -- What stops the worker

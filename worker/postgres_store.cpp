@@ -246,7 +246,7 @@ Result<Intake> PostgresStore::ReadRequests() {
     unreadable_.clear();
     intake.projects = ReadProjects(transaction,
                                    "WHERE id IN (SELECT project_id FROM agent_branch.request "
-                                   "WHERE kind IN ('register', 'create', 'provision'))");
+                                   "WHERE kind IN ('register', 'create'))");
     intake.sessions = ReadSessions(transaction,
                                    "WHERE id IN (SELECT session_id FROM agent_branch.request "
                                    "WHERE kind = 'create')");

@@ -42,13 +42,7 @@ SELECT id, project, parent, database, role, coalesce(options->>'api_key_file', '
   coalesce((SELECT string_agg(quote_ident(name), E'\n')
     FROM jsonb_array_elements_text(options->'managed_schemas') AS name),
     CASE WHEN options ? 'managed_schemas' THEN '' ELSE 'neon_auth' END),
-  coalesce(options->>'on_unrecorded', '') = 'drop', coalesce(provision, ''), coalesce(name, ''),
-  coalesce(provision_mark::text, ''), coalesce(provision_wish->>'production', ''),
-  coalesce(provision_wish->>'region', ''), coalesce(provision_wish->>'organization', ''),
-  coalesce((provision_wish->>'pg_version')::integer, 0),
-  -- What another installation makes is left to it.
-  removed_at IS NOT NULL OR provision_by IS NOT NULL AND provision IS NOT NULL
-    AND provision_by <> (SELECT id FROM agent_branch.installation)
+  coalesce(options->>'on_unrecorded', '') = 'drop'
 FROM agent_branch.project )";
 
 ProjectRow ReadProject(const Row &row) {
@@ -73,14 +67,6 @@ ProjectRow ReadProject(const Row &row) {
   project.replay_budget = milliseconds(row.Int(17));
   project.managed_schemas = Lines(row.Text(18));
   project.drops_unrecorded = row.Bool(19);
-  project.provision = ParseProvision(row.Text(20));
-  project.name = row.Text(21);
-  project.mark = row.Text(22);
-  project.production = row.Text(23);
-  project.region = row.Text(24);
-  project.organization = row.Text(25);
-  project.postgres_version = static_cast<int>(row.Int(26));
-  project.removed = row.Bool(27);
   return project;
 }
 

@@ -272,14 +272,6 @@ struct Writer {
     transaction.Execute(kSaveUpkeep, {row.project_id, row.swept_at, row.error, row.error_since});
   }
 
-  void operator()(const ProvisionRow &row) const {
-    transaction.Execute(
-        "UPDATE agent_branch.project SET project = coalesce(nullif($2, ''), project), "
-        "provision = nullif($3, '') WHERE id = $1",
-        {row.project_id, row.provision == Provision::kProject ? std::string() : row.neon_id,
-         ProvisionName(row.provision)});
-  }
-
   void operator()(const CredentialRow &row) const {
     // No ON CONFLICT: the arbiter would differ between branches and parents.
     transaction.Execute(

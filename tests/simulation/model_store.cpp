@@ -194,7 +194,6 @@ struct ModelStore::Applier {
     if (!row.branch.empty()) known.branch = row.branch;
   }
   void operator()(const UpkeepRow &) const {}
-  void operator()(const ProvisionRow &) const {}
   void operator()(const WaitRow &) const {}  // for people to read
   // Nobody mends migrations here.
   void operator()(const FixCallRow &) const {}

@@ -39,8 +39,8 @@ def only_one(system, name=NAME, production="production", parent="development"):
 
 def test_a_project_is_made_and_worked_in(stage):
     stage.rows("SELECT agent_project_create(%s, %s)", NAME, '{"max_cu": 2, "max_parallel": 3}')
-    stage.create("s", project=NAME)  # it waits for the project
     row = made(stage)
+    stage.create("s", project=NAME)
     entry = only_one(stage)
     assert row["project"] == entry["id"] != NAME
     assert row["options"] == {"max_cu": 2, "max_parallel": 3}
@@ -51,12 +51,14 @@ def test_a_project_is_made_and_worked_in(stage):
     # By its id and by its name, it is the same one.
     stage.rows("SELECT agent_discard('s', %s)", row["project"])
     stage.settle("s", "discarded", project=NAME)
-    asked = stage.rows("SELECT asked, project FROM agent_audit WHERE asked = 'provision'")
-    assert asked == [{"asked": "provision", "project": row["project"]}]
-    sent = stage.rows("SELECT sent, target, outcome, request_id IS NOT NULL AS found_at_neon FROM agent_audit "
-                      "WHERE sent IN ('create project', 'create branch') AND session IS NULL ORDER BY id")
-    assert sent == [{"sent": "create project", "target": NAME, "outcome": "done", "found_at_neon": True},
-                    {"sent": "create branch", "target": "development", "outcome": "done", "found_at_neon": True}]
+    told = stage.rows("SELECT coalesce(asked, sent) AS what, outcome, request_id IS NOT NULL AS at_neon FROM agent_audit "
+                      "WHERE asked IN ('provision', 'register') OR sent = 'create project' ORDER BY id")
+    assert [(one["what"], one["outcome"], one["at_neon"]) for one in told] == [
+        ("provision", None, False),
+        ("create project", f"project made: {row['project']}", True),
+        ("create project", "branch made: development", True),
+        ("register", None, False),
+        ("create project", "registered", False)]
     stage.rows("SELECT agent_project_remove(%s)", NAME)
     assert project(stage) is None
     assert at_neon(stage), "removing forgets, and deletes nothing"
@@ -108,13 +110,11 @@ def test_a_worker_that_ends_while_it_asks(stage, path, moment):
                               moment: 1500})
     worker = stage.worker_runs()
     stage.rows("SELECT agent_project_create(%s)", NAME)
-    wait_until(lambda: stage.one("SELECT count(*) FROM agent_branch.step WHERE status = 'intended'"), 20,
-               "a step")
+    wait_until(lambda: stage.calls("POST", path.strip("$")), 20, "the request")
     stage.rows("SELECT pg_terminate_backend(%s)", worker)
     stage.worker_runs(other_than=worker)
     made(stage, seconds=60)
     only_one(stage)
-    assert stage.one("SELECT count(*) FROM agent_branch.step WHERE status = 'intended'") == 0
 
 
 def test_what_neon_refuses_is_shown_and_can_be_given_up(stage):
@@ -138,7 +138,7 @@ def test_a_copy_of_the_database_makes_nothing(stage):
                               "status": 503})
     stage.rows("SELECT agent_project_create(%s)", NAME)
     wait_until(lambda: stage.calls("POST", "/projects"), 20, "a request")
-    stage.rows("UPDATE agent_branch.project SET provision_by = gen_random_uuid()")
+    stage.rows("UPDATE agent_branch.provision SET installation_id = gen_random_uuid()")
     worker = stage.worker_runs()
     stage.rows("SELECT pg_terminate_backend(%s)", worker)
     stage.worker_runs(other_than=worker)

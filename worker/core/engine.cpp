@@ -52,7 +52,7 @@ Engine::Engine(Parts parts, const StoreSnapshot &snapshot)
       resting_(&context_, &uris_),
       kept_(&context_),
       suspend_(&context_),
-      provision_(&context_),
+      provision_(&context_, &scheduler_, parts.provisions),
       sweep_(&context_, [this](Session &session) { GiveUp(session, Goal::kExpire); }),
       waits_(&world_, &journal_, parts.clock) {
   scheduler_.observer = &waits_;
@@ -86,16 +86,17 @@ Engine::Engine(Parts parts, const StoreSnapshot &snapshot)
     LoadCredential(row);
   for (const SweepRow &row : snapshot.sweeps)
     sweep_.StartRun(row);
+  provision_.Look();
 }
 
 Engine::~Engine() {
   scheduler_.observer = nullptr;
   world_.sessions.clear();
+  provision_.End();
   for (const auto &[id, project] : world_.projects) {
     project->sweeper.reset();
     project->deleter.reset();
     project->suspender.reset();
-    project->provisioner.reset();
   }
 }
 
@@ -111,22 +112,15 @@ void Engine::LoadProject(const ProjectRow &row) {
         &scheduler_, row.id, [this, project] { return kept_.Next(*project); });
     project->suspender = std::make_unique<UpkeepActor>(
         &scheduler_, row.id, [this, project] { return suspend_.Next(*project); });
-    project->provisioner = std::make_unique<UpkeepActor>(
-        &scheduler_, row.id, [this, project] { return provision_.Next(*project); });
     project->sweeper->Wake();
     project->deleter->Wake();
-    project->provisioner->Wake();
     return;
   }
   Project &project = *found->second;
   const bool same_parent = project.row.parent == row.parent &&
                            project.row.database == row.database && project.row.role == row.role;
   const bool same_key = project.row.api_key_file == row.api_key_file;
-  const bool is_removed = row.removed && !project.row.removed;
   project.row = row;
-  // What was sent is waited for; nothing more is.
-  if (is_removed) project.provisioner->Interrupt();
-  project.provisioner->Wake();
   if (!same_key) calls_.OnKeyFile(project);
   project.OfferPlace();
   if (!same_parent) uris_.DropParents(project);
@@ -187,10 +181,7 @@ void Engine::LoadStep(const StepRow &step) {
   UpkeepActor *actor = nullptr;
   if (project != nullptr) {
     const bool suspends = step.kind == StepKind::kSuspendCompute;
-    const bool makes = step.session_id == 0 && (step.kind == StepKind::kCreateProject ||
-                                                step.kind == StepKind::kCreateBranch);
-    actor = suspends ? project->suspender.get()
-                     : (makes ? project->provisioner.get() : project->deleter.get());
+    actor = suspends ? project->suspender.get() : project->deleter.get();
   }
   if (actor == nullptr || actor->step) {
     journal_.Record(step, false, "outcome unknown; looked at again");
@@ -247,6 +238,10 @@ void Engine::Apply(const RequestRow &request, const Intake &intake) {
     reload_wanted_ = true;
     return;
   }
+  if (request.kind == "provision") {
+    provision_.Look();
+    return;
+  }
   if (request.kind == "reap") {
     for (const SweepRow &sweep : intake.sweeps) {
       if (sweep.id == request.subject_id) sweep_.StartRun(sweep);
@@ -290,8 +285,8 @@ void Engine::SetAside(const Owner &owner, const Status &why) {
   Project *project = owner.session_id == 0 ? world_.FindProject(owner.project_id) : nullptr;
   if (project == nullptr) return;
   constexpr milliseconds kUpkeepAgain{600'000};
-  for (UpkeepActor *actor : {project->sweeper.get(), project->deleter.get(),
-                             project->suspender.get(), project->provisioner.get()}) {
+  for (UpkeepActor *actor :
+       {project->sweeper.get(), project->deleter.get(), project->suspender.get()}) {
     actor->Stop();
     actor->WakeAt(parts_.clock->Now() + kUpkeepAgain);
   }

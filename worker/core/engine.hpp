@@ -32,10 +32,11 @@ class Engine : public SessionBehaviour {
     ScriptReader *scripts = nullptr;
     const Clock *clock = nullptr;
     Random *random = nullptr;
-    const Settings *settings = nullptr;  // may change between turns; then Reconfigure()
-    FixStore *fixes = nullptr;           // null: there is no fixer
-    HelperRunner *helpers = nullptr;     // null: no SQL function is called
-    SqlTrees *trees = nullptr;           // with it
+    const Settings *settings = nullptr;    // may change between turns; then Reconfigure()
+    FixStore *fixes = nullptr;             // null: there is no fixer
+    HelperRunner *helpers = nullptr;       // null: no SQL function is called
+    SqlTrees *trees = nullptr;             // with it
+    ProvisionStore *provisions = nullptr;  // null: no project is made
   };
 
   // Takes up what the snapshot left unfinished: each open step is reconciled before anything else.

@@ -189,7 +189,6 @@ struct FakeStore::Writer {
     if (!row.parent.empty()) known.parent = row.parent;
     if (!row.branch.empty()) known.branch = row.branch;
   }
-  void operator()(const ProvisionRow &row) const { store.provisions.push_back(row); }
   void operator()(const UpkeepRow &row) const { store.upkeep[row.project_id] = row; }
   void operator()(const WaitRow &row) const { store.waits[row.session_id] = row.waits_for; }
   // Nobody mends migrations here.

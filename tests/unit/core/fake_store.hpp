@@ -55,7 +55,6 @@ class FakeStore : public Store {
   std::map<std::string, KeptBranchRow> kept;
   std::map<int64_t, SweepRow> sweeps;
   std::vector<SweepBranchRow> sweep_branches;
-  std::vector<ProvisionRow> provisions;  // in the order of saving
   std::map<int64_t, UpkeepRow> upkeep;  // by project
   std::vector<CredentialRow> credentials;
   std::map<std::string, std::string> snapshots;

@@ -199,21 +199,5 @@ TEST(NeonAnswers, ErrorsAreCutAndCleaned) {
     EXPECT_EQ(ParseNeonError(text).message, "") << text;
 }
 
-TEST(NeonAnswers, ProjectsHaveAnIdAndAName) {
-  Result<NeonProject> made = ParseProject(R"({"project":{"id":"wild-sea-1","name":"shop"}})");
-  ASSERT_TRUE(made.ok());
-  EXPECT_EQ(made->id, "wild-sea-1");
-  EXPECT_EQ(made->name, "shop");
-  EXPECT_FALSE(ParseProject(R"({"project":{"name":"shop"}})").ok());
-  Result<NeonProjectPage> page = ParseProjectPage(
-      R"({"projects":[{"id":"a","name":"x"},{"id":"b"}],"pagination":{"cursor":"b"}})");
-  ASSERT_TRUE(page.ok());
-  ASSERT_EQ(page->projects.size(), 2u);
-  EXPECT_EQ(page->projects[1].id, "b");
-  EXPECT_EQ(page->next, "b");
-  EXPECT_FALSE(ParseProjectPage(R"({"projects":[{"name":"x"}]})").ok());
-  EXPECT_FALSE(ParseProjectPage("{}").ok());
-}
-
 }  // namespace
 }  // namespace agent_branch

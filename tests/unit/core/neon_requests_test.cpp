@@ -108,33 +108,5 @@ TEST(NeonRequests, RouteCountsEveryProjectAndBranchTogether) {
   EXPECT_NE(ListOperationsRequest("p", "", 1).route, GetOperationRequest("p", "o").route);
 }
 
-TEST(NeonRequests, ProjectIsCreatedWithItsFirstBranchMarked) {
-  ProjectSpecification project;
-  project.name = "a shop";
-  project.branch = "production";
-  project.database = "neondb";
-  project.role = "neondb_owner";
-  project.postgres_version = 17;
-  project.min_cu = 0.25;
-  project.max_cu = 2;
-  project.annotation = {{"agent-branch-project", "mark"}};
-  NeonRequest request = CreateProjectRequest(project);
-  EXPECT_EQ(request.method, "POST");
-  EXPECT_EQ(request.path, "/projects");
-  EXPECT_EQ(request.body,
-            R"({"project":{"name":"a shop","pg_version":17,"default_endpoint_settings":)"
-            R"({"autoscaling_limit_min_cu":0.25,"autoscaling_limit_max_cu":2.0},)"
-            R"("branch":{"name":"production","database_name":"neondb","role_name":"neondb_owner",)"
-            R"("annotations":{"agent-branch-project":"mark"}}}})");
-  project.bare_compute = true;
-  EXPECT_EQ(CreateProjectRequest(project).body.find("autoscaling"), std::string::npos);
-}
-
-TEST(NeonRequests, ProjectsAreSearchedPageByPage) {
-  EXPECT_EQ(ListProjectsRequest("a shop", {}, {}, 100).path, "/projects?limit=100&search=a%20shop");
-  EXPECT_EQ(ListProjectsRequest("x", "org-1", "c/d", 100).path,
-            "/projects?limit=100&search=x&org_id=org-1&cursor=c%2Fd");
-}
-
 }  // namespace
 }  // namespace agent_branch

@@ -15,9 +15,6 @@ namespace agent_branch {
 inline constexpr char kInstallationKey[] = "agent-branch-installation";
 inline constexpr char kSessionKey[] = "agent-branch-session";
 
-// Of a project that we made: on its first branch, which is nobody's to delete.
-inline constexpr char kProjectKey[] = "agent-branch-project";
-
 inline std::map<std::string, std::string> Annotate(const std::string &installation,
                                                    const std::string &session_uuid) {
   return {{kInstallationKey, installation}, {kSessionKey, session_uuid}};

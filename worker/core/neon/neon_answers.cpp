@@ -32,10 +32,6 @@ Secret ReadUri(const JsonValue *object, const char *name) {
   return fit ? Secret(std::move(uri)) : Secret();
 }
 
-NeonProject ReadProject(const JsonValue *value) {
-  return {ReadWord(value, "id"), JsonString(value, "name")};
-}
-
 NeonBranch ReadBranch(const JsonValue *value) {
   NeonBranch branch;
   branch.id = ReadWord(value, "id");
@@ -133,29 +129,6 @@ Result<NeonChange> ParseChange(std::string_view body) {
   change.operations = ReadOperations(root);
   change.uris = ReadUris(root);
   return change;
-}
-
-Result<NeonProject> ParseProject(std::string_view body) {
-  Result<JsonDocument> document = ParseJson(body);
-  if (!document.ok()) return document.status();
-  NeonProject project = ReadProject(JsonMember(&document.value(), "project"));
-  if (project.id.empty()) return Malformed("project");
-  return project;
-}
-
-Result<NeonProjectPage> ParseProjectPage(std::string_view body) {
-  Result<JsonDocument> document = ParseJson(body);
-  if (!document.ok()) return document.status();
-  const JsonValue *array = JsonArray(&document.value(), "projects");
-  if (array == nullptr) return Malformed("list of projects");
-  NeonProjectPage page;
-  for (const JsonValue &value : array->GetArray()) {
-    NeonProject project = ReadProject(&value);
-    if (project.id.empty()) return Malformed("id for each project");
-    page.projects.push_back(std::move(project));
-  }
-  page.next = JsonString(JsonMember(&document.value(), "pagination"), "cursor");
-  return page;
 }
 
 Result<NeonBranch> ParseBranch(std::string_view body) {

@@ -96,34 +96,6 @@ struct BranchSpecification {
   std::map<std::string, std::string> annotation;
 };
 
-struct ProjectSpecification {
-  std::string name;
-  std::string branch;    // the name of its first branch
-  std::string database;  // empty, here and below: Neon's choice
-  std::string role;
-  std::string region;
-  std::string organization;
-  int postgres_version = 0;  // 0: Neon's choice
-  double min_cu = 0.25;
-  double max_cu = 1;
-  bool bare_compute = false;
-  std::map<std::string, std::string> annotation;  // of its first branch
-};
-
-struct NeonProject {
-  std::string id;
-  std::string name;
-};
-
-struct NeonProjectPage {
-  std::vector<NeonProject> projects;
-  std::string next;  // cursor; may be set on the last page too
-};
-
-NeonRequest CreateProjectRequest(const ProjectSpecification &project);
-// Projects whose name or id contains `search`. organization: empty, the key's own.
-NeonRequest ListProjectsRequest(std::string_view search, std::string_view organization,
-                                std::string_view cursor, int limit);
 NeonRequest CreateBranchRequest(std::string_view project, const BranchSpecification &branch);
 NeonRequest GetBranchRequest(std::string_view project, std::string_view branch_id);
 // Branches whose name or id contains `search` (all, if empty): equality is the caller's to check.
@@ -146,9 +118,6 @@ NeonRequest ListOperationsRequest(std::string_view project, std::string_view cur
 NeonRequest GetOperationRequest(std::string_view project, std::string_view operation_id);
 
 Result<NeonChange> ParseChange(std::string_view body);
-// Of the answer to POST projects, which is a NeonChange as well.
-Result<NeonProject> ParseProject(std::string_view body);
-Result<NeonProjectPage> ParseProjectPage(std::string_view body);
 Result<NeonBranch> ParseBranch(std::string_view body);
 Result<NeonBranchPage> ParseBranchPage(std::string_view body);
 Result<std::string> ParseReadWriteEndpoint(std::string_view body);

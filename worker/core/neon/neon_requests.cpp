@@ -37,55 +37,6 @@ NeonRequest Get(std::string path, std::string route) {
 
 }  // namespace
 
-NeonRequest CreateProjectRequest(const ProjectSpecification &project) {
-  rapidjson::StringBuffer buffer;
-  JsonWriter writer(buffer);
-  const auto unless_empty = [&writer](const char *key, const std::string &value) {
-    if (!value.empty()) WriteMember(writer, key, value);
-  };
-  writer.StartObject();
-  writer.Key("project");
-  writer.StartObject();
-  WriteMember(writer, "name", project.name);
-  unless_empty("region_id", project.region);
-  unless_empty("org_id", project.organization);
-  if (project.postgres_version != 0) {
-    writer.Key("pg_version");
-    writer.Int(project.postgres_version);
-  }
-  if (!project.bare_compute) {
-    writer.Key("default_endpoint_settings");
-    writer.StartObject();
-    writer.Key("autoscaling_limit_min_cu");
-    writer.Double(project.min_cu);
-    writer.Key("autoscaling_limit_max_cu");
-    writer.Double(project.max_cu);
-    writer.EndObject();
-  }
-  writer.Key("branch");
-  writer.StartObject();
-  WriteMember(writer, "name", project.branch);
-  unless_empty("database_name", project.database);
-  unless_empty("role_name", project.role);
-  writer.Key("annotations");
-  writer.StartObject();
-  for (const auto &[key, value] : project.annotation)
-    WriteMember(writer, key.c_str(), value);
-  writer.EndObject();
-  writer.EndObject();
-  writer.EndObject();
-  writer.EndObject();
-  return {"POST", "/projects", buffer.GetString(), "POST projects"};
-}
-
-NeonRequest ListProjectsRequest(std::string_view search, std::string_view organization,
-                                std::string_view cursor, int limit) {
-  std::string path = "/projects?limit=" + std::to_string(limit) + "&search=" + Escape(search);
-  if (!organization.empty()) path += "&org_id=" + Escape(organization);
-  if (!cursor.empty()) path += "&cursor=" + Escape(cursor);
-  return Get(std::move(path), "GET projects");
-}
-
 NeonRequest CreateBranchRequest(std::string_view project, const BranchSpecification &branch) {
   rapidjson::StringBuffer buffer;
   JsonWriter writer(buffer);

@@ -26,8 +26,7 @@ class PlaceWait : public ConditionWait {
 }  // namespace
 
 bool Admission::MayBegin(Project &project) const {
-  const bool is_there = project.row.provision == Provision::kNone;
-  if (!is_there || project.row.paused || project.places >= project.row.max_parallel) return false;
+  if (project.row.paused || project.places >= project.row.max_parallel) return false;
   const bool probing =
       project.refusals > 0 && (project.creating > 0 || context_->now() < project.room_at);
   if (probing) return false;
@@ -43,7 +42,6 @@ bool Admission::MayBegin(Project &project) const {
 }
 
 std::string Admission::WhyWaits(const Project &project) const {
-  if (project.row.provision != Provision::kNone) return "the project to be made at Neon";
   if (project.row.paused) return "agent_project_resume(), since the project is paused";
   if (project.places >= project.row.max_parallel) {
     return "one of the project's " + std::to_string(project.row.max_parallel) + " places";

@@ -27,9 +27,6 @@ constexpr Names<Goal, 5> kGoals{{{Goal::kNone, ""},
                                  {Goal::kDiscard, "discard"},
                                  {Goal::kExpire, "expire"}}};
 
-constexpr Names<Provision, 3> kProvisions{
-    {{Provision::kNone, ""}, {Provision::kProject, "project"}, {Provision::kParent, "parent"}}};
-
 constexpr Names<MigrationStatus, 6> kMigrationStatuses{
     {{MigrationStatus::kQueued, "queued"},
      {MigrationStatus::kRunning, "running"},
@@ -38,17 +35,16 @@ constexpr Names<MigrationStatus, 6> kMigrationStatuses{
      {MigrationStatus::kFailed, "failed"},
      {MigrationStatus::kCancelled, "cancelled"}}};
 
-constexpr Names<StepKind, 11> kStepKinds{{{StepKind::kCreateBranch, "create branch"},
-                                          {StepKind::kCreateProject, "create project"},
-                                          {StepKind::kMigrate, "migrate"},
-                                          {StepKind::kAskFixer, "ask fixer"},
-                                          {StepKind::kSetExpiry, "set expiry"},
-                                          {StepKind::kRestore, "restore"},
-                                          {StepKind::kReplay, "replay"},
-                                          {StepKind::kDeleteBranch, "delete branch"},
-                                          {StepKind::kRenameBranch, "rename branch"},
-                                          {StepKind::kSuspendCompute, "suspend compute"},
-                                          {StepKind::kStartCompute, "start compute"}}};
+constexpr Names<StepKind, 10> kStepKinds{{{StepKind::kCreateBranch, "create branch"},
+                                         {StepKind::kMigrate, "migrate"},
+                                         {StepKind::kAskFixer, "ask fixer"},
+                                         {StepKind::kSetExpiry, "set expiry"},
+                                         {StepKind::kRestore, "restore"},
+                                         {StepKind::kReplay, "replay"},
+                                         {StepKind::kDeleteBranch, "delete branch"},
+                                         {StepKind::kRenameBranch, "rename branch"},
+                                         {StepKind::kSuspendCompute, "suspend compute"},
+                                         {StepKind::kStartCompute, "start compute"}}};
 
 template <class Value, size_t count>
 std::string_view NameOf(const Names<Value, count> &names, Value value) {
@@ -139,14 +135,6 @@ std::string_view MigrationStatusName(MigrationStatus status) {
 
 std::optional<MigrationStatus> ParseMigrationStatus(std::string_view name) {
   return ValueOf(kMigrationStatuses, name);
-}
-
-std::string_view ProvisionName(Provision provision) {
-  return NameOf(kProvisions, provision);
-}
-
-Provision ParseProvision(std::string_view name) {
-  return ValueOf(kProvisions, name).value_or(Provision::kNone);
 }
 
 std::string_view StepKindName(StepKind kind) {

@@ -42,15 +42,6 @@ enum class Goal { kNone, kMerge, kRebase, kDiscard, kExpire };
 std::string_view GoalName(Goal goal);  // "" for kNone
 Goal ParseGoal(std::string_view name);
 
-enum class Provision {
-  kNone,     // everything is there
-  kProject,  // the project, with its production branch
-  kParent,   // the branch that sessions fork from
-};
-
-std::string_view ProvisionName(Provision provision);  // "" for kNone
-Provision ParseProvision(std::string_view name);
-
 struct ProjectRow {
   int64_t id = 0;
   std::string neon_id;
@@ -73,16 +64,6 @@ struct ProjectRow {
   // Schemas that others look after: their changes are nobody's drift.
   std::vector<std::string> managed_schemas{"neon_auth"};
   bool drops_unrecorded = false;  // on_unrecorded is "drop"
-
-  // What is still to be made at Neon; for a project that agent_project_create() asked for.
-  Provision provision = Provision::kNone;
-  std::string name;  // as it was asked for, and is called at Neon
-  std::string mark;  // in the annotation of its first branch: what proves the project ours
-  std::string production;
-  std::string region;        // empty: Neon's choice, here and below
-  std::string organization;  // its id
-  int postgres_version = 0;  // 0: Neon's choice
-  bool removed = false;      // by agent_project_remove()
 };
 
 struct SessionRow {
@@ -225,8 +206,7 @@ enum class StepKind {
   kRenameBranch,
   kSuspendCompute,
   kStartCompute,
-  kAskFixer,
-  kCreateProject
+  kAskFixer
 };
 
 std::string_view StepKindName(StepKind kind);
@@ -252,13 +232,6 @@ struct KeptBranchRow {
   int64_t keep_until = 0;
   std::string endpoint_id;  // of a compute that may be active; empty: there is none
   bool deleted = false;
-};
-
-// How far a project is made; neon_id is empty while Neon has not named it.
-struct ProvisionRow {
-  int64_t project_id = 0;
-  std::string neon_id;
-  Provision provision = Provision::kNone;
 };
 
 // What keeps a project's upkeep from its work, if anything does.

@@ -15,7 +15,6 @@ struct FindOwner {
   }
   Owner operator()(const SweepRow &) const { return {}; }
   Owner operator()(const UpkeepRow &row) const { return Owner::Project(row.project_id); }
-  Owner operator()(const ProvisionRow &row) const { return Owner::Project(row.project_id); }
   Owner operator()(const SweepBranchRow &row) const { return Owner::Project(row.project_id); }
   Owner operator()(const CredentialRow &row) const {
     return Owner::Of(row.session_id, row.project_id);

@@ -48,9 +48,9 @@ struct DropRequest {
 
 // Saving replaces what the row with that key held before.
 using Mutation = std::variant<SessionRow, MigrationRow, AttemptRow, MergeRow, ConflictRow, StepRow,
-                              KeptBranchRow, SweepRow, SweepBranchRow, UpkeepRow, ProvisionRow,
-                              CredentialRow, DropCredentials, SnapshotRow, ForkRow, RebaseRow,
-                              WaitRow, DropRequest, FixCallRow, RefusedFixRow, FixMemoryRow>;
+                              KeptBranchRow, SweepRow, SweepBranchRow, UpkeepRow, CredentialRow,
+                              DropCredentials, SnapshotRow, ForkRow, RebaseRow, WaitRow,
+                              DropRequest, FixCallRow, RefusedFixRow, FixMemoryRow>;
 
 struct Batch {
   std::vector<Mutation> mutations;

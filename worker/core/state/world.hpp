@@ -208,7 +208,6 @@ struct Project {
   std::unique_ptr<UpkeepActor> sweeper;
   std::unique_ptr<UpkeepActor> deleter;
   std::unique_ptr<UpkeepActor> suspender;
-  std::unique_ptr<UpkeepActor> provisioner;
   std::deque<int64_t> sweeps_wanted;  // ids of runs that somebody asked for
   bool sweep_for_room = false;
   std::optional<Instant> next_sweep;  // of its own schedule

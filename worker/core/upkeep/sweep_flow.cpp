@@ -21,8 +21,6 @@ void SweepFlow::StartRun(SweepRow row) {
   Run run;
   run.row = row;
   for (const auto &[id, project] : context_->world().projects) {
-    // Nothing of one is at Neon that could be left behind.
-    if (project->row.provision != Provision::kNone) continue;
     run.projects.insert(id);
     project->sweeps_wanted.push_back(row.id);
     project->sweeper->Wake();
@@ -68,7 +66,6 @@ void SweepFlow::Reconfigure() {
 }
 
 Flow<> SweepFlow::Next(Project &project) {
-  if (project.row.provision != Provision::kNone) return {};
   Sweep sweep;
   sweep.project = &project;
   if (!project.next_sweep && context_->settings().reap_interval > 0) Schedule(project);
