@@ -58,7 +58,7 @@ class PostgresStore : public Store, public FixStore, public ProvisionStore {
   Status IntendProvision(const ProvisionRow &row) override;
   Status RecordProvision(const ProvisionRow &row, const std::string &outcome,
                          const std::string &request_id) override;
-  Status ShowProvision(int64_t id, const Status &why) override;
+  Status ShowProvision(int64_t id, const std::string &error) override;
   Status RegisterProvision(const ProvisionRow &row) override;
 
  private:

@@ -111,13 +111,13 @@ Status PostgresStore::RecordProvision(const ProvisionRow &row, const std::string
   });
 }
 
-Status PostgresStore::ShowProvision(int64_t id, const Status &why) {
+Status PostgresStore::ShowProvision(int64_t id, const std::string &error) {
   return Guarded([&] {
     return InTransaction([&](Transaction &transaction) {
       transaction.Execute(
           "UPDATE agent_branch.provision SET error = nullif($2, ''), error_since = CASE WHEN "
           "$2 <> '' THEN coalesce(error_since, clock_timestamp()) END WHERE id = $1",
-          {id, why.ok() ? std::string() : ErrorText(why)});
+          {id, error});
     });
   });
 }

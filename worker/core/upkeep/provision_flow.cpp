@@ -4,18 +4,19 @@
 #include <set>
 #include <utility>
 
+#include "worker/core/base/text.hpp"
 #include "worker/core/neon/annotation.hpp"
 
 namespace agent_branch {
 namespace {
 
 constexpr BackoffPolicy kAgain{milliseconds(2'000), milliseconds(1'800'000)};
-constexpr milliseconds kReadAgain{60'000};
 // A project that is being made may be missing from the list for a moment.
 constexpr int kLooks = 4;
 constexpr milliseconds kBetweenLooks{3'000};
 constexpr int kPageSize = 100;
 constexpr int kMostPages = 100;
+constexpr size_t kMaxError = 500;
 // Unlike the keys of a session's branch: a project's first branch is nobody's to delete.
 constexpr char kProjectKey[] = "agent-branch-project";
 
@@ -290,7 +291,8 @@ void ProvisionFlow::Show(Made &made, const Status &why) {
   if (made.done || why.message() == made.shown.message()) return;
   made.shown = why;
   // That it cannot be shown is no reason to stand still.
-  (void)store_->ShowProvision(made.row.id, why);
+  (void)store_->ShowProvision(made.row.id,
+                              why.ok() ? std::string() : CleanLines(ErrorText(why), kMaxError));
 }
 
 }  // namespace agent_branch

@@ -41,8 +41,8 @@ class ProvisionStore {
   // Closes what was intended, and keeps the row's neon_id. outcome: for people.
   virtual Status RecordProvision(const ProvisionRow &row, const std::string &outcome,
                                  const std::string &request_id) = 0;
-  // What is in the way; an ok() status: nothing.
-  virtual Status ShowProvision(int64_t id, const Status &why) = 0;
+  // What is in the way, for people; empty: nothing.
+  virtual Status ShowProvision(int64_t id, const std::string &error) = 0;
   // Everything is there: registers the project, and asks the worker to take it up.
   virtual Status RegisterProvision(const ProvisionRow &row) = 0;
 };
