@@ -135,7 +135,8 @@ Flow<Result<ApiAnswer>> ProvisionFlow::Change(Made &made, NeonRequest request) {
   const Status intended = store_->IntendProvision(made.row);
   if (!intended.ok()) co_return intended;
   made.row.asked = true;
-  const ApiAnswer answer = co_await context_->Call(*made.actor, MakeCall(made, std::move(request)));
+  ApiCall call = MakeCall(made, std::move(request));
+  const ApiAnswer answer = co_await context_->Call(*made.actor, std::move(call));
   const VerdictKind kind = answer.verdict.kind;
   if (kind == VerdictKind::kUnknown) co_return answer.verdict.why;
   // What was made is recorded together with its id.
@@ -157,7 +158,8 @@ Status ProvisionFlow::Record(Made &made, const std::string &outcome,
 
 Flow<Status> ProvisionFlow::MakeProject(Made &made) {
   for (const bool bare : {false, true}) {
-    Result<ApiAnswer> answer = co_await Change(made, CreateProjectRequest(Specify(made.row, bare)));
+    NeonRequest request = CreateProjectRequest(Specify(made.row, bare));
+    Result<ApiAnswer> answer = co_await Change(made, std::move(request));
     if (!answer.ok()) co_return answer.status();
     // The plan leaves compute sizes to itself.
     if (answer->verdict.kind == VerdictKind::kPlan && !bare) continue;
@@ -205,8 +207,8 @@ Flow<Result<NeonProject>> ProvisionFlow::FindProject(Made &made) {
   for (int pages = 0; pages < kMostPages; ++pages) {
     NeonRequest request =
         ListProjectsRequest(made.row.name, made.row.organization, cursor, kPageSize);
-    const ApiAnswer answer =
-        co_await context_->Call(*made.actor, MakeCall(made, std::move(request)));
+    ApiCall call = MakeCall(made, std::move(request));
+    const ApiAnswer answer = co_await context_->Call(*made.actor, std::move(call));
     if (answer.verdict.kind != VerdictKind::kDone) co_return answer.verdict.why;
     Result<NeonProjectPage> page = ParseProjectPage(answer.body);
     if (!page.ok()) co_return page.status();
@@ -225,7 +227,8 @@ Flow<Result<NeonProject>> ProvisionFlow::FindProject(Made &made) {
 
 Flow<Result<bool>> ProvisionFlow::HasMark(Made &made, std::string id) {
   NeonRequest request = ListBranchesRequest(id, {}, {}, kPageSize);
-  const ApiAnswer answer = co_await context_->Call(*made.actor, MakeCall(made, std::move(request)));
+  ApiCall call = MakeCall(made, std::move(request));
+  const ApiAnswer answer = co_await context_->Call(*made.actor, std::move(call));
   // Somebody has deleted it meanwhile.
   if (answer.verdict.kind == VerdictKind::kNotFound) co_return false;
   if (answer.verdict.kind != VerdictKind::kDone) co_return answer.verdict.why;
@@ -238,9 +241,10 @@ Flow<Result<bool>> ProvisionFlow::HasMark(Made &made, std::string id) {
 }
 
 Flow<Status> ProvisionFlow::MakeParent(Made &made) {
+  ApiCall like = MakeCall(made, {});
   ListedBranches all;
   Result<std::vector<NeonBranch>> listed =
-      co_await context_->ListBranches(*made.actor, MakeCall(made, {}), std::move(all));
+      co_await context_->ListBranches(*made.actor, std::move(like), std::move(all));
   if (!listed.ok()) co_return listed.status();
   const std::vector<NeonBranch> &branches = listed.value();
   // What became of a request that nobody answered shows by the name, which is unique in a project.
@@ -258,8 +262,8 @@ Flow<Status> ProvisionFlow::MakeParent(Made &made) {
     branch.max_cu = made.row.max_cu;
     for (const bool bare : {false, true}) {
       branch.bare_compute = bare;
-      Result<ApiAnswer> answer =
-          co_await Change(made, CreateBranchRequest(made.row.neon_id, branch));
+      NeonRequest request = CreateBranchRequest(made.row.neon_id, branch);
+      Result<ApiAnswer> answer = co_await Change(made, std::move(request));
       if (!answer.ok()) co_return answer.status();
       if (answer->verdict.kind == VerdictKind::kPlan && !bare) continue;
       if (answer->verdict.kind != VerdictKind::kDone) co_return answer->verdict.why;
