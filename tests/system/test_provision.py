@@ -118,6 +118,19 @@ def test_a_worker_that_ends_while_it_asks(stage, path, moment):
     only_one(stage)
 
 
+@pytest.mark.parametrize("moment", ["delay_ms", "delay_after_ms"])
+def test_a_server_that_loses_its_power_while_it_asks(own_cluster, moment):
+    system = own_cluster()
+    system.emulator.add_fault({"match": {"method": "POST", "path": "/projects$", "count": 1}, "do": moment,
+                               moment: 1500})
+    system.rows("SELECT agent_project_create(%s)", NAME)
+    wait_until(lambda: system.calls("POST", "/projects"), 20, "the request")
+    system.cluster.kill9()
+    system.cluster.start()
+    made(system, seconds=60)
+    only_one(system)
+
+
 def test_what_neon_refuses_is_shown_and_can_be_given_up(stage):
     stage.emulator.add_fault({"match": {"method": "POST", "path": "/projects$"}, "do": "status",
                               "status": 422, "body": {"code": "PROJECTS_LIMIT_EXCEEDED",
