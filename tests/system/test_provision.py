@@ -126,6 +126,7 @@ def test_a_server_that_loses_its_power_while_it_asks(own_cluster, moment):
     system.rows("SELECT agent_project_create(%s)", NAME)
     wait_until(lambda: system.calls("POST", "/projects"), 20, "the request")
     system.cluster.kill9()
+    system.connection.close()
     system.cluster.start()
     made(system, seconds=60)
     only_one(system)
