@@ -48,7 +48,7 @@ void EventLoop::Open() {
   ShowUnreadable();
   engine_ = std::make_unique<Engine>(
       Engine::Parts{http_.get(), branches_.get(), &store_, &keys_, &budgets_, &scripts_, &clock_,
-                    &random_, &settings_, &store_, &helpers_, &trees_},
+                    &random_, &settings_, &store_, &helpers_, &trees_, &store_},
       snapshot.value());
   events_ = CallPg([http = http_->descriptor(), branches = branches_->descriptor()] {
     WaitEventSet *set = CreateProcessWaitEventSet(4);

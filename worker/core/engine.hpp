@@ -15,6 +15,7 @@
 #include "worker/core/session/resting_flow.hpp"
 #include "worker/core/session/wait_reasons.hpp"
 #include "worker/core/upkeep/kept_branches.hpp"
+#include "worker/core/upkeep/provision_flow.hpp"
 #include "worker/core/upkeep/suspend_computes.hpp"
 #include "worker/core/upkeep/sweep_flow.hpp"
 
@@ -31,10 +32,11 @@ class Engine : public SessionBehaviour {
     ScriptReader *scripts = nullptr;
     const Clock *clock = nullptr;
     Random *random = nullptr;
-    const Settings *settings = nullptr;  // may change between turns; then Reconfigure()
-    FixStore *fixes = nullptr;           // null: there is no fixer
-    HelperRunner *helpers = nullptr;     // null: no SQL function is called
-    SqlTrees *trees = nullptr;           // with it
+    const Settings *settings = nullptr;    // may change between turns; then Reconfigure()
+    FixStore *fixes = nullptr;             // null: there is no fixer
+    HelperRunner *helpers = nullptr;       // null: no SQL function is called
+    SqlTrees *trees = nullptr;             // with it
+    ProvisionStore *provisions = nullptr;  // null: no project is made
   };
 
   // Takes up what the snapshot left unfinished: each open step is reconciled before anything else.
@@ -121,6 +123,7 @@ class Engine : public SessionBehaviour {
   RestingFlow resting_;
   KeptBranches kept_;
   SuspendComputes suspend_;
+  ProvisionFlow provision_;
   SweepFlow sweep_;
   WaitReasons waits_;
   std::set<int64_t> taken_requests_;
