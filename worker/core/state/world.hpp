@@ -187,6 +187,8 @@ struct Project {
   // last_reset_at that its parts begin with.
   std::map<std::string, std::string> known_versions;
   std::set<std::string> history;
+  std::set<std::string> versions_being_described;  // by sessions under way
+  Condition version_described;                     // told when one of these came to an end
   std::string parent_connection_key() const { return "parent of " + row.neon_id; }
 
   // --- Sessions, by id; those that wait for a place; and what of the limits the others use.
