@@ -77,7 +77,8 @@ def test_sql_exporter_tells_what_agent_metrics_says(memory, tmp_path):
         pytest.skip("prometheus-sql-exporter is not installed")
     uri = monitor(memory)
     with open(os.path.join(FOLDER, "sql_exporter.yml"), encoding="utf-8") as file:
-        text, count = re.subn(r"'postgres://[^']*'", f"'{uri}?sslmode=disable'", file.read())
+        text, count = re.subn(r"'postgres://[^']*'", f"'{uri.replace('postgresql', 'postgres', 1)}?sslmode=disable'",
+                              file.read())
     assert count == 1
     config = tmp_path / "sql_exporter.yml"
     config.write_text(text.replace("interval: 15s", "interval: 1s"), encoding="utf-8")
@@ -85,7 +86,7 @@ def test_sql_exporter_tells_what_agent_metrics_says(memory, tmp_path):
     with running(["prometheus-sql-exporter", "-config.file", str(config), "-web.listen-address",
                   f"127.0.0.1:{port}"], port, env={**os.environ, "CONFIG": str(config)}) as samples:
         same_numbers(memory, samples, "sql_agent_branch",
-                     {"name", "driver", "host", "database", "user", "col"})
+                     {"name", "sql_job", "driver", "host", "database", "user", "col"})
     memory.discard("watched")
 
 
