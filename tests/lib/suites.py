@@ -51,7 +51,7 @@ def all_suites(build):
         pytest("crash", 600, True),
         pytest("fixer", 600, True),
         pytest("contract", 600, True),
-        Suite("lint", [sys.executable, "-u", "tests/lint/run", "--rules"], results.from_tap, 180,
+        Suite("lint", [sys.executable, "-u", "tests/lint/run", "--rules"], results.from_tap, 480,
               "tests/lint/run"),
     ]
 
