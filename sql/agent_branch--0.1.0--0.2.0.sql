@@ -238,10 +238,10 @@ BEGIN
 			('read_script', '{user,admin}'),
 			('agent_timeline', all_levels), ('agent_branch_tree', all_levels), ('find_session', all_levels),
 			('worker_status', all_levels), ('monthly_cost', all_levels),
-			('agent_metrics', '{monitor,admin}'), ('agent_events_verify', '{monitor,admin}'),
+			('agent_metrics', '{monitor,admin}'), ('api_call_statistics', '{monitor,admin}'), ('agent_events_verify', '{monitor,admin}'),
 			('agent_project_register', '{admin}'), ('agent_project_create', '{admin}'),
 			('agent_project_remove', '{admin}'), ('agent_project_pause', '{admin}'),
-			('agent_project_resume', '{admin}'), ('agent_reap', '{admin}'), ('agent_purge', '{admin}'),
+			('agent_project_resume', '{admin}'), ('agent_reap', '{admin}'), ('agent_purge', '{admin}'), ('agent_stats_reset', '{admin}'),
 			('agent_branch_take_over', '{admin}')) AS allowed (name, levels)
 			JOIN pg_proc AS f ON f.proname = allowed.name
 			JOIN pg_depend AS d ON d.objid = f.oid AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e'
@@ -253,7 +253,7 @@ BEGIN
 		FROM pg_depend AS d JOIN pg_class AS c ON c.oid = d.objid
 		WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
 			AND d.refobjid = (SELECT e.oid FROM pg_extension AS e WHERE e.extname = 'agent_branch') AND c.relkind = 'v'
-			AND CASE WHEN c.relname IN ('agent_branches', 'agent_fixer_memory', 'metric') THEN held && '{monitor,admin}'
+			AND CASE WHEN c.relname IN ('agent_branches', 'agent_api_calls', 'agent_fixer_memory', 'metric') THEN held && '{monitor,admin}'
 				ELSE c.relnamespace <> 'agent_branch'::regnamespace END;
 END
 $$;
@@ -728,6 +728,30 @@ CREATE VIEW @extschema@.agent_worker AS
 		WHERE c.level IN ('monitor', 'admin') AND c.project_id IS NULL) AS sees_all) AS a;
 COMMENT ON VIEW @extschema@.agent_worker IS 'this database''s worker: its process, load, budget of API calls, last error, and what each session that the caller may see has waited for, for a second or more, and which projects cannot be swept; no row when none runs';
 
+CREATE FUNCTION agent_branch.api_call_statistics(OUT route text, OUT calls bigint, OUT kinds text[], OUT by_kind bigint[],
+	OUT retries bigint, OUT waits bigint, OUT waited_ms double precision, OUT took_ms double precision,
+	OUT longest_ms double precision, OUT percentiles double precision[], OUT bounds bigint[], OUT by_time bigint[],
+	OUT since timestamptz)
+	RETURNS SETOF record LANGUAGE C VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'agent_branch_api_call_statistics';
+COMMENT ON FUNCTION agent_branch.api_call_statistics() IS 'calls of the API from this database by route, from shared memory: what they came to, how long they took (by_time: up to each of the bounds, in milliseconds, and beyond), and how long they waited for their turn';
+
+CREATE FUNCTION @extschema@.agent_stats_reset()
+	RETURNS void LANGUAGE C VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'agent_branch_stats_reset';
+COMMENT ON FUNCTION @extschema@.agent_stats_reset() IS 'has agent_api_calls count from nothing again';
+
+/* All projects share a route: it is for those who see them all. */
+CREATE VIEW @extschema@.agent_api_calls WITH (security_barrier) AS
+	SELECT c.route, c.calls, c.calls - c.by_kind[1] AS errors, (
+			SELECT coalesce(jsonb_object_agg(k.kind, k.calls), '{}') FROM unnest(c.kinds, c.by_kind) AS k (kind, calls)
+			WHERE k.kind <> 'done' AND k.calls > 0) AS errors_by_kind,
+		c.retries, c.waits, c.waited_ms AS wait_time, c.took_ms AS total_time, c.took_ms / c.calls AS mean_time,
+		c.percentiles[1] AS p50_time, c.percentiles[2] AS p90_time, c.percentiles[3] AS p99_time,
+		c.longest_ms AS max_time, c.since AS stats_reset
+	FROM agent_branch.api_call_statistics() AS c
+	WHERE EXISTS (SELECT FROM agent_branch.caller_access AS a WHERE a.level IN ('monitor', 'admin') AND a.project_id IS NULL)
+	ORDER BY c.route;
+COMMENT ON VIEW @extschema@.agent_api_calls IS 'calls of the API since agent_stats_reset() or the server''s start, by route: what they came to, how often they were made again, how long they waited for their turn, and how long they took (milliseconds); for monitor and admin of all projects';
+
 -- =============================================================================================
 -- What happened, and how much of it
 -- =============================================================================================
@@ -929,7 +953,7 @@ COMMENT ON VIEW agent_branch.visible_event IS 'events of the sessions that the c
 
 CREATE VIEW @extschema@.agent_events WITH (security_barrier) AS
 	SELECT e.id, e.at, e.session, (SELECT p.project FROM agent_branch.project AS p WHERE p.id = e.project_id) AS project, e.old_state, e.state, e.error, e.session_id, e.asked_as, e.asked_by,
-		e.client_addr
+		e.client_addr, (SELECT s.options ->> 'traceparent' FROM agent_branch.session AS s WHERE s.id = e.session_id) AS traceparent
 	FROM agent_branch.visible_event AS e WHERE e.asked IS NULL AND e.session_id IS NOT NULL
 	ORDER BY e.id DESC;
 COMMENT ON VIEW @extschema@.agent_events IS 'every change of a session''s state, and who began the session, as which role, from where; NOTIFY agent_branch says that there is a new one';
@@ -954,10 +978,20 @@ CREATE VIEW agent_branch.metric AS
 		SELECT t.metric, t.project, b.bound, sum(t.value) FILTER (WHERE t.label <> 'sum'
 			AND t.label::double precision <= b.bound) AS value
 		FROM tally AS t, unnest('{0.1,0.3,1,3,10,30,100,300,1000,Infinity}'::double precision[]) AS b (bound)
-		WHERE t.metric IN ('create', 'merge') AND t.label <> 'sum' GROUP BY t.metric, t.project, b.bound)
+		WHERE t.metric IN ('create', 'merge') AND t.label <> 'sum' GROUP BY t.metric, t.project, b.bound),
+	call AS MATERIALIZED (
+		SELECT c.* FROM agent_branch.api_call_statistics() AS c
+		WHERE EXISTS (SELECT FROM agent_branch.caller_access AS a
+			WHERE a.level IN ('monitor', 'admin') AND a.project_id IS NULL))
 	SELECT 'agent_branch_sessions'::text AS name, jsonb_build_object('project', p.project, 'state', l.state) AS labels,
 		l.sessions::double precision AS value, 'gauge'::text AS type, 'Unfinished sessions by state.'::text AS help
 	FROM live AS l JOIN project AS p ON p.id = l.project_id
+	UNION ALL
+	SELECT 'agent_branch_traced_session_age_seconds', jsonb_build_object('project', p.project, 'session', s.name,
+		'state', s.state, 'traceparent', s.options ->> 'traceparent'), extract(epoch FROM clock_timestamp() - s.created_at),
+		'gauge', 'Age of each unfinished session that was begun with a traceparent.'
+	FROM agent_branch.session AS s JOIN project AS p ON p.id = s.project_id
+	WHERE s.finished_at IS NULL AND s.options ? 'traceparent'
 	UNION ALL
 	SELECT 'agent_branch_queue_oldest_seconds', jsonb_build_object('project', p.project),
 		extract(epoch FROM clock_timestamp() - l.first), 'gauge', 'Age of the session that waits longest for a branch.'
@@ -995,6 +1029,29 @@ CREATE VIEW agent_branch.metric AS
 		('agent_branch_worker_start_time_seconds', extract(epoch FROM w.started_at), 'gauge', 'When the worker began.'))
 		AS m (name, value, type, help)
 	WHERE EXISTS (SELECT FROM agent_branch.caller_access AS c WHERE c.level IN ('monitor', 'admin') AND c.project_id IS NULL)
+	UNION ALL
+	SELECT 'agent_branch_api_requests_total', jsonb_build_object('route', c.route, 'result', k.kind), k.calls, 'counter',
+		'Calls of the API by what they came to.'
+	FROM call AS c, unnest(c.kinds, c.by_kind) AS k (kind, calls) WHERE k.calls > 0
+	UNION ALL
+	SELECT 'agent_branch_api_request_seconds_bucket', jsonb_build_object('route', c.route, 'le', b.le), (
+			SELECT coalesce(sum(t.calls), 0) FROM unnest(c.bounds || NULL::bigint, c.by_time) AS t (bound, calls)
+			WHERE b.ms IS NULL OR t.bound <= b.ms), 'histogram', 'Time from sending a call of the API to its answer.'
+	FROM call AS c, (VALUES (10, '0.01'), (50, '0.05'), (100, '0.1'), (200, '0.2'), (500, '0.5'), (1000, '1'), (2000, '2'),
+		(5000, '5'), (10000, '10'), (30000, '30'), (60000, '60'), (NULL, '+Inf')) AS b (ms, le)
+	UNION ALL
+	SELECT 'agent_branch_api_request_seconds_count', jsonb_build_object('route', c.route), c.calls, 'histogram',
+		'Number of these.' FROM call AS c
+	UNION ALL
+	SELECT 'agent_branch_api_request_seconds_sum', jsonb_build_object('route', c.route), c.took_ms / 1000, 'histogram',
+		'Seconds of these together.' FROM call AS c
+	UNION ALL
+	SELECT m.name, jsonb_build_object('route', c.route), m.value, 'counter', m.help
+	FROM call AS c, LATERAL (VALUES
+		('agent_branch_api_retries_total', c.retries::double precision, 'Calls of the API that were made before.'),
+		('agent_branch_api_waits_total', c.waits, 'Calls of the API that waited for their turn.'),
+		('agent_branch_api_wait_seconds_total', c.waited_ms / 1000, 'Seconds that calls of the API waited for their turn.'))
+		AS m (name, value, help)
 	UNION ALL
 	SELECT 'agent_branch_worker_up', '{}', (SELECT count(*) FROM agent_branch.worker_status()), 'gauge',
 		'Whether this database has its worker.';
@@ -1060,6 +1117,41 @@ ALTER TABLE agent_branch.step DROP CONSTRAINT step_kind_check,
 		'delete branch', 'rename branch', 'suspend compute', 'start compute', 'ask fixer'));
 ALTER TABLE agent_branch.step ADD COLUMN request_id text;
 COMMENT ON COLUMN agent_branch.step.request_id IS 'of the step''s last call of the API: Neon''s own, as its support asks for, or the one that was sent with the call';
+
+/*
+ * A session's trace is that of the traceparent which it was begun with, or one of its own. Ids are
+ * made from what they are of, so that each reader sees the same ones.
+ */
+CREATE VIEW @extschema@.agent_spans WITH (security_barrier) AS
+	SELECT t.trace_id, CASE WHEN part.kind = 'session' THEN t.root ELSE left(md5(part.kind || part.id || s.uuid::text), 16) END
+			AS span_id,
+		CASE WHEN part.kind = 'session' THEN t.parent ELSE t.root END AS parent_span_id, part.name, part.kind,
+		part.started_at, part.ended_at, part.error, part.attributes, s.name AS session,
+		(SELECT p.project FROM agent_branch.project AS p WHERE p.id = s.project_id) AS project, s.id AS session_id
+	FROM agent_branch.visible_session AS s
+		CROSS JOIN LATERAL (SELECT coalesce(split_part(s.options ->> 'traceparent', '-', 2), md5('trace' || s.uuid::text)) AS trace_id,
+			left(md5('session' || s.uuid::text), 16) AS root,
+			nullif(split_part(s.options ->> 'traceparent', '-', 3), '') AS parent) AS t
+		CROSS JOIN LATERAL (
+			SELECT 'session' AS kind, '' AS id, 'session' AS name, s.created_at AS started_at, s.finished_at AS ended_at, s.error,
+				jsonb_build_object('state', s.state, 'branch', s.branch_id, 'api_calls', s.api_calls) AS attributes
+			UNION ALL
+			SELECT 'state', e.id::text, e.state, e.at, coalesce(lead(e.at) OVER (ORDER BY e.id), s.finished_at), e.error, '{}'
+			FROM agent_branch.event AS e WHERE e.session_id = s.id AND e.asked IS NULL
+			UNION ALL
+			SELECT 'migration', m.id || '.' || a.number, 'migration ' || m.ordinal, a.started_at, a.finished_at, a.message,
+				jsonb_build_object('attempt', a.number, 'made_by', a.made_by, 'status', a.status, 'rows', a.rows, 'sqlstate', a.sqlstate)
+			FROM agent_branch.migration AS m JOIN agent_branch.migration_attempt AS a ON a.migration_id = m.id
+			WHERE m.session_id = s.id AND a.started_at IS NOT NULL
+			UNION ALL
+			SELECT 'merge', g.id::text, 'merge', g.started_at, g.finished_at, g.reason,
+				jsonb_build_object('status', g.status, 'strategy', g.strategy, 'chosen', g.chosen, 'chosen_reason', g.chosen_reason)
+			FROM agent_branch.merge AS g WHERE g.session_id = s.id AND g.started_at IS NOT NULL
+			UNION ALL
+			SELECT 'step', j.id::text, j.kind, j.intended_at, j.recorded_at, CASE WHEN j.status <> 'done' THEN j.outcome END,
+				jsonb_build_object('target', j.target, 'status', j.status, 'request_id', j.request_id)
+			FROM agent_branch.step AS j WHERE j.session_id = s.id) AS part;
+COMMENT ON VIEW @extschema@.agent_spans IS 'each session as a trace: itself, its states, migrations, merges and each effect outside of this database, as spans with W3C ids; ended_at is null while it lasts';
 
 -- ---------------------------------------------------------------------------------------------
 -- What stops the worker

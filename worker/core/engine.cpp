@@ -33,7 +33,7 @@ Engine::Engine(Parts parts, const StoreSnapshot &snapshot)
       scheduler_(parts.clock),
       journal_(snapshot.last_step_id),
       calls_({parts.http, &journal_, parts.keys, parts.budgets, parts.clock, parts.random,
-              parts.settings}),
+              parts.settings, parts.observer}),
       operations_(&calls_, parts.clock),
       models_({parts.http, parts.keys, parts.clock, parts.settings}),
       tasks_(parts.branches),

@@ -35,6 +35,7 @@ class Engine : public SessionBehaviour {
     FixStore *fixes = nullptr;           // null: there is no fixer
     HelperRunner *helpers = nullptr;     // null: no SQL function is called
     SqlTrees *trees = nullptr;           // with it
+    CallObserver *observer = nullptr;    // of the calls of the API; null: nobody counts them
   };
 
   // Takes up what the snapshot left unfinished: each open step is reconciled before anything else.

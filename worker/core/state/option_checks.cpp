@@ -21,7 +21,8 @@ constexpr char kProjectKeys[] =
     "\"max_queued_sessions\", \"merge_strategy\", \"min_cu\", \"on_drift\", "
     "\"on_unrecorded\", \"parent_access\", \"refuse_risks\", \"replay_budget\", "
     "\"statement_timeout\", \"ttl\" and \"undo_window\".";
-constexpr char kSessionKeys[] = "Options of a session are \"max_cu\" and \"min_cu\".";
+constexpr char kSessionKeys[] =
+    "Options of a session are \"max_cu\", \"min_cu\" and \"traceparent\".";
 
 // Compute sizes at Neon.
 constexpr double kMinCu = 0.25;
@@ -249,6 +250,31 @@ std::string_view NameOf(const json::Value::Member &member) {
   return {member.name.GetString(), member.name.GetStringLength()};
 }
 
+// https://www.w3.org/TR/trace-context/#traceparent-header: version 00, as all that is there.
+bool IsTraceparent(std::string_view text) {
+  constexpr std::string_view kForm = "00-################################-################-##";
+  if (text.size() != kForm.size()) return false;
+  for (size_t n = 0; n < kForm.size(); ++n) {
+    const char c = text[n];
+    const bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+    if (kForm[n] == '#' ? !hex : c != kForm[n]) return false;
+  }
+  const auto some = [&](size_t at, size_t length) {
+    return text.substr(at, length).find_first_not_of('0') != std::string_view::npos;
+  };
+  return some(3, 32) && some(36, 16);
+}
+
+Status CheckTraceparent(const json::Value &value) {
+  if (!value.IsString()) return WrongType("traceparent", "a string", value);
+  const std::string_view text(value.GetString(), value.GetStringLength());
+  if (IsTraceparent(text)) return {};
+  return Status::Error(kInvalidValue, "invalid value of option \"traceparent\"",
+                       "It is " + Quoted(text) + ".",
+                       "Give a W3C traceparent of version 00, such as "
+                       "\"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\".");
+}
+
 }  // namespace
 
 Result<ProjectOptions> CheckProjectOptions(std::string_view text) {
@@ -270,6 +296,10 @@ Status CheckSessionOptions(std::string_view text, std::string_view project_text)
   if (Status status = Parse(text, &document); !status.ok()) return status;
   for (const auto &member : document.GetObject()) {
     const std::string_view key = NameOf(member);
+    if (key == "traceparent") {
+      if (Status status = CheckTraceparent(member.value); !status.ok()) return status;
+      continue;
+    }
     if (key != "min_cu" && key != "max_cu") return UnknownOption(key, kSessionKeys);
     if (Status status = CheckComputeSize(key, member.value); !status.ok()) return status;
   }
