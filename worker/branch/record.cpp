@@ -1,6 +1,7 @@
 #include "worker/branch/record.hpp"
 
 #include "worker/branch/fingerprint_parts.hpp"
+#include "worker/branch/measure.hpp"
 
 namespace agent_branch {
 namespace {
@@ -100,18 +101,21 @@ std::string RecordPreparation() {
          "pg_catalog.pg_current_xact_id_if_assigned()::text::int8; step int8 := 1; "
          "grows bool := true; BEGIN WHILE newest IS NOT NULL AND step > 0 LOOP "
          "BEGIN PERFORM pg_catalog.pg_xact_status((newest + step)::text::pg_catalog.xid8); "
-         "newest := newest + step; EXCEPTION WHEN invalid_parameter_value THEN grows := false; END; "
+         "newest := newest + step; EXCEPTION WHEN invalid_parameter_value THEN grows := false; "
+         "END; "
          "step := CASE WHEN grows THEN step * 2 ELSE step / 2 END; END LOOP; "
          "PERFORM pg_catalog.set_config('agent_branch_migration.next_xid', "
          "coalesce((newest + 1)::text, ''), true); END $agent_branch$";
 }
 
-std::string RecordExpression() {
+std::string RecordExpression(bool measured) {
   return "jsonb_build_object('counted', current_setting('track_counts') = 'on', 'rows', " + Rows() +
          ", 'rewritten', " + Rewritten() + ", 'locks', " + Locks() + ", 'sequences', " +
          MovedSequences() +
-         ", 'next_xid', current_setting('agent_branch_migration.next_xid', true), 'milliseconds', (extract(epoch FROM clock_timestamp() - transaction_timestamp()) * "
-         "1000)::int8)::text";
+         ", 'next_xid', current_setting('agent_branch_migration.next_xid', true), 'milliseconds', "
+         "(extract(epoch FROM clock_timestamp() - transaction_timestamp()) * "
+         "1000)::int8" +
+         (measured ? ", 'done', " + MeasureExpression() : std::string()) + ")::text";
 }
 
 }  // namespace agent_branch

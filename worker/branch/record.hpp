@@ -21,10 +21,11 @@ std::string RecordBaseline();
 //   sequences      those that were there before and moved meanwhile, by anybody
 //   next_xid       the transaction id that comes next: ids of subtransactions are below it
 //   milliseconds   since the transaction began: no lock was held for longer
+//   done           what branch/measure.hpp says, where that is asked for
 //
 // A partition is told by its own name, toast goes without saying, temporary tables are left out.
 // Names are qualified and quoted.
-std::string RecordExpression();
+std::string RecordExpression(bool measured);
 
 // What is run before it in the same subtransaction: it finds the first transaction id that neither
 // the transaction nor its subtransactions can have.

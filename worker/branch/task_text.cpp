@@ -6,6 +6,7 @@
 #include "worker/branch/catalog_version.hpp"
 #include "worker/branch/fingerprint.hpp"
 #include "worker/branch/look_query.hpp"
+#include "worker/branch/measure.hpp"
 #include "worker/branch/record.hpp"
 #include "worker/branch/schema_excerpt.hpp"
 #include "worker/branch/standpoint.hpp"
@@ -186,15 +187,21 @@ std::string ExcerptText(const BranchTask &task) {
 
 }  // namespace
 
+std::string BaselineText(const BranchTask &task) {
+  if (!task.measure) return RecordBaseline();
+  return MeasureBaseline(task.lock_timeout) + RecordBaseline() + ", " + BaselineExpression();
+}
+
 // Deferred triggers would fire at COMMIT, after the record is taken.
-std::string MigrationCheck(const BranchTask &task) {
+std::string MigrationCheck(const BranchTask &task, const std::string &before) {
   std::string columns =
       "SELECT pg_catalog.current_setting('agent_branch_migration.token', true),"
       " pg_catalog.pg_current_xact_id_if_assigned()";
   if (!task.record) return columns;
   return "SET CONSTRAINTS ALL IMMEDIATE; SAVEPOINT agent_branch_record; SET LOCAL search_path = "
          "pg_catalog, pg_temp; SET LOCAL jit = off; " +
-         RecordPreparation() + "; " + columns + ", " + RecordExpression() +
+         RecordPreparation() + "; " + (task.measure ? MeasureStatements(before) + "; " : "") +
+         columns + ", " + RecordExpression(task.measure) +
          "; ROLLBACK TO SAVEPOINT agent_branch_record; RELEASE SAVEPOINT agent_branch_record";
 }
 

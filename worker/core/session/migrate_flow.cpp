@@ -189,7 +189,12 @@ Status MigrateFlow::JudgeDone(Session &session, const BranchEvent &ready) {
     const Intent proven = fixer_->Prove(session, ready.objects, ready.answer);
     if (!proven.preserved) return Status::Error("AB003", proven.reason);
   }
-  return Status();
+  const std::vector<std::string> &refused = context_->ProjectOf(session).row.refuse_risks;
+  if (refused.empty()) return Status();
+  MigrationRow &migration = session.migrations.front();
+  Risks done = WeighRecord(*session.run->script, ready.record, migration.record, refused);
+  migration.risks = JoinRisks(migration.risks, done.json);
+  return std::move(done.refusal);
 }
 
 const Segment *MigrateFlow::CurrentSegment(const Session &session) const {
@@ -231,6 +236,7 @@ BranchTask MigrateFlow::TaskFor(const Session &session, const Segment &segment) 
   task.uri = session.uris.direct;
   task.settings = segment.settings;
   task.record = segment.alone == Alone::kNo;
+  task.measure = task.record && !context_->ProjectOf(session).row.refuse_risks.empty();
   // Names a statement that runs alone while it does, so that it is found at the branch.
   const MigrationRow &migration = session.migrations.front();
   task.alone = {segment.alone, segment.object, segment.relation,
@@ -283,7 +289,12 @@ Flow<Next> MigrateFlow::RunSegment(Session &session, Segment segment) {
 
 Flow<Next> MigrateFlow::OnTransaction(Session &session, Segment segment, TransactionEnd end) {
   if (!end.refusal.ok()) {
-    co_await RefuseFix(session, end.refusal.message());
+    if (end.refusal.sqlstate() == "AB003") {
+      co_await RefuseFix(session, end.refusal.message());
+    } else {
+      ServerError refusal = AsServerError(end.refusal);
+      co_await Rejected(session, std::move(refusal), 0, false);
+    }
     co_return Next::Look();
   }
   const BranchEvent &event = end.event;
