@@ -223,7 +223,7 @@ void Channel::OnBaseline(TimePoint now) {
   if (!connection_->reply().failed) {
     baseline_ = connection_->reply().last_row;
     before_.clear();
-    if (task_->measure && !baseline_.empty()) {
+    if (IsMeasured(*task_) && !baseline_.empty()) {
       before_ = std::move(baseline_.back());
       baseline_.pop_back();
     }

@@ -10,6 +10,7 @@
 #include "worker/branch/record.hpp"
 #include "worker/branch/schema_excerpt.hpp"
 #include "worker/branch/standpoint.hpp"
+#include "worker/core/script/risks.hpp"
 
 namespace agent_branch {
 namespace {
@@ -187,8 +188,13 @@ std::string ExcerptText(const BranchTask &task) {
 
 }  // namespace
 
+bool IsMeasured(const BranchTask &task) {
+  return task.record && std::find(task.settings.begin(), task.settings.end(), kMeasureSetting) !=
+                            task.settings.end();
+}
+
 std::string BaselineText(const BranchTask &task) {
-  if (!task.measure) return RecordBaseline();
+  if (!IsMeasured(task)) return RecordBaseline();
   return MeasureBaseline(task.lock_timeout) + RecordBaseline() + ", " + BaselineExpression();
 }
 
@@ -200,8 +206,8 @@ std::string MigrationCheck(const BranchTask &task, const std::string &before) {
   if (!task.record) return columns;
   return "SET CONSTRAINTS ALL IMMEDIATE; SAVEPOINT agent_branch_record; SET LOCAL search_path = "
          "pg_catalog, pg_temp; SET LOCAL jit = off; " +
-         RecordPreparation() + "; " + (task.measure ? MeasureStatements(before) + "; " : "") +
-         columns + ", " + RecordExpression(task.measure) +
+         RecordPreparation() + "; " + (IsMeasured(task) ? MeasureStatements(before) + "; " : "") +
+         columns + ", " + RecordExpression(IsMeasured(task)) +
          "; ROLLBACK TO SAVEPOINT agent_branch_record; RELEASE SAVEPOINT agent_branch_record";
 }
 

@@ -41,6 +41,8 @@ Prologue NextPrologue(const BranchTask &task, const RunnerOptions &options,
 // What is asked before a transaction that is recorded: see record.hpp and, for the fifth column,
 // measure.hpp.
 std::string BaselineText(const BranchTask &task);
+// Whether the task's settings ask for that.
+bool IsMeasured(const BranchTask &task);
 // Returns the token, or null, the transaction's id, or null, and the record where it is asked for.
 // before: of the schema, where it is measured.
 std::string MigrationCheck(const BranchTask &task, const std::string &before);

@@ -74,8 +74,6 @@ struct BranchTask {
   // kMigrate: tell with kReadyToCommit what the transaction did. Constraints that are deferred are
   // checked before that, since their triggers may do something, too.
   bool record = false;
-  // And what it took away or changed throughout: `done` of the record, see branch/measure.hpp.
-  bool measure = false;
   std::chrono::milliseconds connect_timeout{15'000};
   std::chrono::milliseconds statement_timeout{600'000};
   // kMigrate: for all statements of `sql` together, or as long as one may take if that is longer.

@@ -30,6 +30,9 @@ struct Risks {
 Risks WeighRisks(const Script &script, const std::string &answer,
                  const std::vector<std::string> &refused);
 
+// Among the settings of a task, has what its transaction does measured.
+inline constexpr char kMeasureSetting[] = "SET LOCAL agent_branch_migration.measured = on";
+
 // The same of what a transaction of a migration did, measured before its COMMIT, whatever its text
 // is: `done` of its record, see branch/measure.hpp. earlier: the records of the migration's
 // transactions before it, a comma between them: what they made is the migration's own. A record

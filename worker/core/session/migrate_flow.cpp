@@ -236,7 +236,8 @@ BranchTask MigrateFlow::TaskFor(const Session &session, const Segment &segment) 
   task.uri = session.uris.direct;
   task.settings = segment.settings;
   task.record = segment.alone == Alone::kNo;
-  task.measure = task.record && !context_->ProjectOf(session).row.refuse_risks.empty();
+  if (task.record && !context_->ProjectOf(session).row.refuse_risks.empty())
+    task.settings.emplace_back(kMeasureSetting);
   // Names a statement that runs alone while it does, so that it is found at the branch.
   const MigrationRow &migration = session.migrations.front();
   task.alone = {segment.alone, segment.object, segment.relation,
