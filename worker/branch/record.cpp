@@ -78,6 +78,13 @@ std::string MovedSequences() {
          ") note ON split_part(note, ':', 1)::oid = s.oid WHERE note <> s.place)";
 }
 
+// Those of partitioned tables are invalid until every partition has its own.
+std::string InvalidIndexes() {
+  return "(SELECT coalesce(jsonb_agg(c.relname), '[]') FROM (SELECT c.relname FROM pg_index x "
+         "JOIN pg_class c ON c.oid = x.indexrelid WHERE NOT x.indisvalid AND c.relkind = 'i' "
+         "ORDER BY 1 LIMIT 100) c)";
+}
+
 }  // namespace
 
 std::string RecordBaseline() {
@@ -109,7 +116,8 @@ std::string RecordPreparation() {
 }
 
 std::string RecordExpression(bool measured) {
-  return "jsonb_build_object('counted', current_setting('track_counts') = 'on', 'rows', " + Rows() +
+  return "jsonb_build_object('invalid', " + InvalidIndexes() +
+         ", 'counted', current_setting('track_counts') = 'on', 'rows', " + Rows() +
          ", 'rewritten', " + Rewritten() + ", 'locks', " + Locks() + ", 'sequences', " +
          MovedSequences() +
          ", 'next_xid', current_setting('agent_branch_migration.next_xid', true), 'milliseconds', "

@@ -14,6 +14,7 @@ std::string RecordBaseline();
 // An SQL expression for the transaction, with pg_catalog alone in the search_path: a JSON object as
 // text.
 //
+//   invalid        names of indexes that are, without their schemas; 100 at most
 //   counted        false: track_counts is off and cannot be turned on, `rows` says nothing
 //   rows           table → {inserted, updated, deleted}; not of tables that were dropped
 //   rewritten      tables that got a new file: TRUNCATE, ALTER TABLE that rewrites, VACUUM FULL

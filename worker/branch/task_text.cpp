@@ -183,7 +183,8 @@ std::string LookText(const BranchTask &task) {
 std::string ExcerptText(const BranchTask &task) {
   return "BEGIN READ ONLY; " + SetTimeout("statement_timeout", task.statement_timeout) +
          SetTimeout("lock_timeout", task.lock_timeout) + kDescribing +
-         SchemaExcerptQuery(task.sql) + "; ROLLBACK";
+         (task.facts.empty() ? SchemaExcerptQuery(task.sql) : "SELECT " + task.facts) +
+         "; ROLLBACK";
 }
 
 }  // namespace

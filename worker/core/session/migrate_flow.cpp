@@ -5,6 +5,7 @@
 
 #include "worker/core/flow/transaction_run.hpp"
 #include "worker/core/script/risks.hpp"
+#include "worker/core/session/notices.hpp"
 
 namespace agent_branch {
 namespace {
@@ -12,9 +13,6 @@ namespace {
 constexpr milliseconds kFateInterval{200};
 // A text that ends its own connection would be run for ever.
 constexpr int kMostLostConnections = 3;
-constexpr int kMostLockTimeouts = 5;
-constexpr BackoffPolicy kLockBackoff{milliseconds(500), milliseconds(5'000)};
-constexpr char kLockNotAvailable[] = "55P03";
 
 ServerError AsServerError(const Status &status) {
   ServerError error;
@@ -189,8 +187,9 @@ Status MigrateFlow::JudgeDone(Session &session, const BranchEvent &ready) {
     const Intent proven = fixer_->Prove(session, ready.objects, ready.answer);
     if (!proven.preserved) return Status::Error("AB003", proven.reason);
   }
+  Status invalid = RefuseInvalidIndex(ready, ready.record);
   const std::vector<std::string> &refused = context_->ProjectOf(session).row.refuse_risks;
-  if (refused.empty()) return Status();
+  if (!invalid.ok() || refused.empty()) return invalid;
   MigrationRow &migration = session.migrations.front();
   Risks done = WeighRecord(*session.run->script, ready.record, migration.record, refused);
   migration.risks = JoinRisks(migration.risks, done.json);
@@ -274,11 +273,13 @@ Flow<Next> MigrateFlow::RunSegment(Session &session, Segment segment) {
   task.statements = static_cast<int>(segment.count > 1 ? segment.count : 1 + ends);
   TransactionCalls calls;
   calls.judge = [this, &session](const BranchEvent &ready) { return JudgeDone(session, ready); };
-  calls.note = [this, &session](const BranchEvent &ready) {
+  calls.note = [this, &session, &segment](const BranchEvent &ready) {
     MigrationRow &noted = session.migrations.front();
     noted.transaction_id = ready.transaction_id;
     noted.segment_rows = ready.rows;
-    noted.segment_record = WithTransaction(ready.record, ready.transaction_id);
+    noted.segment_record =
+        WithNotices(WithTransaction(ready.record, ready.transaction_id), noted.attempt,
+                    NoticesJson(*session.run->script, segment, ready));
     context_->journal().Add(noted);
   };
   TransactionEnd end =
@@ -294,26 +295,31 @@ Flow<Next> MigrateFlow::OnTransaction(Session &session, Segment segment, Transac
       co_await RefuseFix(session, end.refusal.message());
     } else {
       ServerError refusal = AsServerError(end.refusal);
-      co_await Rejected(session, std::move(refusal), 0, false);
+      const std::string said = SaidOnly(session, segment, end.event);
+      co_await Rejected(session, std::move(refusal), 0, false, said);
     }
     co_return Next::Look();
   }
   const BranchEvent &event = end.event;
   switch (event.outcome) {
-    case BranchOutcome::kDone:
-      SegmentDone(session, segment, "done");
+    case BranchOutcome::kDone: {
+      std::string notices = co_await TellNotices(session, segment, event);
+      SegmentDone(session, segment, "done", notices);
       co_return Next::Look();
+    }
     case BranchOutcome::kRejected: {
-      const bool lock = event.server_error.sqlstate == kLockNotAvailable;
-      if (lock && ++session.run->lock_timeouts < kMostLockTimeouts) {
-        RunAgain(session, "a lock was not to be had");
-        const milliseconds delay = context_->Backoff(kLockBackoff, session.run->lock_timeouts);
-        co_await context_->Pause(session, delay, "a lock, to be asked for again");
-        co_return Next::Look();
-      }
       ServerError error = event.server_error;
       const int statement = Locate(session, segment, event.completed, &error);
-      co_await Rejected(session, error, statement, true);
+      if (MayTryAgain(session, error)) {
+        co_await AwaitLock(session);
+        co_return Next::Look();
+      }
+      const std::string said = SaidOnly(session, segment, event);
+      if (error.sqlstate == "55P03") {
+        std::string blockers = co_await AskBlockers(session, segment, statement);
+        AddLine(blockers, &error.detail);
+      }
+      co_await Rejected(session, error, statement, true, said);
       co_return Next::Look();
     }
     case BranchOutcome::kNotRun: {
