@@ -308,6 +308,39 @@ void OwnObjects::NotePath() {
   }
 }
 
+namespace {
+
+// Whether the condition, or a part of it that AND joins, is that the column is null.
+bool RequiresNull(const Node *condition, const char *column) {
+  if (condition == nullptr) return false;
+  if (IsA(condition, BoolExpr)) {
+    const auto *joined = reinterpret_cast<const BoolExpr *>(condition);
+    if (joined->boolop != AND_EXPR) return false;
+    for (int n = 0; n < list_length(joined->args); ++n) {
+      const auto *part = static_cast<const Node *>(list_nth(joined->args, n));
+      if (!IsA(part, BoolExpr) && RequiresNull(part, column)) return true;
+    }
+    return false;
+  }
+  if (!IsA(condition, NullTest)) return false;
+  const auto *test = reinterpret_cast<const NullTest *>(condition);
+  if (test->nulltesttype != IS_NULL || !IsA(test->arg, ColumnRef)) return false;
+  const auto *last =
+      static_cast<const Node *>(llast(reinterpret_cast<const ColumnRef *>(test->arg)->fields));
+  return IsA(last, String) && strcmp(strVal(last), column) == 0;
+}
+
+// Nothing is lost where nothing was.
+bool FillsNulls(const UpdateStmt *update) {
+  for (int n = 0; n < list_length(update->targetList); ++n) {
+    const auto *target = static_cast<const ResTarget *>(list_nth(update->targetList, n));
+    if (!RequiresNull(update->whereClause, target->name)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
 bool OwnObjects::FillsOwnColumns(const UpdateStmt *update) const {
   for (int n = 0; n < list_length(update->targetList); ++n) {
     const auto *target = static_cast<const ResTarget *>(list_nth(update->targetList, n));
@@ -317,7 +350,8 @@ bool OwnObjects::FillsOwnColumns(const UpdateStmt *update) const {
 }
 
 void OwnObjects::NoteUpdate(const UpdateStmt *update) {
-  const bool clear = update->fromClause == NIL && Selects(update->whereClause);
+  const bool clear =
+      update->fromClause == NIL && (Selects(update->whereClause) || FillsNulls(update));
   opaque_ = opaque_ || update->withClause != nullptr;
   (clear || FillsOwnColumns(update) ? filled_ : unclear_).insert(NameOf(update->relation));
 }

@@ -1173,6 +1173,16 @@ COMMENT ON COLUMN agent_branch.migration_attempt.script IS 'the text as agent_mi
 COMMENT ON FUNCTION @extschema@.agent_migrate(text, text, text, text) IS
 	'asks for this SQL to be run on the session''s branch after the migrations before it; the same name with the same text again is the same migration. In a session whose migration failed, the same name puts another text in its place. Returns its ordinal in the session';
 
+ALTER TABLE agent_branch.migration_attempt ADD COLUMN notices jsonb;
+COMMENT ON COLUMN agent_branch.migration_attempt.notices IS 'what the branch''s server said while the text ran, bounded: severity, sqlstate, message, the statement where it is known; "nothing": a statement that had no effect, and what is there instead';
+CREATE OR REPLACE VIEW @extschema@.agent_migration_attempts WITH (security_barrier) AS
+	SELECT s.name AS session, p.project, m.ordinal, t.number AS attempt, t.made_by, t.name, t.status, t.reason, t.sql,
+		t.queued_at, t.started_at, t.finished_at, t.finished_at - t.started_at AS duration, t.statements, t.statements_done,
+		t.alone, t.rows, t.risks, t.statement, t.sqlstate, t.message, t.detail, t.hint, t.context, t.line, t."column",
+		m.session_id, t.notices
+	FROM agent_branch.migration_attempt AS t JOIN agent_branch.migration AS m ON m.id = t.migration_id
+		JOIN agent_branch.visible_session AS s ON s.id = m.session_id JOIN agent_branch.project AS p ON p.id = s.project_id;
+
 -- ---- The check of a fix ------------------------------------------------------------------------
 
 CREATE FUNCTION agent_branch.check_fix(question text)

@@ -41,7 +41,10 @@ UPDATE agent_branch.migration_attempt SET
   risks = coalesce(nullif($11, '')::jsonb, risks), statement = nullif($12, 0),
   sqlstate = nullif($13, ''), message = nullif($14, ''), detail = nullif($15, ''),
   hint = nullif($16, ''), context = nullif($17, ''), line = nullif($18, 0),
-  "column" = nullif($19, 0)
+  "column" = nullif($19, 0),
+  notices = (SELECT jsonb_agg(n)
+    FROM jsonb_array_elements(('[' || concat_ws(', ', nullif($22, ''), nullif($21, '')) || ']')::jsonb)
+      AS r, jsonb_array_elements(r -> 'notices') AS n WHERE r ->> 'attempt' = $3::text)
 WHERE migration_id = $1 AND number = $3)";
 
 // What the text does not say is as it was in the one before.
