@@ -40,6 +40,7 @@ MergeRow ReadMerge(const Row &row) {
   merge.transaction_id = row.Text(14);
   merge.certificate = row.Text(15);
   merge.candidates = static_cast<int>(row.Int(16));
+  merge.gates = row.Text(17);
   return merge;
 }
 
@@ -200,8 +201,8 @@ Result<StoreSnapshot> PostgresStore::Load() {
         ReadAll(transaction,
                 "SELECT id, session_id, strategy, on_drift, status, accepted, base_fingerprint, "
                 "parent_fingerprint, parent_reset_at, backup_name, backup_branch_id, "
-                "on_unrecorded, chosen, chosen_reason, transaction_id, certificate, candidates "
-                "FROM agent_branch.merge WHERE status IN ('queued', 'running')",
+                "on_unrecorded, chosen, chosen_reason, transaction_id, certificate, candidates, "
+                "coalesce(gates::text, '') FROM agent_branch.merge WHERE status IN ('queued', 'running')",
                 ReadMerge);
     loaded.rebases = ReadAll(transaction,
                              "SELECT session_id, branch_id, coalesce(base_fingerprint, ''), "

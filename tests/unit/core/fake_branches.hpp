@@ -42,6 +42,7 @@ class FakeBranches : public BranchRunner {
   std::string risks = "[]";                      // the answer to questions about risks
   std::map<std::string, std::string> records;    // by text, what it does to rows: a JSON object
   std::set<std::string> fail_on;                 // ids of branches on which texts are rejected
+  std::map<std::string, std::string> gates;      // by query, the answer; others hold
   bool hold_migrations = false;                  // they run, and do not come to their end
   std::map<std::string, TransactionFate> fates;  // by transaction id
   std::deque<TransactionFate> next_fates;        // what is told before the truth

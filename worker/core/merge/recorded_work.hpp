@@ -47,14 +47,13 @@ class RecordedWorkReader {
   // Fails when the branch cannot be asked now. `rows_count`: rows of no migration are looked for;
   // when they are to be left behind anyway, nobody waits for them to be told of.
   Flow<Result<BranchNow>> LookAtBranch(Session &session, RecordedWork recorded, bool rows_count);
+  // A task with one event. When it does not run, finds out whether the branch is still there.
+  Flow<BranchEvent> RunOnBranch(Session &session, BranchTask task, std::string what);
 
  private:
   Flow<Result<Script>> ScriptOf(Session &session, const AppliedMigration &migration);
   Flow<Result<std::vector<std::string>>> FindUnrecorded(Session &session, RecordedWork recorded);
   Flow<BranchEvent> AskUnrecorded(Session &session, std::string since, std::string own);
-  // When it does not run, finds out whether the branch is still there.
-  Flow<BranchEvent> RunOnBranch(Session &session, BranchTask task, std::string what);
-
   SessionContext *context_;
   ConnectionUris *uris_;
 };

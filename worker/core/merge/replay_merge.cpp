@@ -80,6 +80,15 @@ Flow<StrategyEnd> ReplayMerge::Run(Session &session) {
   session.merge->parent_fingerprint = plan->parent.fingerprint;
   session.merge->parent_reset_at = plan->parent.last_reset_at;
   if (plan->recorded.migrations.empty()) co_return EndWithoutMigrations(session, *plan);
+  Result<std::optional<MergeRefusal>> shut = co_await gates_->Ask(session);
+  if (!shut.ok()) {
+    StrategyEnd again{end_->Again(session, shut.status()), {}};
+    co_return again;
+  }
+  if (shut->has_value()) {
+    end_->Refuse(session, (*shut)->why, std::move((*shut)->conflicts));
+    co_return StrategyEnd();
+  }
   StrategyEnd end = co_await Replay(session, std::move(*plan));
   co_return end;
 }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "worker/core/flow/transaction_run.hpp"
+#include "worker/core/merge/gates.hpp"
 #include "worker/core/merge/merge_end.hpp"
 #include "worker/core/merge/parent_now.hpp"
 #include "worker/core/merge/recorded_work.hpp"
@@ -25,8 +26,13 @@ struct ReplayWork : MergeWork {
 
 class ReplayMerge {
  public:
-  ReplayMerge(SessionContext *context, ConnectionUris *uris, MergeEnd *end)
-      : context_(context), uris_(uris), end_(end), parent_(context, uris), record_(context, uris) {}
+  ReplayMerge(SessionContext *context, ConnectionUris *uris, MergeEnd *end, GateKeeper *gates)
+      : context_(context),
+        uris_(uris),
+        end_(end),
+        gates_(gates),
+        parent_(context, uris),
+        record_(context, uris) {}
 
   // The session holds its project's merge turn.
   Flow<StrategyEnd> Run(Session &session);
@@ -68,6 +74,7 @@ class ReplayMerge {
   SessionContext *context_;
   ConnectionUris *uris_;
   MergeEnd *end_;
+  GateKeeper *gates_;
   ParentReader parent_;
   RecordedWorkReader record_;
 };

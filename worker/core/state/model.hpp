@@ -42,6 +42,14 @@ enum class Goal { kNone, kMerge, kRebase, kDiscard, kExpire };
 std::string_view GoalName(Goal goal);  // "" for kNone
 Goal ParseGoal(std::string_view name);
 
+// An assertion that must hold before anything is merged: see merge/gates.hpp.
+struct GateRow {
+  std::string name;
+  std::string sql;  // one query; empty: the gate only has limits
+  milliseconds timeout{30'000};
+  bool on_parent = false;  // asked of the parent as it is, instead of the branch
+};
+
 struct ProjectRow {
   int64_t id = 0;
   std::string neon_id;
@@ -64,6 +72,7 @@ struct ProjectRow {
   // Schemas that others look after: their changes are nobody's drift.
   std::vector<std::string> managed_schemas{"neon_auth"};
   bool drops_unrecorded = false;  // on_unrecorded is "drop"
+  std::vector<GateRow> gates;     // by name
 };
 
 struct SessionRow {
@@ -157,6 +166,7 @@ struct MergeRow {
   // something in the history that parent_reset_at begins.
   std::string transaction_id;
   std::string certificate;  // a JSON object: what was compared, and what was done
+  std::string gates;        // a JSON array: what was asked and answered; empty: nothing was
   bool accepted = false;    // Neon took the restore
   int candidates = 0;       // branches that were made anew for it
   std::string base_fingerprint;
@@ -190,10 +200,11 @@ struct ConflictRow {
   int64_t merge_id = 0;
   int64_t session_id = 0;
   std::string object;
-  std::string change;  // added, changed, dropped, restored
+  std::string change;  // added, changed, dropped, restored; of a gate: refused, failed
   std::string base_hash;
   std::string branch_hash;
   std::string parent_hash;
+  std::string counterexamples;  // of a gate: a JSON array of rows
 };
 
 enum class StepKind {
