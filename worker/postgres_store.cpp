@@ -197,13 +197,13 @@ Result<StoreSnapshot> PostgresStore::Load() {
         transaction,
         std::string(kMigrationColumns) + "WHERE m.status IN ('queued', 'running', 'repairing')",
         ReadMigration);
-    loaded.merges =
-        ReadAll(transaction,
-                "SELECT id, session_id, strategy, on_drift, status, accepted, base_fingerprint, "
-                "parent_fingerprint, parent_reset_at, backup_name, backup_branch_id, "
-                "on_unrecorded, chosen, chosen_reason, transaction_id, certificate, candidates, "
-                "coalesce(gates::text, '') FROM agent_branch.merge WHERE status IN ('queued', 'running')",
-                ReadMerge);
+    loaded.merges = ReadAll(
+        transaction,
+        "SELECT id, session_id, strategy, on_drift, status, accepted, base_fingerprint, "
+        "parent_fingerprint, parent_reset_at, backup_name, backup_branch_id, "
+        "on_unrecorded, chosen, chosen_reason, transaction_id, certificate, candidates, "
+        "coalesce(gates::text, '') FROM agent_branch.merge WHERE status IN ('queued', 'running')",
+        ReadMerge);
     loaded.rebases = ReadAll(transaction,
                              "SELECT session_id, branch_id, coalesce(base_fingerprint, ''), "
                              "branch_fingerprint FROM agent_branch.rebase",

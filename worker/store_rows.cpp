@@ -46,8 +46,10 @@ SELECT id, project, parent, database, role, coalesce(options->>'api_key_file', '
   coalesce(options->>'on_unrecorded', '') = 'drop',
   coalesce((SELECT jsonb_agg(CASE jsonb_typeof(g.value)
       WHEN 'string' THEN jsonb_build_object('name', g.name, 'sql', g.value)
-      ELSE g.value || jsonb_build_object('name', g.name, 'timeout',
-        (extract(epoch FROM (g.value->>'timeout')::interval) * 1000)::bigint) END
+      ELSE g.value || jsonb_build_object('name', g.name,
+        'timeout', (extract(epoch FROM (g.value->>'timeout')::interval) * 1000)::bigint,
+        'longest_lock', (extract(epoch FROM (g.value->>'longest_lock')::interval) * 1000)::bigint)
+      END
       ORDER BY g.name COLLATE "C")
     FROM (SELECT key AS name, value FROM jsonb_each(CASE jsonb_typeof(options->'gates')
         WHEN 'object' THEN options->'gates' END)

@@ -68,7 +68,7 @@ SELECT throws_ok($$SELECT agent_project_register('p', options => '{"gates": {"g"
 	'22023', 'option "timeout of gate g" must be an interval', 'a gate''s time');
 SELECT throws_ok($$SELECT agent_project_register('p', options => '{"gates": {"g": {"sql": "SELECT 1", "timeout": "0"}}}')$$,
 	'22023', 'option "timeout of gate g" must be greater than zero', 'no time for a gate');
-SELECT throws_ok($$SELECT agent_project_register('p', options => '{"gates": {"g": {"on": "branch"}}}')$$, '22023', 'gate "g" has no query', 'no query');
+SELECT throws_ok($$SELECT agent_project_register('p', options => '{"gates": {"g": {"on": "branch"}}}')$$, '22023', 'gate "g" has neither a query nor a limit', 'nothing to ask');
 SELECT lives_ok($$SELECT agent_project_register('gated', options => '{"gates": {"a": "SELECT 1 WHERE false; ", "b": {"sql": "VALUES (true) -- ok", "on": "parent", "timeout": "5 s"}}}')$$, 'gates');
 SELECT lives_ok($$SELECT agent_project_register('gated', options => '{"gates": ["WITH w AS (SELECT 1) SELECT * FROM w WHERE false"]}')$$, 'gates without names');
 SELECT throws_ok($$SELECT agent_project_register('p', options => '{"api_key_file": "../key"}')$$, '22023', 'invalid value of option "api_key_file"', 'a path out of the directory');

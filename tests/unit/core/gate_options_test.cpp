@@ -46,6 +46,14 @@ TEST(GateOptions, WhatIsNoGateIsRefused) {
       {R"({"a":{"sql":"SELECT 1","on":"production"}})", "22023"},
       {R"({"a":{"sql":"SELECT 1","Timeout":"1 s"}})", "22023"},
       {R"({"a":{"sql":"SELECT 1","timeout":1}})", "42804"},
+      {R"({"a":{"max_tables":3,"max_rows_rewritten":0,"max_rows_deleted":1000}})", ""},
+      {R"({"a":{"max_tables":"3"}})", "42804"},
+      {R"({"a":{"max_tables":-1}})", "22023"},
+      {R"({"a":{"max_rows_deleted":1.5}})", "42804"},
+      {R"({"a":{"max_rows":1}})", "22023"},
+      {R"({"a":{"strongest_lock":"ShareLock","longest_lock":"500 ms"}})", ""},
+      {R"({"a":{"strongest_lock":"SHARE"}})", "22023"},
+      {R"({"a":{"longest_lock":500}})", "42804"},
   };
   for (const auto &row : table) {
     const std::string json = "{\"gates\":" + row.gates + "}";
@@ -72,6 +80,13 @@ TEST(GateOptions, AreReadAsTheStoreHasThem) {
   EXPECT_FALSE(gates[0].on_parent);
   EXPECT_EQ(gates[1].timeout, milliseconds(50));
   EXPECT_TRUE(gates[1].on_parent);
+  gates = ReadGates(
+      R"([{"name":"a","max_tables":0,"longest_lock":500,"strongest_lock":"ShareLock"},{"name":"b"}])");
+  ASSERT_EQ(gates.size(), 1U);
+  EXPECT_EQ(gates[0].max_tables, 0);
+  EXPECT_EQ(gates[0].max_rows_deleted, std::nullopt);
+  EXPECT_EQ(gates[0].longest_lock, milliseconds(500));
+  EXPECT_EQ(gates[0].strongest_lock, "ShareLock");
   EXPECT_TRUE(ReadGates("").empty());
   EXPECT_TRUE(ReadGates("{}").empty());
 }

@@ -66,16 +66,17 @@ TEST(GateAnswer, NoRowOrOneThatIsTrueHolds) {
 TEST(GateAnswer, CounterexamplesAreBoundedAndCanBeStored) {
   const std::string row = R"("{\"id\": 1}")";
   GateAnswer gate;
-  ASSERT_TRUE(ReadGateAnswer("[" + row + "," + row + "," + row + "," + row + "," + row + "," + row +
-                                 "]",
-                             &gate)
-                  .ok());
+  ASSERT_TRUE(
+      ReadGateAnswer("[" + row + "," + row + "," + row + "," + row + "," + row + "," + row + "]",
+                     &gate)
+          .ok());
   EXPECT_EQ(gate.rows.size(), 5U);
   EXPECT_TRUE(gate.more);
   // A row that was cut, one with a character that jsonb does not take, and one that is no JSON.
   GateAnswer odd;
   ASSERT_TRUE(
-      ReadGateAnswer(R"(["{\"text\": \"aaa", "{\"text\": \"\\u0000\"}", "\u0007nope"])", &odd).ok());
+      ReadGateAnswer(R"(["{\"text\": \"aaa", "{\"text\": \"\\u0000\"}", "\u0007nope"])", &odd)
+          .ok());
   for (const std::string &kept : odd.rows) {
     Result<JsonDocument> read = ParseJson(kept);
     ASSERT_TRUE(read.ok()) << kept;

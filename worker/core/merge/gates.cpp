@@ -1,5 +1,6 @@
 #include "worker/core/merge/gates.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "worker/core/base/json.hpp"
@@ -43,8 +44,10 @@ void WriteRows(JsonWriter &writer, const std::vector<std::string> &rows) {
 void WriteGate(JsonWriter &writer, const GateAnswer &gate) {
   writer.StartObject();
   WriteMember(writer, "name", gate.name);
-  WriteMember(writer, "sql", CleanLines(gate.sql, kLongestSql));
-  WriteMember(writer, "on", gate.on_parent ? "parent" : "branch");
+  if (!gate.sql.empty()) {
+    WriteMember(writer, "sql", CleanLines(gate.sql, kLongestSql));
+    WriteMember(writer, "on", gate.on_parent ? "parent" : "branch");
+  }
   writer.Key("holds");
   writer.Bool(gate.holds);
   if (!gate.rows.empty() && !gate.holds) {
@@ -79,7 +82,7 @@ ConflictRow ConflictOf(const GateAnswer &gate) {
   rapidjson::StringBuffer buffer;
   JsonWriter writer(buffer);
   WriteRows(writer, gate.rows);
-  if (gate.error.ok()) row.counterexamples = {buffer.GetString(), buffer.GetSize()};
+  if (!gate.rows.empty()) row.counterexamples = {buffer.GetString(), buffer.GetSize()};
   return row;
 }
 
@@ -90,8 +93,7 @@ Status Refusal(const std::vector<const GateAnswer *> &broken) {
   std::string detail;
   for (size_t n = 0; n < broken.size() && n < kNamed; ++n)
     detail += (n == 0 ? "" : "; ") + Told(*broken[n]);
-  if (broken.size() > kNamed)
-    detail += "; and " + std::to_string(broken.size() - kNamed) + " more";
+  if (broken.size() > kNamed) detail += "; and " + std::to_string(broken.size() - kNamed) + " more";
   detail += ".";
   detail[0] = 'G';
   return Status::Error("AB007", message, detail,
@@ -100,6 +102,15 @@ Status Refusal(const std::vector<const GateAnswer *> &broken) {
 }
 
 }  // namespace
+
+void AddExceeded(std::vector<std::string> limits, GateAnswer *gate) {
+  if (limits.empty()) return;
+  // What it returned where it holds is no counterexample.
+  if (gate->holds) gate->rows.clear();
+  gate->holds = false;
+  for (std::string &limit : limits)
+    gate->rows.push_back(std::move(limit));
+}
 
 Status ReadGateAnswer(std::string_view answer, GateAnswer *gate) {
   Result<JsonDocument> document = ParseJson(answer);
@@ -162,6 +173,8 @@ Flow<Result<GateAnswer>> GateKeeper::AskOne(Session &session, GateRow gate) {
   answer.name = gate.name;
   answer.sql = gate.sql;
   answer.on_parent = gate.on_parent;
+  answer.holds = gate.sql.empty();
+  if (gate.sql.empty()) co_return answer;
   const Instant began = context_->now();
   for (int losses = 1;; ++losses) {
     BranchTask task;
@@ -183,6 +196,47 @@ Flow<Result<GateAnswer>> GateKeeper::AskOne(Session &session, GateRow gate) {
   }
 }
 
+Flow<Result<std::map<std::string, int64_t>>> GateKeeper::AskSizes(Session &session,
+                                                                  std::vector<std::string> tables) {
+  std::map<std::string, int64_t> sizes;
+  if (tables.empty()) co_return sizes;
+  BranchTask task;
+  task.kind = BranchTaskKind::kRisks;
+  task.sql = SizeQuestion(tables);
+  BranchEvent event =
+      co_await Send(session, std::move(task), true, "the sizes of tables on the parent");
+  if (event.outcome == BranchOutcome::kNotRun) co_return event.error;
+  if (event.outcome == BranchOutcome::kDone) sizes = ReadSizes(event.answer, tables);
+  co_return sizes;
+}
+
+Flow<Result<BlastRadius>> GateKeeper::Measure(Session &session) {
+  Result<RecordedWork> recorded = co_await record_->Read(session);
+  if (!recorded.ok()) co_return recorded.status();
+  RadiusSources sources;
+  sources.recorded = recorded->rows;
+  sources.takes_rows_away = recorded->takes_rows_away;
+  Result<std::string> base = context_->store().SnapshotObjects(session.row.base_fingerprint);
+  if (!base.ok()) co_return base.status();
+  Result<ObjectMap> objects = ReadObjectMap(*base);
+  if (!objects.ok()) co_return objects.status();
+  sources.base = std::move(*objects);
+  RecordedWork work = std::move(*recorded);
+  Result<BranchNow> branch = co_await record_->LookAtBranch(session, std::move(work), false);
+  if (!branch.ok()) co_return branch.status();
+  sources.branch_tables = std::move(branch->tables);
+  Result<ParentNow> parent = co_await parent_->Look(session);
+  if (!parent.ok()) co_return parent.status();
+  sources.parent_tables = std::move(parent->tables);
+  const std::vector<TouchedTable> touched = FindTouched(sources);
+  std::vector<std::string> sized;
+  for (const TouchedTable &one : touched)
+    if (one.dropped || one.rewritten) sized.push_back(one.table);
+  Result<std::map<std::string, int64_t>> sizes = co_await AskSizes(session, std::move(sized));
+  if (!sizes.ok()) co_return sizes.status();
+  co_return MeasureRadius(sources, touched, *sizes);
+}
+
 Flow<Result<std::optional<MergeRefusal>>> GateKeeper::Ask(Session &session) {
   const std::vector<GateRow> gates = context_->ProjectOf(session).row.gates;
   if (gates.empty()) co_return std::optional<MergeRefusal>();
@@ -192,6 +246,14 @@ Flow<Result<std::optional<MergeRefusal>>> GateKeeper::Ask(Session &session) {
     Result<GateAnswer> answer = co_await AskOne(session, std::move(copy));
     if (!answer.ok()) co_return answer.status();
     answers.push_back(std::move(*answer));
+  }
+  const bool limited = std::any_of(gates.begin(), gates.end(),
+                                   [](const GateRow &gate) { return gate.has_limits(); });
+  if (limited) {
+    Result<BlastRadius> radius = co_await Measure(session);
+    if (!radius.ok()) co_return radius.status();
+    for (size_t n = 0; n < gates.size(); ++n)
+      AddExceeded(FindExceeded(gates[n], *radius), &answers[n]);
   }
   // The branch may have been found gone meanwhile.
   if (!session.merge) co_return Status::Error("55000", "the merge has come to its end");

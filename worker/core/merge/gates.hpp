@@ -3,13 +3,15 @@
 // Each is one query that is asked of the session's branch (of the candidate, where one was made) or
 // of the parent, as the project's role, in a transaction that can write nothing, within a time. It
 // holds when it returns no row, or one row of one column that is true; else the rows are
-// counterexamples. One that cannot be asked does not hold either.
+// counterexamples. One that cannot be asked does not hold either. A gate may also limit what the
+// migrations do (blast_radius.hpp); then a counterexample names the limit and what was measured.
 #pragma once
 
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "worker/core/merge/blast_radius.hpp"
 #include "worker/core/merge/merge_end.hpp"
 #include "worker/core/merge/parent_now.hpp"
 #include "worker/core/merge/recorded_work.hpp"
@@ -31,6 +33,8 @@ struct GateAnswer {
 // `answer`: of kGate, a JSON array of texts, of which each is a row as JSON, or its beginning.
 // Fails with 22P02 when it is none.
 Status ReadGateAnswer(std::string_view answer, GateAnswer *gate);
+// limits: of FindExceeded().
+void AddExceeded(std::vector<std::string> limits, GateAnswer *gate);
 // For agent_merges.gates.
 std::string GatesJson(const std::vector<GateAnswer> &answers);
 // Nothing: all of them hold.
@@ -46,6 +50,9 @@ class GateKeeper {
   Flow<Result<std::optional<MergeRefusal>>> Ask(Session &session);
 
  private:
+  Flow<Result<BlastRadius>> Measure(Session &session);
+  Flow<Result<std::map<std::string, int64_t>>> AskSizes(Session &session,
+                                                        std::vector<std::string> tables);
   Flow<Result<GateAnswer>> AskOne(Session &session, GateRow gate);
   Flow<BranchEvent> Send(Session &session, BranchTask task, bool to_parent, std::string what);
 

@@ -48,6 +48,17 @@ struct GateRow {
   std::string sql;  // one query; empty: the gate only has limits
   milliseconds timeout{30'000};
   bool on_parent = false;  // asked of the parent as it is, instead of the branch
+  // What the migrations may do at most, as measured when they ran on the branch.
+  std::optional<int64_t> max_tables;
+  std::optional<int64_t> max_rows_rewritten;
+  std::optional<int64_t> max_rows_deleted;
+  std::string strongest_lock;  // as PostgreSQL names it; empty: any
+  std::optional<milliseconds> longest_lock;
+
+  bool has_limits() const {
+    return max_tables || max_rows_rewritten || max_rows_deleted || !strongest_lock.empty() ||
+           longest_lock;
+  }
 };
 
 struct ProjectRow {
