@@ -3,12 +3,14 @@
 #include <csignal>
 
 #include "postgres/shared_budgets.hpp"
+#include "postgres/shared_previews.hpp"
 
 namespace agent_branch {
 namespace {
 
 constexpr const char *kName = "agent_branch";
 constexpr const char *kBudgetsName = "agent_branch budgets";
+constexpr const char *kPreviewsName = "agent_branch previews";
 constexpr const char *kVersionName = "agent_branch version";
 
 // Of the library that made the memory. Its size and place stay as they are in all versions, so that
@@ -70,18 +72,22 @@ void RequestSharedMemory() {
   if (previous_request_hook != nullptr) previous_request_hook();
   RequestAddinShmemSpace(MAXALIGN(sizeof(LibraryVersion)));
   RequestAddinShmemSpace(add_size(MAXALIGN(sizeof(SharedState)), SharedBudgetsSize()));
-  RequestNamedLWLockTranche(kName, 2);
+  RequestAddinShmemSpace(SharedPreviewsSize());
+  RequestNamedLWLockTranche(kName, 3);
 }
 
 // With AddinShmemInitLock held. Returns whether the memory was there before.
 bool Attach() {
   bool found = false;
   bool budgets_found = false;
+  bool previews_found = false;
   state = static_cast<SharedState *>(ShmemInitStruct(kName, sizeof(SharedState), &found));
   void *budgets = ShmemInitStruct(kBudgetsName, SharedBudgetsSize(), &budgets_found);
   LWLockPadded *locks = GetNamedLWLockTranche(kName);
   lock = &locks[0].lock;
   AttachSharedBudgets(budgets, &locks[1].lock, !budgets_found);
+  void *previews = ShmemInitStruct(kPreviewsName, SharedPreviewsSize(), &previews_found);
+  AttachSharedPreviews(previews, &locks[2].lock, !previews_found);
   return found;
 }
 

@@ -424,6 +424,14 @@ ALTER TABLE agent_branch.conflict ADD COLUMN counterexamples jsonb,
 COMMENT ON COLUMN agent_branch.conflict.counterexamples IS 'of a gate that does not hold: the first rows that it found';
 COMMENT ON COLUMN agent_branch.conflict.change IS 'what became of the object; refused: a gate does not hold; failed: a gate could not be asked';
 
+CREATE UNLOGGED TABLE agent_branch.preview (
+	ticket bigint PRIMARY KEY,
+	session_id bigint NOT NULL,
+	made_at timestamptz NOT NULL DEFAULT now(),
+	result jsonb NOT NULL
+);
+COMMENT ON TABLE agent_branch.preview IS 'answers to agent_merge_preview(), for the backends that wait for them; gone after an hour';
+
 CREATE TABLE agent_branch.fork (
 	session_id bigint PRIMARY KEY REFERENCES agent_branch.session ON DELETE CASCADE,
 	parent jsonb,

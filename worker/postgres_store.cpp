@@ -1,5 +1,6 @@
 #include "worker/postgres_store.hpp"
 
+#include "postgres/shared_previews.hpp"
 #include "postgres/spi.hpp"
 #include "worker/core/script/script_json.hpp"
 #include "worker/store_rows.hpp"
@@ -267,6 +268,16 @@ Result<Intake> PostgresStore::ReadRequests() {
                 ReadSweep);
   });
   if (!status.ok()) return status;
+  for (const PreviewQuestion &question : TakePreviews(MyDatabaseId)) {
+    RequestRow request;
+    request.kind = "preview";
+    request.session_id = question.session_id;
+    request.subject_id = question.ticket;
+    request.strategy = question.strategy;
+    request.on_drift = question.on_drift;
+    request.on_unrecorded = question.on_unrecorded;
+    intake.requests.push_back(std::move(request));
+  }
   return intake;
 }
 

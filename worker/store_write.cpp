@@ -352,6 +352,15 @@ struct Writer {
                         {row.project_id, row.signature, row.original, row.fix, row.worked});
   }
 
+  void operator()(const PreviewRow &row) const {
+    // Whoever does not come for it is gone, or has given up waiting.
+    transaction.Execute("DELETE FROM agent_branch.preview WHERE made_at < now() - interval '1 hour'");
+    transaction.Execute(
+        "INSERT INTO agent_branch.preview (ticket, session_id, result) VALUES ($1, $2, $3::jsonb) "
+        "ON CONFLICT (ticket) DO UPDATE SET result = excluded.result",
+        {row.ticket, row.session_id, row.result});
+  }
+
   void operator()(const WaitRow &row) const {
     if (row.waits_for.empty()) {
       transaction.Execute("DELETE FROM agent_branch.session_wait WHERE session_id = $1",

@@ -190,6 +190,7 @@ struct FakeStore::Writer {
     if (!row.branch.empty()) known.branch = row.branch;
   }
   void operator()(const UpkeepRow &row) const { store.upkeep[row.project_id] = row; }
+  void operator()(const PreviewRow &row) const { store.previews[row.ticket] = row.result; }
   void operator()(const WaitRow &row) const { store.waits[row.session_id] = row.waits_for; }
   // Nobody mends migrations here.
   void operator()(const FixCallRow &) const {}

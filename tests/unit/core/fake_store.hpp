@@ -61,6 +61,7 @@ class FakeStore : public Store {
   std::map<int64_t, RebaseRow> rebases;  // by session
   std::map<int64_t, ForkRow> forks;      // by session
   std::map<int64_t, std::string> waits;  // by session; "": over
+  std::map<int64_t, std::string> previews;  // by ticket
   std::vector<RequestRow> requests;
   bool requests_due = false;
   int commits = 0;

@@ -237,9 +237,8 @@ Flow<Result<BlastRadius>> GateKeeper::Measure(Session &session) {
   co_return MeasureRadius(sources, touched, *sizes);
 }
 
-Flow<Result<std::optional<MergeRefusal>>> GateKeeper::Ask(Session &session) {
+Flow<Result<std::vector<GateAnswer>>> GateKeeper::AskAll(Session &session) {
   const std::vector<GateRow> gates = context_->ProjectOf(session).row.gates;
-  if (gates.empty()) co_return std::optional<MergeRefusal>();
   std::vector<GateAnswer> answers;
   for (const GateRow &gate : gates) {
     GateRow copy = gate;
@@ -249,17 +248,23 @@ Flow<Result<std::optional<MergeRefusal>>> GateKeeper::Ask(Session &session) {
   }
   const bool limited = std::any_of(gates.begin(), gates.end(),
                                    [](const GateRow &gate) { return gate.has_limits(); });
-  if (limited) {
-    Result<BlastRadius> radius = co_await Measure(session);
-    if (!radius.ok()) co_return radius.status();
-    for (size_t n = 0; n < gates.size(); ++n)
-      AddExceeded(FindExceeded(gates[n], *radius), &answers[n]);
-  }
+  if (!limited) co_return answers;
+  Result<BlastRadius> radius = co_await Measure(session);
+  if (!radius.ok()) co_return radius.status();
+  for (size_t n = 0; n < gates.size(); ++n)
+    AddExceeded(FindExceeded(gates[n], *radius), &answers[n]);
+  co_return answers;
+}
+
+Flow<Result<std::optional<MergeRefusal>>> GateKeeper::Ask(Session &session) {
+  if (context_->ProjectOf(session).row.gates.empty()) co_return std::optional<MergeRefusal>();
+  Result<std::vector<GateAnswer>> answers = co_await AskAll(session);
+  if (!answers.ok()) co_return answers.status();
   // The branch may have been found gone meanwhile.
   if (!session.merge) co_return Status::Error("55000", "the merge has come to its end");
-  session.merge->gates = GatesJson(answers);
+  session.merge->gates = GatesJson(*answers);
   context_->journal().Add(*session.merge);
-  co_return JudgeGates(answers);
+  co_return JudgeGates(*answers);
 }
 
 }  // namespace agent_branch

@@ -45,7 +45,9 @@ class GateKeeper {
   GateKeeper(SessionContext *context, ParentReader *parent, RecordedWorkReader *record)
       : context_(context), parent_(parent), record_(record) {}
 
-  // Asks all gates of the project, and notes in the merge's row what they answered: nothing, or why
+  // Asks all gates of the project. Fails when one of the databases cannot be reached now.
+  Flow<Result<std::vector<GateAnswer>>> AskAll(Session &session);
+  // The same, and notes in the merge's row what they answered: nothing, or why
   // the merge is refused. Fails when one of the databases cannot be reached now.
   Flow<Result<std::optional<MergeRefusal>>> Ask(Session &session);
 

@@ -17,6 +17,13 @@ struct RecordedMigration {
   BranchScript script;
 };
 
+// A statement of a migration that takes something away, or keeps others out, as it is written.
+struct RecordedRisk {
+  int ordinal = 0;    // of the migration
+  int statement = 0;  // in it, from 1
+  StatementRisk risk;
+};
+
 // The migrations that are applied on the branch, in their order, as they ran.
 struct RecordedWork {
   std::vector<RecordedMigration> migrations;
@@ -24,6 +31,7 @@ struct RecordedWork {
   std::string not_one_piece;  // why they are not one transaction, as a clause; empty: they can be
   // They drop, truncate or empty tables as they are written.
   bool takes_rows_away = false;
+  std::vector<RecordedRisk> risks;  // the first of them
 };
 
 // A session's branch as it is now.

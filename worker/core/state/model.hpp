@@ -288,15 +288,22 @@ struct SweepBranchRow {
   int64_t compute_seconds = 0;          // CU-seconds
 };
 
+// The answer to agent_merge_preview(), for the backend that waits for it.
+struct PreviewRow {
+  int64_t ticket = 0;  // the request's, which is in shared memory and in no table
+  int64_t session_id = 0;
+  std::string result;  // a JSON object; one with "error" says why there is no preview
+};
+
 struct RequestRow {
   int64_t id = 0;
-  std::string kind;  // register, create, migrate, merge, discard, extend, reap
+  std::string kind;  // register, create, migrate, merge, discard, extend, reap, preview
   int64_t project_id = 0;
   int64_t session_id = 0;
-  int64_t subject_id = 0;
-  std::string strategy;       // merge
-  std::string on_drift;       // merge
-  std::string on_unrecorded;  // merge
+  int64_t subject_id = 0;     // preview: the ticket
+  std::string strategy;       // merge, preview
+  std::string on_drift;       // merge, preview
+  std::string on_unrecorded;  // merge, preview
   int64_t expires_at = 0;     // extend
   int attempt = 1;            // migrate: which text of the migration
   bool dry_run = false;       // reap
