@@ -354,7 +354,8 @@ struct Writer {
 
   void operator()(const PreviewRow &row) const {
     // Whoever does not come for it is gone, or has given up waiting.
-    transaction.Execute("DELETE FROM agent_branch.preview WHERE made_at < now() - interval '1 hour'");
+    transaction.Execute(
+        "DELETE FROM agent_branch.preview WHERE made_at < now() - interval '1 hour'");
     transaction.Execute(
         "INSERT INTO agent_branch.preview (ticket, session_id, result) VALUES ($1, $2, $3::jsonb) "
         "ON CONFLICT (ticket) DO UPDATE SET result = excluded.result",

@@ -357,9 +357,10 @@ void Engine::AskMerge(Session &session, const RequestRow &request) {
 void Engine::AskPreview(const RequestRow &request) {
   Session *session = world_.FindSession(request.session_id);
   if (reload_wanted_ || session == nullptr || session->row.finished || session->set_aside) {
-    journal_.Add(PreviewRow{request.subject_id, request.session_id,
-                            PreviewError(Status::Error("55000", "the session cannot be previewed", {},
-                                                       "agent_sessions shows what became of it."))});
+    journal_.Add(
+        PreviewRow{request.subject_id, request.session_id,
+                   PreviewError(Status::Error("55000", "the session cannot be previewed", {},
+                                              "agent_sessions shows what became of it."))});
     return;
   }
   session->previews[request.subject_id] = MakeMerge(request);

@@ -79,6 +79,11 @@ void FakeBranches::Start(BranchTask task) {
       event.fate = next_fates.front();
       next_fates.pop_front();
     }
+  } else if (task.kind == BranchTaskKind::kDefinitions) {
+    for (const std::string &applied : branch->second.data)
+      event.answer += (event.answer.empty() ? "" : ",") + ("\"" + applied + "\":") +
+                      "\"definition of " + applied + "\"";
+    event.answer = "{" + event.answer + "}";
   } else if (task.kind == BranchTaskKind::kGate) {
     const auto answer = gates.find(task.sql);
     event.answer = answer == gates.end() ? "[]" : answer->second;

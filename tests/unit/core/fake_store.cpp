@@ -76,6 +76,8 @@ Result<Intake> FakeStore::ReadRequests() {
     if (request.kind == "migrate") intake.migrations.push_back(migrations.at(request.subject_id));
     if (request.kind == "reap") intake.sweeps.push_back(sweeps.at(request.subject_id));
   }
+  intake.requests.insert(intake.requests.end(), questions.begin(), questions.end());
+  questions.clear();
   return intake;
 }
 

@@ -119,7 +119,8 @@ std::string Ddl(const MergePreview &preview) {
     const std::string before = TextOf(preview.parent_texts, difference.object);
     ddl += "-- " + std::string(ChangeOf(difference.base, difference.branch)) + ": " +
            difference.object + "\n";
-    if (!difference.base.empty() && !before.empty()) ddl += "-- was: " + CleanText(before, 500) + "\n";
+    if (!difference.base.empty() && !before.empty())
+      ddl += "-- was: " + CleanText(before, 500) + "\n";
     if (!difference.branch.empty() && !definition.empty()) ddl += definition + "\n";
     if (ddl.size() > kLongestDdl) break;
   }

@@ -45,8 +45,8 @@ struct MergePreview {
   PreviewProof all_recorded;
   PreviewProof one_piece;
 
-  std::vector<ObjectDifference> differences;            // what either side changed
-  std::map<std::string, std::string> branch_texts;      // object → definition, where it was told
+  std::vector<ObjectDifference> differences;        // what either side changed
+  std::map<std::string, std::string> branch_texts;  // object → definition, where it was told
   std::map<std::string, std::string> parent_texts;
   std::vector<std::string> unrecorded;
   std::vector<TouchedTable> tables;

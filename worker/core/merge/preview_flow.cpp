@@ -92,9 +92,9 @@ void ChooseForPreview(const MergeRow &wishes, bool changed_nothing, MergePreview
     return Decide(preview, "replay", "it keeps what others wrote to the parent");
   if (preview->still.holds) {
     if (!preview->restore.possible) return RefuseFor(preview, preview->restore.why_not);
-    return Decide(preview, "restore",
-                  "nothing was written to the parent, and a replay is not possible: " +
-                      refusal.message());
+    return Decide(
+        preview, "restore",
+        "nothing was written to the parent, and a replay is not possible: " + refusal.message());
   }
   const bool may_be_candidate = refusal.sqlstate() == "0A000" || refusal.sqlstate() == "54000";
   if (may_be_candidate && preview->candidate.possible)
@@ -109,10 +109,10 @@ void PreviewFlow::Answer(Session &session, int64_t ticket, std::string result) {
 }
 
 void PreviewFlow::TurnAway(Session &session) {
-  const Status why = Status::Error(
-      "55006", "session \"" + session.row.name + "\" is busy",
-      "Its state is \"" + std::string(StateName(session.row.state)) + "\".",
-      "Wait for it with agent_wait(), then ask for the preview.");
+  const Status why =
+      Status::Error("55006", "session \"" + session.row.name + "\" is busy",
+                    "Its state is \"" + std::string(StateName(session.row.state)) + "\".",
+                    "Wait for it with agent_wait(), then ask for the preview.");
   while (!session.previews.empty())
     Answer(session, session.previews.begin()->first, PreviewError(why));
 }
@@ -136,8 +136,7 @@ Flow<BranchEvent> PreviewFlow::AskParent(Session &session, BranchTask task, std:
   Project &project = context_->ProjectOf(session);
   task.connection_key = project.parent_connection_key();
   task.uri = project.parent_uris.direct;
-  BranchEvent event =
-      co_await context_->Run(session, project, std::move(task), std::move(what));
+  BranchEvent event = co_await context_->Run(session, project, std::move(task), std::move(what));
   if (event.outcome == BranchOutcome::kNotRun) event.error = parent_.Trouble(session, event);
   co_return event;
 }
@@ -147,8 +146,8 @@ Flow<Status> PreviewFlow::AskTexts(Session &session, MergePreview *preview) {
   BranchTask here;
   here.kind = BranchTaskKind::kDefinitions;
   here.sql = DefinitionQuestion(preview->differences, true);
-  BranchEvent event = co_await record_.RunOnBranch(session, std::move(here),
-                                                   "what the objects on the branch say");
+  BranchEvent event =
+      co_await record_.RunOnBranch(session, std::move(here), "what the objects on the branch say");
   if (event.outcome != BranchOutcome::kDone) co_return event.error;
   preview->branch_texts = ReadDefinitions(event.answer);
   BranchTask there;
@@ -191,8 +190,7 @@ Flow<Result<std::string>> PreviewFlow::Make(Session &session, MergeRow wishes) {
   if (drops) plan->branch.unrecorded.clear();
   const std::optional<MergeRefusal> drift = replay_.WeighSchema(session, wishes, &*plan);
   const std::optional<MergeRefusal> cannot = replay_.Weigh(session, wishes, &*plan);
-  preview.differences =
-      CompareThreeWays(plan->base, plan->branch.objects, plan->parent.objects);
+  preview.differences = CompareThreeWays(plan->base, plan->branch.objects, plan->parent.objects);
   SetProofs(*plan, still, &preview);
 
   const std::vector<std::string> dropped = drops ? preview.unrecorded : std::vector<std::string>();

@@ -158,8 +158,8 @@ std::optional<MergeRefusal> ReplayMerge::Weigh(const Session &session, const Mer
   return refusal;
 }
 
-std::optional<MergeRefusal> ReplayMerge::WeighSchema(const Session &session,
-                                                     const MergeRow &wishes, Plan *plan) const {
+std::optional<MergeRefusal> ReplayMerge::WeighSchema(const Session &session, const MergeRow &wishes,
+                                                     Plan *plan) const {
   const ProjectRow &project = context_->world().FindProject(session.row.project_id)->row;
   if (!AreComparable(plan->base, plan->parent.objects)) {
     return MergeRefusal{Status::Error("55000", "the session's base is not known by object",
