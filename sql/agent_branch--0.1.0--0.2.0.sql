@@ -414,6 +414,24 @@ COMMENT ON COLUMN agent_branch.merge.certificate IS 'what was compared, and what
 ALTER TABLE agent_branch.conflict ADD COLUMN branch_hash text;
 COMMENT ON COLUMN agent_branch.conflict.branch_hash IS 'of the object on the branch; null where there is none, or where only the parent was looked at';
 
+-- ---- Gates --------------------------------------------------------------------------------------
+
+ALTER TABLE agent_branch.merge ADD COLUMN gates jsonb;
+COMMENT ON COLUMN agent_branch.merge.gates IS 'the project''s gates that were asked before anything was merged, and what they answered';
+ALTER TABLE agent_branch.conflict ADD COLUMN counterexamples jsonb,
+	DROP CONSTRAINT conflict_change_check,
+	ADD CONSTRAINT conflict_change_check CHECK (change IN ('added', 'changed', 'dropped', 'restored', 'refused', 'failed'));
+COMMENT ON COLUMN agent_branch.conflict.counterexamples IS 'of a gate that does not hold: the first rows that it found';
+COMMENT ON COLUMN agent_branch.conflict.change IS 'what became of the object; refused: a gate does not hold; failed: a gate could not be asked';
+
+CREATE UNLOGGED TABLE agent_branch.preview (
+	ticket bigint PRIMARY KEY,
+	session_id bigint NOT NULL,
+	made_at timestamptz NOT NULL DEFAULT now(),
+	result jsonb NOT NULL
+);
+COMMENT ON TABLE agent_branch.preview IS 'answers to agent_merge_preview(), for the backends that wait for them; gone after an hour';
+
 CREATE TABLE agent_branch.fork (
 	session_id bigint PRIMARY KEY REFERENCES agent_branch.session ON DELETE CASCADE,
 	parent jsonb,
@@ -680,16 +698,18 @@ COMMENT ON VIEW @extschema@.agent_fixer_memory IS 'fixes that worked and how oft
 CREATE VIEW @extschema@.agent_merges WITH (security_barrier) AS
 	SELECT s.name AS session, p.project, m.status, m.strategy, m.on_drift, m.reason, m.requested_at, m.started_at,
 		m.finished_at, m.base_fingerprint, m.parent_fingerprint, m.backup_name, m.backup_branch_id, m.session_id,
-		m.on_unrecorded, m.chosen, m.chosen_reason, m.transaction_id, m.certificate, m.candidates
+		m.on_unrecorded, m.chosen, m.chosen_reason, m.transaction_id, m.certificate, m.candidates,
+		m.gates
 	FROM agent_branch.merge AS m JOIN agent_branch.visible_session AS s ON s.id = m.session_id
 		JOIN agent_branch.project AS p ON p.id = s.project_id;
 COMMENT ON VIEW @extschema@.agent_merges IS 'merges that were asked for: what was compared and what came of it';
 
 CREATE VIEW @extschema@.agent_conflicts WITH (security_barrier) AS
-	SELECT s.name AS session, p.project, c.object, c.change, c.base_hash, c.parent_hash, m.reason, c.found_at, c.session_id, c.branch_hash
+	SELECT s.name AS session, p.project, c.object, c.change, c.base_hash, c.parent_hash, m.reason, c.found_at, c.session_id, c.branch_hash,
+		c.counterexamples
 	FROM agent_branch.conflict AS c JOIN agent_branch.merge AS m ON m.id = c.merge_id
 		JOIN agent_branch.visible_session AS s ON s.id = c.session_id JOIN agent_branch.project AS p ON p.id = s.project_id;
-COMMENT ON VIEW @extschema@.agent_conflicts IS 'why merges were refused: each object of the parent that changed since the session began';
+COMMENT ON VIEW @extschema@.agent_conflicts IS 'why merges were refused: each object of the parent that changed since the session began, and each gate that does not hold';
 
 CREATE VIEW @extschema@.agent_steps WITH (security_barrier) AS
 	SELECT t.id, s.name AS session, p.project, t.kind, t.target, t.status, t.outcome, t.intended_at, t.recorded_at,

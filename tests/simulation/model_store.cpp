@@ -194,6 +194,7 @@ struct ModelStore::Applier {
     if (!row.branch.empty()) known.branch = row.branch;
   }
   void operator()(const UpkeepRow &) const {}
+  void operator()(const PreviewRow &) const {}  // nobody asks for one
   void operator()(const WaitRow &) const {}  // for people to read
   // Nobody mends migrations here.
   void operator()(const FixCallRow &) const {}

@@ -48,6 +48,7 @@ Engine::Engine(Parts parts, const StoreSnapshot &snapshot)
       migrate_(&context_, &uris_, &fix_),
       rebase_(&context_, &uris_),
       merge_(&context_, &uris_, &admission_, &rebase_),
+      preview_(&context_, &uris_, &admission_),
       end_(&context_),
       resting_(&context_, &uris_),
       kept_(&context_),
@@ -225,6 +226,10 @@ void Engine::OnRequests(const Intake &intake) {
 }
 
 void Engine::Apply(const RequestRow &request, const Intake &intake) {
+  if (request.kind == "preview") {
+    AskPreview(request);
+    return;
+  }
   if (reload_wanted_ || !taken_requests_.insert(request.id).second) return;
   LookAgain(request);
   // Left for the engine that comes then.
@@ -250,6 +255,8 @@ void Engine::Apply(const RequestRow &request, const Intake &intake) {
     TurnAway(request, intake);
     return;
   }
+  // What is asked for goes before what is only looked at.
+  if (!session->previews.empty() && session->at_home()) session->Interrupt();
   if (request.kind == "migrate") {
     TakeMigration(request, intake);
   } else if (request.kind == "merge") {
@@ -347,6 +354,19 @@ void Engine::AskMerge(Session &session, const RequestRow &request) {
   session.row.goal = Goal::kMerge;
 }
 
+void Engine::AskPreview(const RequestRow &request) {
+  Session *session = world_.FindSession(request.session_id);
+  if (reload_wanted_ || session == nullptr || session->row.finished || session->set_aside) {
+    journal_.Add(
+        PreviewRow{request.subject_id, request.session_id,
+                   PreviewError(Status::Error("55000", "the session cannot be previewed", {},
+                                              "agent_sessions shows what became of it."))});
+    return;
+  }
+  session->previews[request.subject_id] = MakeMerge(request);
+  if (session->at_rest()) session->Wake();
+}
+
 void Engine::AskRebase(Session &session) {
   // The caller checked, but the session may have moved since: it is then what the caller sees.
   const bool possible =
@@ -387,6 +407,7 @@ Flow<> Engine::Next(Session &session) {
   if (session.set_aside) return {};
   // A flow was ended while its step was open.
   if (session.step) session.uncertain = true;
+  if (!session.previews.empty() && !session.at_home()) preview_.TurnAway(session);
   switch (session.row.state) {
     case SessionState::kQueued:
       if (session.given_up()) return RunOnce(session, end_.Run(session));
@@ -399,8 +420,9 @@ Flow<> Engine::Next(Session &session) {
       if (RebaseFlow::IsWanted(session) && !context_.ProjectOf(session).row.paused)
         return RunOnce(session, rebase_.Run(session));
       Flow<agent_branch::Next> flow = resting_.Begin(session);
-      if (!flow.exists()) return {};
-      return RunOnce(session, std::move(flow));
+      if (flow.exists()) return RunOnce(session, std::move(flow));
+      if (session.previews.empty() || !session.at_home()) return {};
+      return RunOnce(session, preview_.Run(session));
     }
     case SessionState::kMigrating:
       return RunOnce(session, migrate_.Run(session));

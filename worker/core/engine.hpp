@@ -9,6 +9,7 @@
 #include <set>
 
 #include "worker/core/merge/merge_flow.hpp"
+#include "worker/core/merge/preview_flow.hpp"
 #include "worker/core/session/create_flow.hpp"
 #include "worker/core/session/end_flow.hpp"
 #include "worker/core/session/migrate_flow.hpp"
@@ -96,6 +97,7 @@ class Engine : public SessionBehaviour {
   void TakeMigration(const RequestRow &request, const Intake &intake);
   void TurnAway(const RequestRow &request, const Intake &intake);
   void AskMerge(Session &session, const RequestRow &request);
+  void AskPreview(const RequestRow &request);
   void AskRebase(Session &session);
   void GiveUp(Session &session, Goal goal);
   void LookAgain(const RequestRow &request);
@@ -118,6 +120,7 @@ class Engine : public SessionBehaviour {
   MigrateFlow migrate_;
   RebaseFlow rebase_;
   MergeFlow merge_;
+  PreviewFlow preview_;
   EndFlow end_;
   RestingFlow resting_;
   KeptBranches kept_;

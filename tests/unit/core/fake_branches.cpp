@@ -81,6 +81,18 @@ void FakeBranches::Start(BranchTask task) {
       event.fate = next_fates.front();
       next_fates.pop_front();
     }
+  } else if (task.kind == BranchTaskKind::kDefinitions) {
+    for (const std::string &applied : branch->second.data)
+      event.answer += (event.answer.empty() ? "" : ",") + ("\"" + applied + "\":") +
+                      "\"definition of " + applied + "\"";
+    event.answer = "{" + event.answer + "}";
+  } else if (task.kind == BranchTaskKind::kGate) {
+    const auto answer = gates.find(task.sql);
+    event.answer = answer == gates.end() ? "[]" : answer->second;
+    if (task.sql.rfind("FAIL", 0) == 0) {
+      event.outcome = BranchOutcome::kRejected;
+      event.error = Status::Error("42P01", "relation \"orders\" does not exist");
+    }
   } else if (task.kind == BranchTaskKind::kStandpoint) {
     event.answer = Standpoint(branch->second);
   } else if (task.kind == BranchTaskKind::kUnrecorded) {

@@ -44,7 +44,8 @@ class FakeBranches : public BranchRunner {
   std::set<std::string> fail_on;               // ids of branches on which texts are rejected
   bool hold_migrations = false;                // they run, and do not come to their end
   bool versions_are_told = false;              // of the catalogs; else nobody knows them
-  bool hold_descriptions = false;  // fingerprints are begun, and do not come to their end
+  bool hold_descriptions = false;            // fingerprints are begun, and do not come to their end
+  std::map<std::string, std::string> gates;  // by query, the answer; others hold
   std::map<std::string, TransactionFate> fates;  // by transaction id
   std::deque<TransactionFate> next_fates;        // what is told before the truth
 

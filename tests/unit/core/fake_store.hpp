@@ -58,10 +58,12 @@ class FakeStore : public Store {
   std::map<int64_t, UpkeepRow> upkeep;  // by project
   std::vector<CredentialRow> credentials;
   std::map<std::string, std::string> snapshots;
-  std::map<int64_t, RebaseRow> rebases;  // by session
-  std::map<int64_t, ForkRow> forks;      // by session
-  std::map<int64_t, std::string> waits;  // by session; "": over
+  std::map<int64_t, RebaseRow> rebases;     // by session
+  std::map<int64_t, ForkRow> forks;         // by session
+  std::map<int64_t, std::string> waits;     // by session; "": over
+  std::map<int64_t, std::string> previews;  // by ticket
   std::vector<RequestRow> requests;
+  std::vector<RequestRow> questions;  // about previews: in no table, and taken once
   bool requests_due = false;
   int commits = 0;
   Status failure;  // what reads of texts and commits say, unless ok()

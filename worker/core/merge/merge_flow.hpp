@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "worker/core/merge/gates.hpp"
 #include "worker/core/merge/merge_end.hpp"
 #include "worker/core/merge/rebase_flow.hpp"
 #include "worker/core/merge/replay_merge.hpp"
@@ -20,8 +21,9 @@ class MergeFlow {
         parent_(context, uris),
         record_(context, uris),
         still_(context, &parent_),
-        replay_(context, uris, &end_),
-        restore_(context, uris, admission, &end_) {}
+        gates_(context, &parent_, &record_),
+        replay_(context, uris, &end_, &gates_),
+        restore_(context, uris, admission, &end_, &gates_) {}
 
   // state kMerging.
   Flow<Next> Run(Session &session);
@@ -58,6 +60,7 @@ class MergeFlow {
   ParentReader parent_;
   RecordedWorkReader record_;
   StillProver still_;
+  GateKeeper gates_;
   ReplayMerge replay_;
   RestoreMerge restore_;
 };

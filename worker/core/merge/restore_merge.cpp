@@ -141,6 +141,15 @@ Flow<Next> RestoreMerge::Check(Session &session) {
     Next next = co_await LookForForgotten(session);
     if (next.fails() || session.merge->accepted) co_return next;
   }
+  // What has moved is refused for that.
+  if (work.fence.empty()) {
+    Result<std::optional<MergeRefusal>> shut = co_await gates_->Ask(session);
+    if (!shut.ok()) co_return end_->Again(session, shut.status());
+    if (shut->has_value()) {
+      Refuse(session, (*shut)->why, std::move((*shut)->conflicts));
+      co_return Next::Look();
+    }
+  }
   if (session.row.branch_expires_at != 0 && work.fence.empty()) {
     Next next = co_await ClearExpiry(session);
     if (next.fails() || session.row.branch_expires_at != 0) co_return next;

@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "worker/core/merge/gates.hpp"
 #include "worker/core/merge/merge_end.hpp"
 #include "worker/core/merge/still_proof.hpp"
 #include "worker/core/session/admission.hpp"
@@ -44,11 +45,13 @@ class RestoreMerge {
   // In the place of the parent's last_reset_at: it was restored by the merge of another session.
   static constexpr char kFenced[] = "before merge ";
 
-  RestoreMerge(SessionContext *context, ConnectionUris *uris, Admission *admission, MergeEnd *end)
+  RestoreMerge(SessionContext *context, ConnectionUris *uris, Admission *admission, MergeEnd *end,
+               GateKeeper *gates)
       : context_(context),
         uris_(uris),
         admission_(admission),
         end_(end),
+        gates_(gates),
         parent_(context, uris),
         still_(context, &parent_) {}
 
@@ -100,6 +103,7 @@ class RestoreMerge {
   ConnectionUris *uris_;
   Admission *admission_;
   MergeEnd *end_;
+  GateKeeper *gates_;
   ParentReader parent_;
   StillProver still_;
 };

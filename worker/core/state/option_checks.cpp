@@ -4,6 +4,7 @@
 #include "worker/core/base/rapidjson.hpp"
 #include "worker/core/script/script.hpp"
 #include "worker/core/state/checks.hpp"
+#include "worker/core/state/gate_options.hpp"
 #include "worker/core/state/unsupported.hpp"
 
 namespace agent_branch {
@@ -145,20 +146,6 @@ Status CheckNames(std::string_view key, const json::Value &value) {
   return {};
 }
 
-Status CheckGates(std::string_view key, const json::Value &value) {
-  constexpr json::SizeType kMaxGates = 100;
-  constexpr json::SizeType kMaxBytes = 64 * 1024;
-  if (!value.IsArray()) return WrongType(key, "an array of strings", value);
-  for (const json::Value &gate : value.GetArray())
-    if (!gate.IsString()) return WrongType(key, "an array of strings", gate);
-  for (const json::Value &gate : value.GetArray()) {
-    if (value.Size() <= kMaxGates && gate.GetStringLength() <= kMaxBytes) continue;
-    return Status::Error(kInvalidValue, "option \"gates\" is too long", {},
-                         "There may be 100 gates of 64 kB each.");
-  }
-  return value.Empty() ? Status() : CheckOptionSupported(key);
-}
-
 Status CheckIsolateRole(std::string_view key, const json::Value &value) {
   if (!value.IsBool()) return WrongType(key, "a boolean", value);
   return value.GetBool() ? CheckOptionSupported(key) : Status();
@@ -236,7 +223,7 @@ Status CheckProjectOption(std::string_view key, const json::Value &value, Projec
   if (key == "min_cu" || key == "max_cu") return CheckComputeSize(key, value);
   if (key == "fixer" || key == "fixer_function") return CheckFixerOption(key, value);
   if (IsQuota(key)) return CheckInteger(key, value, 0, 1'000'000'000'000);
-  if (key == "gates") return CheckGates(key, value);
+  if (key == "gates") return CheckGates(value, seen);
   if (key == "isolate_role") return CheckIsolateRole(key, value);
   if (key == "managed_schemas") return CheckNames(key, value);
   if (RangeOf(key) || IsTextOption(key)) {

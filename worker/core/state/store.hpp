@@ -50,7 +50,7 @@ struct DropRequest {
 using Mutation = std::variant<SessionRow, MigrationRow, AttemptRow, MergeRow, ConflictRow, StepRow,
                               KeptBranchRow, SweepRow, SweepBranchRow, UpkeepRow, CredentialRow,
                               DropCredentials, SnapshotRow, ForkRow, RebaseRow, WaitRow,
-                              DropRequest, FixCallRow, RefusedFixRow, FixMemoryRow>;
+                              DropRequest, FixCallRow, RefusedFixRow, FixMemoryRow, PreviewRow>;
 
 struct Batch {
   std::vector<Mutation> mutations;

@@ -81,6 +81,8 @@ struct Session : Actor {
   std::optional<MigrationRun> run;      // of the first of them
   std::optional<RebaseRow> rebase;      // under way
   std::unique_ptr<MergeWork> merge_work;
+  // Asked for and not answered, by ticket: how the merge would be asked for.
+  std::map<int64_t, MergeRow> previews;
 
   bool parent_checked = false;
   // A request that nobody answered may have made the branch: where the parent stood before the
