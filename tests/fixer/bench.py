@@ -44,6 +44,9 @@ class Bench:
             self.cluster.psql(f"CREATE DATABASE {BASE}")
             self.base = self.connect(BASE)
             self.base.cursor().execute(setup or "SELECT 1")
+            # What it sets for the database holds from the next connection on.
+            self.base.close()
+            self.base = self.connect(BASE)
 
     def mistake(self, sql):
         """The error of a text as agent_branch sees it; None: it has none. Nothing of it stays."""

@@ -161,7 +161,16 @@ class Rules {
     const std::string &tag = original_.read.tag;
     if (!exists) return false;
     if (tag == "DELETE" || tag == "UPDATE") return Lower(unread.value) == Lower(to);
-    return IsNearest(unread.value, to, labels->second);
+    if (IsNearest(unread.value, to, labels->second)) return true;
+    // okay for ok, where no other label begins alike.
+    const auto begins_alike = [&](const std::string &label) {
+      const std::string one = Lower(unread.value);
+      const std::string other = Lower(label);
+      const size_t size = std::min(one.size(), other.size());
+      return size > 1 && one.compare(0, size, other, 0, size) == 0;
+    };
+    return begins_alike(to) &&
+           std::count_if(labels->second.begin(), labels->second.end(), begins_alike) == 1;
   }
 
   const MissingOperator *OperatorHere() const {
