@@ -56,14 +56,14 @@ def slips(sql, names, chosen):
             if word in known and len(word) > 1:
                 yield Slip(f"{kind} here", _put(sql, token, misspell(word, chosen)), sql,
                            [(f"another {kind} here", _put(sql, token, other)) for other in known
-                            if other != word] + _around(sql, found, at))
+                            if other != word] + list(_around(sql, found, at)))
         if word in KEYWORDS:
             yield Slip("keyword here", _put(sql, token, misspell(word, chosen)), sql,
                        [("another keyword here", _put(sql, token, other))
-                        for other in OTHERS.get(word, [])] + _around(sql, found, at))
+                        for other in OTHERS.get(word, [])] + list(_around(sql, found, at)))
         if word in "(),":
-            yield Slip(f"no {word} here", _put(sql, token, " "), sql, _elsewhere(sql, found, at))
-            yield Slip(f"{word} twice", _put(sql, token, word + word), sql, _elsewhere(sql, found, at))
+            yield Slip(f"no {word} here", _put(sql, token, " "), sql, list(_elsewhere(sql, found, at)))
+            yield Slip(f"{word} twice", _put(sql, token, word + word), sql, list(_elsewhere(sql, found, at)))
         if word[0] == "'" and word.isascii() and len(word) > 2:
             yield from _of_constant(sql, token)
     yield from _of_statements(sql)

@@ -11,23 +11,25 @@ namespace {
 
 // Words that a statement begins with or hangs on.
 constexpr std::string_view kSlips[] = {
-    "add",        "alter",    "as",      "begin",  "by",       "check",   "column",
-    "constraint", "create",   "default", "delete", "foreign",  "from",    "function",
-    "group",      "having",   "index",   "inner",  "insert",   "into",    "join",
-    "key",        "language", "limit",   "order",  "policy",   "primary", "references",
-    "returning",  "returns",  "schema",  "select", "sequence", "set",     "table",
-    "then",       "trigger",  "type",    "unique", "update",   "using",   "values",
-    "view",       "when",     "where",   "null",   "not",      "and",     "to",
-    "on",         "or",       "of",      "for",    "if",       "exists",  "extension"};
+    "add",        "alter",    "as",      "begin",    "by",       "check",   "column",
+    "constraint", "create",   "default", "delete",   "foreign",  "from",    "function",
+    "group",      "having",   "index",   "inner",    "insert",   "into",    "join",
+    "key",        "language", "limit",   "order",    "policy",   "primary", "references",
+    "returning",  "returns",  "schema",  "select",   "sequence", "set",     "table",
+    "then",       "trigger",  "type",    "unique",   "update",   "using",   "values",
+    "view",       "when",     "where",   "null",     "not",      "and",     "to",
+    "on",         "or",       "of",      "for",      "if",       "exists",  "extension",
+    "in",         "like",     "between", "distinct", "is",       "asc",     "desc",
+    "with",       "each",     "row",     "before",   "after",    "case",    "else",
+    "end"};
 
 // What a slip is never made to be, but may be meant as.
 constexpr std::string_view kOthers[] = {
-    "all",   "any",   "asc",     "before", "case",   "cascade",  "cross",    "desc",
-    "do",    "drop",  "each",    "else",   "end",    "every",    "except",   "false",
-    "full",  "grant", "in",      "is",     "left",   "like",     "no",       "only",
-    "outer", "over",  "owner",   "range",  "rename", "restrict", "revoke",   "right",
-    "role",  "row",   "rows",    "some",   "start",  "true",     "truncate", "union",
-    "user",  "with",  "without", "after",  "ilike",  "between"};
+    "all",   "any",   "cascade", "cross",    "do",     "drop",  "every",   "except",
+    "false", "full",  "grant",   "left",     "no",     "only",  "outer",   "over",
+    "owner", "range", "rename",  "restrict", "revoke", "right", "role",    "rows",
+    "some",  "start", "true",    "truncate", "union",  "user",  "without", "ilike",
+};
 
 bool Is(std::string_view word, std::initializer_list<std::string_view> words) {
   return std::find(words.begin(), words.end(), word) != words.end();
@@ -82,6 +84,7 @@ bool SyntaxRules::From(size_t a, size_t a_end, size_t b, size_t b_end, size_t de
         original_.IsOperator(a + 2, "]") && IsSameName(a + 1, b) && step(3, 1))
       return true;
     if (IsIdentical(a, b) && step(1, 1)) return true;
+    if (a == stop_ && IsUnquoted(a, b) && step(1, 1)) return true;
     if (Types(a, b, step)) return true;
     if (Identity(a, b, step)) return true;
     if (original_.IsWord(a, "in") && fix_.IsWord(b, "into") && step(1, 1)) return true;
@@ -144,6 +147,11 @@ bool SyntaxRules::IsFromOne(size_t open) const {
          original_.IsOperator(open + 4, ")");
 }
 
+bool SyntaxRules::IsUnquoted(size_t a, size_t b) const {
+  return original_.tokens[a].kind == TokenKind::kName && original_.Raw(a)[0] == '"' &&
+         fix_.IsString(b) && fix_.Raw(b)[0] == '\'' && original_.Value(a) == fix_.Value(b);
+}
+
 bool SyntaxRules::IsWidth(size_t a) const {
   return a > 0 && original_.IsOperator(a, "(") && original_.IsOperator(a + 2, ")") &&
          original_.tokens[a + 1].kind == TokenKind::kNumber &&
@@ -174,14 +182,14 @@ bool SyntaxRules::Drops(size_t a, size_t a_end, const Step &step) const {
   if (a > 1 && original_.IsOperator(a, "]") && original_.IsName(a - 1) &&
       original_.IsOperator(a - 2, "["))
     return step(1, 0);
-  const bool brackets = !HasOr(a);
   if (original_.IsOperator(a, ",") && (a == stop_ || a + 1 == stop_)) {
     // Between two commas something may be missing.
     const bool twice =
         original_.IsOperator(a + 1, ",") || (a > 0 && original_.IsOperator(a - 1, ","));
     return (!twice || IsInTable(a)) && step(1, 0);
   }
-  if (original_.IsOperator(a, ")") && a == stop_ && brackets) return step(1, 0);
+  const bool bracket = original_.IsOperator(a, "(") || original_.IsOperator(a, ")");
+  if (bracket && a == stop_) return step(1, 0);
   return false;
 }
 
@@ -190,7 +198,7 @@ bool SyntaxRules::Inserts(size_t a, size_t b, const Step &step) const {
   if (a != stop_) return false;
   if (fix_.IsOperator(b, ",") || fix_.IsOperator(b, ";")) return step(0, 1);
   const bool bracket = fix_.IsOperator(b, "(") || fix_.IsOperator(b, ")");
-  return bracket && !HasOr(a) && step(0, 1);
+  return bracket && step(0, 1);
 }
 
 size_t SyntaxRules::TableOption(size_t a) const {
@@ -221,17 +229,6 @@ int SyntaxRules::DepthInTable(size_t a) const {
     if (original_.IsOperator(at, ")")) --depth;
   }
   return in_table ? depth : -1;
-}
-
-bool SyntaxRules::HasOr(size_t a) const {
-  size_t begin = std::min(a, original_.tokens.size());
-  while (begin > 0 && !original_.IsOperator(begin - 1, ";"))
-    --begin;
-  for (size_t at = begin; at < original_.tokens.size() && !original_.IsOperator(at, ";"); ++at) {
-    if (original_.IsWord(at, "or") && !original_.IsWord(at + 1, "replace")) return true;
-    if (original_.IsWord(at, "not") && original_.IsOperator(at + 1, "(")) return true;
-  }
-  return false;
 }
 
 }  // namespace agent_branch

@@ -43,6 +43,9 @@ class SyntaxRules {
   // (1, 1), as columns count that say nothing.
   bool IsFromOne(size_t open) const;
 
+  // A constant in double quotes.
+  bool IsUnquoted(size_t a, size_t b) const;
+
   // INT(11)
   bool IsWidth(size_t a) const;
 
@@ -66,9 +69,6 @@ class SyntaxRules {
 
   // In how many brackets of a CREATE TABLE the token stands; -1: in none of one.
   int DepthInTable(size_t a) const;
-
-  // Where a bracket is missing beside an OR or a NOT, nobody can tell what it was to hold together.
-  bool HasOr(size_t a) const;
 
   const TokenText &original_;
   const TokenText &fix_;
