@@ -688,6 +688,7 @@ CREATE VIEW @extschema@.agent_fixer_calls WITH (security_barrier) AS
 	FROM agent_branch.fixer_call AS f JOIN agent_branch.migration AS m ON m.id = f.migration_id
 		JOIN agent_branch.visible_session AS s ON s.id = f.session_id JOIN agent_branch.project AS p ON p.id = s.project_id;
 COMMENT ON VIEW @extschema@.agent_fixer_calls IS 'each time that a fix was looked for: where, what came of it, and what it cost';
+COMMENT ON COLUMN @extschema@.agent_fixer_calls.explanation IS 'the words of the model or of its server, of which nothing is checked';
 
 CREATE VIEW @extschema@.agent_fixer_memory WITH (security_barrier) AS
 	SELECT p.project, f.id, f.original, f.fix, f.worked, f.failed, f.first_at, f.last_at

@@ -214,7 +214,9 @@ def test_the_key_is_in_no_table_and_no_log(stage):
     for fault in ("key", "talks too much"):
         stage.model.play({"fault": fault})
         session, _ = stage.run(BROKEN)
-    assert "Bearer (key) is no good" in note(stage, session)
+    assert note(stage, session).startswith("gave up: HTTP status 400")
+    assert stage.system.one("SELECT explanation FROM agent_fixer_calls WHERE session = %s AND source = 'llm'",
+                            session) == "Bearer (key) is no good"
     stage.model.play(f"-- {stage.model.key}\n{GOOD}")
     session, _ = stage.run(BROKEN)
     assert outcomes(stage, session)[0] == "malformed"

@@ -37,6 +37,14 @@ TEST(OptionChecks, WhatAProjectMayLimitAndAllowIsTaken) {
   EXPECT_EQ(options->durations[0].range, DurationRange::kZeroOrMore);
 }
 
+TEST(OptionChecks, HintsForTheFixerAreBounded) {
+  const auto given = [](size_t bytes) {
+    return CheckProjectOptions(R"({"fixer_hints":")" + std::string(bytes, 'x') + R"("})");
+  };
+  EXPECT_TRUE(given(8'192).ok());
+  EXPECT_EQ(given(8'193).status().sqlstate(), "22023");
+}
+
 TEST(OptionChecks, WrongTypesValuesAndKeysAreToldApart) {
   struct {
     const char *json;
@@ -65,6 +73,8 @@ TEST(OptionChecks, WrongTypesValuesAndKeysAreToldApart) {
       {R"({"fixer":{}})", "42804"},
       {R"({"fixer":"x"})", "22023"},
       {R"({"fixer_function":"f(); SELECT 1"})", "22023"},
+      {R"({"fixer_hints":"Keys are bigint."})", ""},
+      {R"({"fixer_hints":["Keys are bigint."]})", "42804"},
       {R"({"fixer_function":"a.b.c"})", "22023"},
       {R"({"fixer_function":"A"})", "22023"},
       {R"({"refuse_risks":"drop"})", "42804"},

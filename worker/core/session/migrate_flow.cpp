@@ -175,7 +175,7 @@ Flow<Next> MigrateFlow::WeighRisks(Session &session) {
 
 Status MigrateFlow::JudgeDone(Session &session, const BranchEvent &ready) {
   if (FixFlow::IsFix(session.migrations.front())) {
-    const Intent proven = fixer_->Prove(session, ready.objects, ready.answer);
+    const Intent proven = fixer_->Prove(session, ready);
     if (!proven.preserved) return Status::Error("AB003", proven.reason);
   }
   Status invalid = RefuseInvalidIndex(ready, ready.record);
