@@ -40,8 +40,8 @@ SELECT id, project, parent, database, role, coalesce(options->>'api_key_file', '
   coalesce(options->>'fixer', 'llm'), coalesce(options->>'fixer_function', ''),
   paused_at IS NOT NULL,
   coalesce(extract(epoch FROM (options->>'replay_budget')::interval) * 1000, 10000)::bigint,
-  coalesce((SELECT string_agg(quote_ident(name), E'\n')
-    FROM jsonb_array_elements_text(options->'managed_schemas') AS name),
+  coalesce((SELECT string_agg(quote_ident(managed.name), E'\n')
+    FROM jsonb_array_elements_text(options->'managed_schemas') AS managed (name)),
     CASE WHEN options ? 'managed_schemas' THEN '' ELSE 'neon_auth' END),
   coalesce(options->>'on_unrecorded', '') = 'drop',
   coalesce((SELECT jsonb_agg(CASE jsonb_typeof(g.value)

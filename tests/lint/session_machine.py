@@ -63,6 +63,8 @@ _FLOWS = {
     "EndFlow": "The branch is read, since what was known of its owner is forgotten, and deleted; deleting again does no "
                "harm.",
     "KeptBranches": "A deletion that was not recorded is looked up; the pass begins with a new list.",
+    "ProvisionFlow": "A project whose creation was not recorded is looked for by its name and the mark on its first branch, "
+                     "the parent branch by its name.",
     "SuspendComputes": "A suspension is done again, which does no harm.",
     "SweepFlow": "A run that had not ended begins anew; a project's own sweep comes by its schedule.",
     "SessionContext": "(parts of the flows above)",

@@ -34,7 +34,7 @@ SELECT is(pg_get_function_result('agent_metrics'::regproc),
 SELECT is(pg_get_function_result('agent_branch.doctor'::regproc), 'SETOF record', 'rows of doctor()');
 SELECT columns_are('agent_grants', ARRAY['role', 'level', 'project', 'limits', 'granted_by', 'granted_at']);
 SELECT columns_are('agent_audit', ARRAY['id', 'at', 'asked', 'asked_as', 'asked_by', 'client_addr', 'session', 'project',
-	'old_state', 'state', 'error', 'session_id', 'place', 'hash']);
+	'old_state', 'state', 'error', 'session_id', 'place', 'hash', 'sent', 'target', 'request_id', 'outcome']);
 SELECT is_procedure('agent_run', 'agent_run() is a procedure');
 SELECT is(pg_get_function_arguments('agent_run'::regproc),
 	'IN session text, IN migrations text[], INOUT result jsonb, IN project text DEFAULT NULL::text, '
@@ -49,7 +49,7 @@ SELECT is(pg_get_function_arguments('agent_wait'::regproc),
 
 SELECT columns_are('agent_projects', ARRAY['project', 'parent', 'database', 'role', 'options', 'registered_by',
 	'registered_at', 'sessions', 'queued', 'paused_at', 'pause_reason',
-	'swept_at', 'upkeep_error', 'upkeep_error_since']);
+	'swept_at', 'upkeep_error', 'upkeep_error_since', 'name', 'state']);
 SELECT columns_are('agent_sessions', ARRAY['session', 'project', 'state', 'settled', 'error', 'hint', 'owner',
 	'branch_name', 'branch_id', 'endpoint_id', 'queue_position', 'created_at', 'ready_at', 'state_changed_at',
 	'expires_at', 'branch_expires_at', 'finished_at', 'pinned', 'api_calls', 'base_fingerprint', 'id', 'waits_for', 'waits_since',

@@ -53,6 +53,7 @@ Engine::Engine(Parts parts, const StoreSnapshot &snapshot)
       resting_(&context_, &uris_),
       kept_(&context_),
       suspend_(&context_),
+      provision_(&context_, &scheduler_, parts.provisions),
       sweep_(&context_, [this](Session &session) { GiveUp(session, Goal::kExpire); }),
       waits_(&world_, &journal_, parts.clock) {
   scheduler_.observer = &waits_;
@@ -86,11 +87,13 @@ Engine::Engine(Parts parts, const StoreSnapshot &snapshot)
     LoadCredential(row);
   for (const SweepRow &row : snapshot.sweeps)
     sweep_.StartRun(row);
+  provision_.Look();
 }
 
 Engine::~Engine() {
   scheduler_.observer = nullptr;
   world_.sessions.clear();
+  provision_.End();
   for (const auto &[id, project] : world_.projects) {
     project->sweeper.reset();
     project->deleter.reset();
@@ -238,6 +241,10 @@ void Engine::Apply(const RequestRow &request, const Intake &intake) {
   journal_.AfterCommit([this, id = request.id] { taken_requests_.erase(id); });
   if (request.kind == "take over") {
     reload_wanted_ = true;
+    return;
+  }
+  if (request.kind == "provision") {
+    provision_.Look();
     return;
   }
   if (request.kind == "reap") {

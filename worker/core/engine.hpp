@@ -16,6 +16,7 @@
 #include "worker/core/session/resting_flow.hpp"
 #include "worker/core/session/wait_reasons.hpp"
 #include "worker/core/upkeep/kept_branches.hpp"
+#include "worker/core/upkeep/provision_flow.hpp"
 #include "worker/core/upkeep/suspend_computes.hpp"
 #include "worker/core/upkeep/sweep_flow.hpp"
 
@@ -32,11 +33,12 @@ class Engine : public SessionBehaviour {
     ScriptReader *scripts = nullptr;
     const Clock *clock = nullptr;
     Random *random = nullptr;
-    const Settings *settings = nullptr;  // may change between turns; then Reconfigure()
-    FixStore *fixes = nullptr;           // null: there is no fixer
-    HelperRunner *helpers = nullptr;     // null: no SQL function is called
-    SqlTrees *trees = nullptr;           // with it
-    CallObserver *observer = nullptr;    // of the calls of the API; null: nobody counts them
+    const Settings *settings = nullptr;    // may change between turns; then Reconfigure()
+    FixStore *fixes = nullptr;             // null: there is no fixer
+    HelperRunner *helpers = nullptr;       // null: no SQL function is called
+    SqlTrees *trees = nullptr;             // with it
+    ProvisionStore *provisions = nullptr;  // null: no project is made
+    CallObserver *observer = nullptr;      // of the calls of the API; null: nobody counts them
   };
 
   // Takes up what the snapshot left unfinished: each open step is reconciled before anything else.
@@ -125,6 +127,7 @@ class Engine : public SessionBehaviour {
   RestingFlow resting_;
   KeptBranches kept_;
   SuspendComputes suspend_;
+  ProvisionFlow provision_;
   SweepFlow sweep_;
   WaitReasons waits_;
   std::set<int64_t> taken_requests_;
