@@ -9,6 +9,7 @@
 #include <set>
 
 #include "worker/core/merge/merge_flow.hpp"
+#include "worker/core/merge/undo_flow.hpp"
 #include "worker/core/session/create_flow.hpp"
 #include "worker/core/session/end_flow.hpp"
 #include "worker/core/session/migrate_flow.hpp"
@@ -89,6 +90,7 @@ class Engine : public SessionBehaviour {
   void LoadSession(const SessionRow &row);
   void LoadMigration(const MigrationRow &row);
   void LoadMerge(const MergeRow &row);
+  void LoadUndo(const UndoRow &row);
   void LoadStep(const StepRow &step);
   void LoadCredential(const CredentialRow &row);
   void Apply(const RequestRow &request, const Intake &intake);
@@ -96,6 +98,7 @@ class Engine : public SessionBehaviour {
   void TurnAway(const RequestRow &request, const Intake &intake);
   void AskMerge(Session &session, const RequestRow &request);
   void AskRebase(Session &session);
+  void AskUndo(const RequestRow &request);
   void GiveUp(Session &session, Goal goal);
   void LookAgain(const RequestRow &request);
   void RemoveEnded();
@@ -117,6 +120,7 @@ class Engine : public SessionBehaviour {
   MigrateFlow migrate_;
   RebaseFlow rebase_;
   MergeFlow merge_;
+  UndoFlow undo_;
   EndFlow end_;
   RestingFlow resting_;
   KeptBranches kept_;

@@ -31,6 +31,7 @@ struct ChangedRows {
   bool counted = true;  // false: the server did not count, and `tables` says nothing
   std::map<std::string, RowCounts> tables;
   std::set<std::string> rewritten;  // tables that got a new file: TRUNCATE, ALTER TABLE
+  std::set<std::string> sequences;  // that moved
   int64_t milliseconds = 0;
   // The transactions that did it: each one's id, and the id that came next when it was about to
   // commit, a JSON array each, a comma between them.

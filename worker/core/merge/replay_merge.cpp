@@ -235,6 +235,12 @@ Status ReplayMerge::JudgeDone(const Session &session, const Plan &plan,
 
 Flow<StrategyEnd> ReplayMerge::Replay(Session &session, Plan plan) {
   Project &project = context_->ProjectOf(session);
+  Result<bool> backed_up = co_await undo_points_->BackUp(session);
+  if (!backed_up.ok()) {
+    StrategyEnd again{end_->Again(session, backed_up.status()), {}};
+    co_return again;
+  }
+  if (!*backed_up) co_return StrategyEnd();
   const std::string target =
       std::to_string(plan.recorded.migrations.size()) + " migrations on " + project.row.parent;
   context_->journal().Add(*session.merge);
@@ -256,6 +262,7 @@ Flow<StrategyEnd> ReplayMerge::Replay(Session &session, Plan plan) {
         ReplayCertificate(plan.base, plan.branch.objects, plan.parent.objects, plan.recorded.rows,
                           ready.record, context_->now() - plan.began);
     context_->journal().Add(merge);
+    undo_points_->NoteReplay(session, ready);
   };
   TransactionEnd end =
       co_await RunTransaction(*context_, session, project, std::move(task),

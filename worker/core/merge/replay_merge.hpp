@@ -15,6 +15,7 @@
 #include "worker/core/merge/merge_end.hpp"
 #include "worker/core/merge/parent_now.hpp"
 #include "worker/core/merge/recorded_work.hpp"
+#include "worker/core/merge/undo_point.hpp"
 
 namespace agent_branch {
 
@@ -25,8 +26,12 @@ struct ReplayWork : MergeWork {
 
 class ReplayMerge {
  public:
-  ReplayMerge(SessionContext *context, ConnectionUris *uris, MergeEnd *end)
-      : context_(context), uris_(uris), end_(end), parent_(context, uris), record_(context, uris) {}
+  ReplayMerge(SessionContext *context, ConnectionUris *uris, MergeEnd *end, UndoPoints *undo_points)
+      : context_(context),
+        end_(end),
+        undo_points_(undo_points),
+        parent_(context, uris),
+        record_(context, uris) {}
 
   // The session holds its project's merge turn.
   Flow<StrategyEnd> Run(Session &session);
@@ -66,8 +71,8 @@ class ReplayMerge {
   void Merged(Session &session);
 
   SessionContext *context_;
-  ConnectionUris *uris_;
   MergeEnd *end_;
+  UndoPoints *undo_points_;
   ParentReader parent_;
   RecordedWorkReader record_;
 };

@@ -93,6 +93,7 @@ struct BranchSpecification {
   double min_cu = 0.25;
   double max_cu = 1;
   bool bare_compute = false;  // leave the autoscaling limits to the plan
+  bool no_compute = false;
   std::map<std::string, std::string> annotation;
 };
 

@@ -27,10 +27,6 @@ Status CheckOptionSupported(std::string_view key) {
 Status CheckRequestSupported(std::string_view kind) {
   if (kind == "preview")
     return NotSupported("agent_merge_preview()", "agent_merge() refuses what cannot be merged.");
-  if (kind == "undo")
-    return NotSupported(
-        "agent_merge_undo()",
-        "Option \"undo_window\" of the project keeps the backup that a merge made.");
   return {};
 }
 
