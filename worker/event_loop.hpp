@@ -43,6 +43,7 @@ class EventLoop {
   bool CommitBatch();
   void Publish();
   void Sleep();
+  void GiveBackMemory();
   long Timeout() const;
 
   SystemClock clock_;
@@ -66,6 +67,7 @@ class EventLoop {
   bool reload_ = false;
   bool requests_due_ = true;
   int store_failures_ = 0;
+  int turns_ = 0;  // since memory was given back
   Instant store_allowed_at_{0};
   WorkerNumbers numbers_{};
 };

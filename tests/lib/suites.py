@@ -28,10 +28,12 @@ class Suite:
 
 
 def all_suites(build):
-    def pytest(name, deadline, installed=False):
+    def pytest(name, deadline, installed=False, files_at_once=1):
         xml = f"build/results/{name}.xml"
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-v", "--tb=short",
                    f"--junit-xml={xml}", f"tests/{name}"]
+        if files_at_once > 1:
+            command += ["-n", str(files_at_once), "--dist", "loadfile"]
         return Suite(name, command, lambda _output: results.from_junit(xml), deadline,
                      f"tests/{name}/test_*.py", installed)
 
@@ -44,12 +46,13 @@ def all_suites(build):
         gtest("simulation", 300, sys.executable, "-u", "tests/lib/shards.py"),
         gtest("fuzz", 120),
         gtest("branch", 300, "tests/branch/run.sh"),
-        pytest("emulator", 600),
+        pytest("emulator", 600, files_at_once=os.cpu_count() or 1),
         Suite("pgtap", [sys.executable, "-u", "tests/lib/pgtap.py"], results.from_tap, 180,
               "tests/pgtap/*.sql", True),
-        pytest("system", 1200, True),
+        # Its tests wait more than they work.
+        pytest("system", 1200, True, files_at_once=os.cpu_count() or 1),
         pytest("crash", 600, True),
-        pytest("fixer", 600, True),
+        pytest("fixer", 600, True, files_at_once=os.cpu_count() or 1),
         pytest("contract", 600, True),
         Suite("lint", [sys.executable, "-u", "tests/lint/run", "--rules"], results.from_tap, 180,
               "tests/lint/run"),

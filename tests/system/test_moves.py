@@ -27,16 +27,16 @@ def moved_to(memory_emulator):
         cluster.close()
 
 
-def at_work(own_cluster, **options):
+def at_work(own_cluster, still_parent):
     """A system with a session that is ready, one in the middle of its merge, and one that is over."""
-    system = own_cluster(**options)
+    system = own_cluster(topology="flat", fixed_parent_uri=still_parent)
     system.register()
     for name in ("over", "ready", "merging"):
-        system.ready(name)
+        system.ready_with_work(name)
     system.discard("over")
     system.emulator.add_fault({"match": {"method": "POST", "path": "/restore$", "count": 100000},
                                "do": "status", "status": 423})
-    system.merge("merging", state=None)
+    system.merge("merging", state=None, strategy="restore")
     wait_until(lambda: system.calls("POST", "/restore"), 20, "the restore to be sent")
     return system
 
@@ -69,8 +69,8 @@ def tool(cluster, name, *arguments):
     assert result.returncode == 0, f"{name}: {result.stdout}{result.stderr}"
 
 
-def test_a_dump_that_is_restored_goes_on_when_told(own_cluster, moved_to):
-    system = at_work(own_cluster, topology="flat")
+def test_a_dump_that_is_restored_goes_on_when_told(own_cluster, moved_to, still_parent):
+    system = at_work(own_cluster, still_parent)
     dump = os.path.join(system.cluster.directory, "dump")
     tool(system.cluster, "pg_dump", "-Fc", "-f", dump, system.cluster.uri("postgres"))
     system.cluster.stop()
@@ -84,8 +84,8 @@ def test_a_dump_that_is_restored_goes_on_when_told(own_cluster, moved_to):
         goes_on(restored)
 
 
-def test_pg_upgrade_brings_sessions_along(own_cluster, moved_to):
-    system = at_work(own_cluster, topology="flat")
+def test_pg_upgrade_brings_sessions_along(own_cluster, moved_to, still_parent):
+    system = at_work(own_cluster, still_parent)
     system.cluster.stop()
     cluster = moved_to(system.emulator, start=False)
     tool(cluster, "pg_upgrade", "-b", system.cluster.bindir, "-B", cluster.bindir,

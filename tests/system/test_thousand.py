@@ -6,7 +6,7 @@ from host import wait_until
 from rounds import private_kilobytes
 
 SESSIONS = 1000
-MOST_KILOBYTES = 28 * 1024
+MOST_KILOBYTES = 22 * 1024
 PERMANENT = {"production", "development"}
 SPREAD = [f"of-many-{n:03}" for n in range(SESSIONS // 4)]
 
@@ -81,7 +81,9 @@ def test_a_thousand_sessions_of_250_projects(memory_system):
     until_resting(system, 4)
     ends_and_comes_back(system)
     until_resting(system, SESSIONS)
-    assert private_kilobytes(system.worker()) < MOST_KILOBYTES
+    # What the burst used is given back once the worker sleeps.
+    wait_until(lambda: private_kilobytes(system.worker()) < MOST_KILOBYTES, 20,
+               "the worker's memory to be small", 0.5)
     merged = names[:len(SPREAD)]
     in_one_transaction(system, "SELECT agent_merge(%s, project => %s)", merged)
     ends_and_comes_back(system)
