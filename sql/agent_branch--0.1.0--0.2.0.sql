@@ -411,7 +411,13 @@ COMMENT ON COLUMN agent_branch.merge.chosen IS 'the strategy that is carried out
 COMMENT ON COLUMN agent_branch.merge.transaction_id IS 'of the replay on the parent, noted before its COMMIT is sent: what became of it is asked of the parent';
 COMMENT ON COLUMN agent_branch.merge.certificate IS 'what was compared, and what was done: the proof that nothing was lost';
 
-ALTER TABLE agent_branch.conflict ADD COLUMN branch_hash text;
+ALTER TABLE agent_branch.conflict ADD COLUMN branch_hash text,
+	ADD COLUMN base_definition text, ADD COLUMN branch_definition text, ADD COLUMN parent_definition text,
+	ADD COLUMN depends_on text,
+	DROP CONSTRAINT conflict_change_check,
+	ADD CONSTRAINT conflict_change_check CHECK (change IN ('added', 'changed', 'dropped', 'restored', 'depends'));
+COMMENT ON COLUMN agent_branch.conflict.base_definition IS 'the object when the branch was made, as far as it can be told';
+COMMENT ON COLUMN agent_branch.conflict.depends_on IS 'of change "depends": what the other side changed, and this object uses';
 COMMENT ON COLUMN agent_branch.conflict.branch_hash IS 'of the object on the branch; null where there is none, or where only the parent was looked at';
 
 CREATE TABLE agent_branch.fork (
@@ -748,7 +754,8 @@ CREATE VIEW @extschema@.agent_merges WITH (security_barrier) AS
 COMMENT ON VIEW @extschema@.agent_merges IS 'merges that were asked for: what was compared and what came of it; until when each can be undone, or why it cannot, and whether it was, by whom, and what was dropped';
 
 CREATE VIEW @extschema@.agent_conflicts WITH (security_barrier) AS
-	SELECT s.name AS session, p.project, c.object, c.change, c.base_hash, c.parent_hash, m.reason, c.found_at, c.session_id, c.branch_hash
+	SELECT s.name AS session, p.project, c.object, c.change, c.base_hash, c.parent_hash, m.reason, c.found_at, c.session_id, c.branch_hash,
+		c.base_definition, c.branch_definition, c.parent_definition, c.depends_on
 	FROM agent_branch.conflict AS c JOIN agent_branch.merge AS m ON m.id = c.merge_id
 		JOIN agent_branch.visible_session AS s ON s.id = c.session_id JOIN agent_branch.project AS p ON p.id = s.project_id;
 COMMENT ON VIEW @extschema@.agent_conflicts IS 'why merges were refused: each object of the parent that changed since the session began';

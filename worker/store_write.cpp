@@ -259,10 +259,12 @@ struct Writer {
   void operator()(const ConflictRow &row) const {
     transaction.Execute(
         "INSERT INTO agent_branch.conflict (merge_id, session_id, object, change, base_hash, "
-        "parent_hash, branch_hash) VALUES ($1, $2, $3, $4, nullif($5, ''), nullif($6, ''), "
-        "nullif($7, ''))",
+        "parent_hash, branch_hash, base_definition, branch_definition, parent_definition, "
+        "depends_on) VALUES ($1, $2, $3, $4, nullif($5, ''), nullif($6, ''), nullif($7, ''), "
+        "nullif($8, ''), nullif($9, ''), nullif($10, ''), nullif($11, ''))",
         {row.merge_id, row.session_id, row.object, row.change, row.base_hash, row.parent_hash,
-         row.branch_hash});
+         row.branch_hash, row.base_definition, row.branch_definition, row.parent_definition,
+         row.depends_on});
   }
 
   void operator()(const StepRow &row) const {

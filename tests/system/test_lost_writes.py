@@ -14,7 +14,7 @@ from lost_writes import DATABASES, TABLES, Oracle, in_database
 from system import System, query, settings_for
 
 MERGES = int(os.environ.get("AGENT_BRANCH_ORACLE_MERGES", "6"))
-SEED = int(os.environ.get("AGENT_BRANCH_ORACLE_SEED", "0")) or random.SystemRandom().randint(1, 10 ** 6)
+SEED = int(os.environ.get("AGENT_BRANCH_ORACLE_SEED") or 0) or random.SystemRandom().randint(1, 10 ** 6)
 A_ROUND = 25  # merges into one emulator: branches that are pinned have clusters, too
 
 STRATEGIES = ("auto", "replay", "restore", "candidate")

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "worker/core/merge/certificate.hpp"
+#include "worker/core/merge/conflict_reader.hpp"
 #include "worker/core/merge/drift.hpp"
 #include "worker/core/merge/rebase_flow.hpp"
 #include "worker/core/merge/replay_guard.hpp"
@@ -72,7 +73,14 @@ Flow<StrategyEnd> ReplayMerge::Run(Session &session) {
     co_return again;
   }
   std::optional<MergeRefusal> refusal = Weigh(session, &*plan);
+  ConflictReader conflicts(context_);
+  if (!refusal && plan->base != plan->parent.objects) {
+    std::vector<ObjectDifference> differences =
+        CompareThreeWays(plan->base, plan->branch.objects, plan->parent.objects);
+    refusal = co_await conflicts.WeighDependences(session, std::move(differences));
+  }
   if (refusal) {
+    co_await conflicts.AddDefinitions(session, plan->branch.objects, &refusal->conflicts);
     StrategyEnd cannot{Next::Look(), std::move(refusal)};
     co_return cannot;
   }
@@ -122,7 +130,16 @@ Flow<Result<std::optional<MergeRefusal>>> ReplayMerge::WeighDrift(Session &sessi
     MergeRefusal refusal{UnrecordedRowsFound(plan->branch.unrecorded), {}};
     co_return std::optional<MergeRefusal>(std::move(refusal));
   }
-  co_return WeighSchema(session, &*plan);
+  std::optional<MergeRefusal> refusal = WeighSchema(session, &*plan);
+  ConflictReader conflicts(context_);
+  if (!refusal && plan->base != plan->parent.objects) {
+    std::vector<ObjectDifference> differences =
+        CompareThreeWays(plan->base, plan->branch.objects, plan->parent.objects);
+    refusal = co_await conflicts.WeighDependences(session, std::move(differences));
+  }
+  if (refusal)
+    co_await conflicts.AddDefinitions(session, plan->branch.objects, &refusal->conflicts);
+  co_return refusal;
 }
 
 std::optional<MergeRefusal> ReplayMerge::Weigh(const Session &session, Plan *plan) const {

@@ -243,6 +243,8 @@ Result<std::vector<std::string>> WrittenSince(const UndoPointRow &point,
   if (!then.ok()) return then.status();
   Result<Standpoint> now = ReadStandpoint(standpoint);
   if (!now.ok()) return now.status();
+  if (then->system_identifier != now->system_identifier)
+    return std::vector<std::string>{"the parent is another cluster than it was"};
   ChangedRows recorded;
   if (!point.record.empty()) {
     Status read = AddRecord(point.record, &recorded);

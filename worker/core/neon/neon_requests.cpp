@@ -135,6 +135,19 @@ NeonRequest RestoreRequest(std::string_view project, std::string_view target_id,
   return {"POST", BranchPath(project, target_id) + "/restore", buffer.GetString(), "POST restore"};
 }
 
+NeonRequest CreateEndpointRequest(std::string_view project, std::string_view branch_id) {
+  rapidjson::StringBuffer buffer;
+  JsonWriter writer(buffer);
+  writer.StartObject();
+  writer.Key("endpoint");
+  writer.StartObject();
+  WriteMember(writer, "branch_id", branch_id);
+  WriteMember(writer, "type", "read_write");
+  writer.EndObject();
+  writer.EndObject();
+  return {"POST", ProjectPath(project) + "/endpoints", buffer.GetString(), "POST endpoints"};
+}
+
 NeonRequest StartEndpointRequest(std::string_view project, std::string_view endpoint_id) {
   return {"POST",
           ProjectPath(project) + "/endpoints/" + Escape(endpoint_id) + "/start",

@@ -224,10 +224,15 @@ struct ConflictRow {
   int64_t merge_id = 0;
   int64_t session_id = 0;
   std::string object;
-  std::string change;  // added, changed, dropped, restored
+  std::string change;  // added, changed, dropped, restored, depends
   std::string base_hash;
   std::string branch_hash;
   std::string parent_hash;
+  // For people, as far as they can be told; empty: there is no such object.
+  std::string base_definition;
+  std::string branch_definition;
+  std::string parent_definition;
+  std::string depends_on;  // what the other side changed; of change "depends"
 };
 
 enum class StepKind {
