@@ -460,7 +460,13 @@ COMMENT ON COLUMN agent_branch.merge.chosen IS 'the strategy that is carried out
 COMMENT ON COLUMN agent_branch.merge.transaction_id IS 'of the replay on the parent, noted before its COMMIT is sent: what became of it is asked of the parent';
 COMMENT ON COLUMN agent_branch.merge.certificate IS 'what was compared, and what was done: the proof that nothing was lost';
 
-ALTER TABLE agent_branch.conflict ADD COLUMN branch_hash text;
+ALTER TABLE agent_branch.conflict ADD COLUMN branch_hash text,
+	ADD COLUMN base_definition text, ADD COLUMN branch_definition text, ADD COLUMN parent_definition text,
+	ADD COLUMN depends_on text,
+	DROP CONSTRAINT conflict_change_check,
+	ADD CONSTRAINT conflict_change_check CHECK (change IN ('added', 'changed', 'dropped', 'restored', 'depends'));
+COMMENT ON COLUMN agent_branch.conflict.base_definition IS 'the object when the branch was made, as far as it can be told';
+COMMENT ON COLUMN agent_branch.conflict.depends_on IS 'of change "depends": what the other side changed, and this object uses';
 COMMENT ON COLUMN agent_branch.conflict.branch_hash IS 'of the object on the branch; null where there is none, or where only the parent was looked at';
 
 -- ---- Gates --------------------------------------------------------------------------------------
@@ -469,7 +475,7 @@ ALTER TABLE agent_branch.merge ADD COLUMN gates jsonb;
 COMMENT ON COLUMN agent_branch.merge.gates IS 'the project''s gates that were asked before anything was merged, and what they answered';
 ALTER TABLE agent_branch.conflict ADD COLUMN counterexamples jsonb,
 	DROP CONSTRAINT conflict_change_check,
-	ADD CONSTRAINT conflict_change_check CHECK (change IN ('added', 'changed', 'dropped', 'restored', 'refused', 'failed'));
+	ADD CONSTRAINT conflict_change_check CHECK (change IN ('added', 'changed', 'dropped', 'restored', 'depends', 'refused', 'failed'));
 COMMENT ON COLUMN agent_branch.conflict.counterexamples IS 'of a gate that does not hold: the first rows that it found';
 COMMENT ON COLUMN agent_branch.conflict.change IS 'what became of the object; refused: a gate does not hold; failed: a gate could not be asked';
 
@@ -498,6 +504,57 @@ CREATE TABLE agent_branch.rebase (
 );
 COMMENT ON TABLE agent_branch.rebase IS 'sessions whose migrations are run anew on a branch of the parent as it is now: the branch before, and its schema when it was made and when it was set aside';
 SELECT pg_catalog.pg_extension_config_dump('agent_branch.rebase', '');
+/*
+ * What an undo of a merge goes back to, and how what was written since is found.  The journal of the undo
+ * itself is a row of its own, since the session that was merged is over.
+ */
+CREATE TABLE agent_branch.undo_point (
+	merge_id bigint PRIMARY KEY REFERENCES agent_branch.merge ON DELETE CASCADE,
+	session_id bigint NOT NULL REFERENCES agent_branch.session ON DELETE CASCADE,
+	backup_name text,
+	backup_branch_id text,
+	standpoint jsonb,
+	statistics jsonb,
+	record jsonb,
+	parent_reset_at text,
+	undo_until timestamptz,
+	why_not text
+);
+COMMENT ON TABLE agent_branch.undo_point IS 'of a merge of a project with an undo_window: the backup, and where the parent stood';
+COMMENT ON COLUMN agent_branch.undo_point.standpoint IS 'what was written to the parent after this was written after the merge, but for what record tells';
+COMMENT ON COLUMN agent_branch.undo_point.statistics IS 'a standpoint, too: the statistics that deletions are held against';
+COMMENT ON COLUMN agent_branch.undo_point.record IS 'what the transaction of a replay did';
+COMMENT ON COLUMN agent_branch.undo_point.parent_reset_at IS 'the parent''s last_reset_at as the merge left it';
+COMMENT ON COLUMN agent_branch.undo_point.why_not IS 'why the merge cannot be undone; null: it can, until undo_until';
+CREATE INDEX undo_point_session ON agent_branch.undo_point (session_id);
+SELECT pg_catalog.pg_extension_config_dump('agent_branch.undo_point', '');
+
+CREATE TABLE agent_branch.undo (
+	id bigint PRIMARY KEY,
+	merge_id bigint NOT NULL REFERENCES agent_branch.merge ON DELETE CASCADE,
+	session_id bigint NOT NULL REFERENCES agent_branch.session ON DELETE CASCADE,
+	forced boolean NOT NULL,
+	requested_by name,
+	requested_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	status text NOT NULL CHECK (status IN ('queued', 'running', 'undone', 'refused', 'failed')),
+	parent_reset_at text,
+	preserved_name text,
+	preserved_branch_id text,
+	accepted boolean NOT NULL DEFAULT false,
+	lost text[],
+	reason text,
+	finished_at timestamptz
+);
+COMMENT ON TABLE agent_branch.undo IS 'one row an undo that was asked for: what it did, and what it dropped or would have dropped';
+COMMENT ON COLUMN agent_branch.undo.id IS 'the id of the request that asked for it';
+COMMENT ON COLUMN agent_branch.undo.parent_reset_at IS 'the parent''s last_reset_at right before the restore: the pre-image that an unknown outcome is held against';
+COMMENT ON COLUMN agent_branch.undo.preserved_name IS 'preserve_under_name of the restore, unique to this undo: that it exists proves the restore; the parent as it was before the undo';
+COMMENT ON COLUMN agent_branch.undo.lost IS 'what was written since the merge, which the undo dropped, or was refused for';
+CREATE INDEX undo_merge ON agent_branch.undo (merge_id, id);
+CREATE INDEX undo_session ON agent_branch.undo (session_id);
+CREATE INDEX undo_open ON agent_branch.undo (id) WHERE status IN ('queued', 'running');
+SELECT pg_catalog.pg_extension_config_dump('agent_branch.undo', '');
+
 ALTER TABLE agent_branch.session DROP CONSTRAINT session_goal_check,
 	ADD CONSTRAINT session_goal_check CHECK (goal IN ('merge', 'rebase', 'discard', 'expire'));
 ALTER TABLE agent_branch.merge ADD COLUMN candidates integer NOT NULL DEFAULT 0;
@@ -576,6 +633,7 @@ BEGIN
 			AND NOT EXISTS (SELECT FROM agent_branch.kept_branch AS k WHERE k.session_id = s.id AND k.deleted_at IS NULL)
 			AND NOT EXISTS (SELECT FROM agent_branch.step AS t WHERE t.session_id = s.id AND t.status = 'intended')
 			AND NOT EXISTS (SELECT FROM agent_branch.request AS r WHERE r.session_id = s.id)
+			AND NOT EXISTS (SELECT FROM agent_branch.undo AS u WHERE u.session_id = s.id AND u.status IN ('queued', 'running'))
 		ORDER BY s.finished_at LIMIT most);
 	GET DIAGNOSTICS purged = ROW_COUNT;
 	IF purged = 0 THEN
@@ -704,7 +762,7 @@ CREATE VIEW @extschema@.agent_sessions WITH (security_barrier) AS
 		END AS queue_position,
 		s.created_at, s.ready_at, s.state_changed_at, s.expires_at, s.branch_expires_at, s.finished_at, s.pinned,
 		s.api_calls, s.base_fingerprint, s.id, w.waits_for, w.told_at - interval '1 second' AS waits_since,
-		CASE WHEN s.finished_at IS NOT NULL THEN NULL
+		CASE WHEN s.finished_at IS NOT NULL AND s.settled THEN NULL
 			WHEN p.paused_at IS NOT NULL AND s.state = 'queued' THEN 'agent_project_resume()'
 			WHEN s.state IN ('failed', 'conflict') AND s.settled THEN 'agent_migrate(), agent_rebase() or agent_discard()'
 			WHEN s.state = 'ready' AND s.settled THEN 'agent_migrate(), agent_merge() or agent_discard()'
@@ -715,9 +773,9 @@ CREATE VIEW @extschema@.agent_sessions WITH (security_barrier) AS
 		CROSS JOIN LATERAL (SELECT (SELECT p.project FROM agent_branch.project AS p WHERE p.id = s.project_id) AS project,
 			(SELECT p.paused_at FROM agent_branch.project AS p WHERE p.id = s.project_id) AS paused_at) AS p
 		CROSS JOIN LATERAL (SELECT (SELECT w.waits_for FROM agent_branch.session_wait AS w WHERE w.session_id = s.id
-				AND s.finished_at IS NULL) AS waits_for,
+				AND (s.finished_at IS NULL OR NOT s.settled)) AS waits_for,
 			(SELECT w.told_at FROM agent_branch.session_wait AS w WHERE w.session_id = s.id
-				AND s.finished_at IS NULL) AS told_at) AS w,
+				AND (s.finished_at IS NULL OR NOT s.settled)) AS told_at) AS w,
 		LATERAL (SELECT ARRAY(SELECT (q.project_id << 40) + q.id FROM agent_branch.session AS q
 			WHERE q.state = 'queued' AND q.finished_at IS NULL ORDER BY q.project_id, q.id) AS keys) AS queue
 	ORDER BY s.id DESC;
@@ -758,15 +816,26 @@ COMMENT ON VIEW @extschema@.agent_fixer_memory IS 'fixes that worked and how oft
 
 CREATE VIEW @extschema@.agent_merges WITH (security_barrier) AS
 	SELECT s.name AS session, p.project, m.status, m.strategy, m.on_drift, m.reason, m.requested_at, m.started_at,
-		m.finished_at, m.base_fingerprint, m.parent_fingerprint, m.backup_name, m.backup_branch_id, m.session_id,
+		m.finished_at, m.base_fingerprint, m.parent_fingerprint, coalesce(m.backup_name, o.backup_name) AS backup_name,
+		coalesce(m.backup_branch_id, o.backup_branch_id) AS backup_branch_id, m.session_id,
 		m.on_unrecorded, m.chosen, m.chosen_reason, m.transaction_id, m.certificate, m.candidates,
+		CASE WHEN m.status = 'merged' AND o.why_not IS NULL THEN o.undo_until END AS undo_until,
+		CASE WHEN m.status = 'merged' THEN
+			CASE WHEN o.merge_id IS NULL THEN 'no backup was kept for an undo' ELSE o.why_not END
+		END AS not_undoable,
+		u.status AS undo_status, CASE WHEN u.status = 'undone' THEN u.finished_at END AS undone_at,
+		CASE WHEN u.status = 'undone' THEN u.requested_by END AS undone_by, u.reason AS undo_reason, u.lost AS undo_lost,
+		u.preserved_name,
 		m.gates
 	FROM agent_branch.merge AS m JOIN agent_branch.visible_session AS s ON s.id = m.session_id
-		JOIN agent_branch.project AS p ON p.id = s.project_id;
-COMMENT ON VIEW @extschema@.agent_merges IS 'merges that were asked for: what was compared and what came of it';
+		JOIN agent_branch.project AS p ON p.id = s.project_id
+		LEFT JOIN agent_branch.undo_point AS o ON o.merge_id = m.id
+		LEFT JOIN LATERAL (SELECT u.* FROM agent_branch.undo AS u WHERE u.merge_id = m.id ORDER BY u.id DESC LIMIT 1) AS u ON true;
+COMMENT ON VIEW @extschema@.agent_merges IS 'merges that were asked for: what was compared and what came of it; until when each can be undone, or why it cannot, and whether it was, by whom, and what was dropped';
 
 CREATE VIEW @extschema@.agent_conflicts WITH (security_barrier) AS
 	SELECT s.name AS session, p.project, c.object, c.change, c.base_hash, c.parent_hash, m.reason, c.found_at, c.session_id, c.branch_hash,
+		c.base_definition, c.branch_definition, c.parent_definition, c.depends_on,
 		c.counterexamples
 	FROM agent_branch.conflict AS c JOIN agent_branch.merge AS m ON m.id = c.merge_id
 		JOIN agent_branch.visible_session AS s ON s.id = c.session_id JOIN agent_branch.project AS p ON p.id = s.project_id;
@@ -1222,7 +1291,7 @@ ALTER TABLE agent_branch.sweep_branch DROP CONSTRAINT sweep_branch_action_check,
 
 ALTER TABLE agent_branch.step DROP CONSTRAINT step_kind_check,
 	ADD CONSTRAINT step_kind_check CHECK (kind IN ('create branch', 'migrate', 'set expiry', 'restore', 'replay',
-		'delete branch', 'rename branch', 'suspend compute', 'start compute', 'ask fixer'));
+		'delete branch', 'rename branch', 'suspend compute', 'start compute', 'ask fixer', 'back up', 'undo'));
 
 /*
  * A session's trace is that of the traceparent which it was begun with, or one of its own. Ids are

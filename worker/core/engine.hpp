@@ -10,6 +10,7 @@
 
 #include "worker/core/merge/merge_flow.hpp"
 #include "worker/core/merge/preview_flow.hpp"
+#include "worker/core/merge/undo_flow.hpp"
 #include "worker/core/session/create_flow.hpp"
 #include "worker/core/session/end_flow.hpp"
 #include "worker/core/session/migrate_flow.hpp"
@@ -93,6 +94,7 @@ class Engine : public SessionBehaviour {
   void LoadSession(const SessionRow &row);
   void LoadMigration(const MigrationRow &row);
   void LoadMerge(const MergeRow &row);
+  void LoadUndo(const UndoRow &row);
   void LoadStep(const StepRow &step);
   void LoadCredential(const CredentialRow &row);
   void Apply(const RequestRow &request, const Intake &intake);
@@ -101,6 +103,7 @@ class Engine : public SessionBehaviour {
   void AskMerge(Session &session, const RequestRow &request);
   void AskPreview(const RequestRow &request);
   void AskRebase(Session &session);
+  void AskUndo(const RequestRow &request);
   void GiveUp(Session &session, Goal goal);
   void LookAgain(const RequestRow &request);
   void RemoveEnded();
@@ -123,6 +126,7 @@ class Engine : public SessionBehaviour {
   RebaseFlow rebase_;
   MergeFlow merge_;
   PreviewFlow preview_;
+  UndoFlow undo_;
   EndFlow end_;
   RestingFlow resting_;
   KeptBranches kept_;

@@ -47,14 +47,6 @@ std::string TargetOf(const MigrationRow &migration, const Segment &segment) {
   return target + ", statements " + first + " to " + std::to_string(segment.first + segment.count);
 }
 
-// The record, which is a JSON object, with the transaction that it is of.
-std::string WithTransaction(const std::string &record, const std::string &id) {
-  const std::string member = "\"transaction_id\": \"" + id + "\"";
-  const size_t begin = record.find('{');
-  if (begin == std::string::npos) return "{" + member + "}";
-  return "{" + member + ", " + record.substr(begin + 1);
-}
-
 std::string WhatRuns(const MigrationRow &migration) {
   return "migration " + std::to_string(migration.ordinal) + " on its branch";
 }
