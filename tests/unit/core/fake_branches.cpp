@@ -72,8 +72,6 @@ void FakeBranches::Start(BranchTask task) {
     return;
   } else if (task.kind == BranchTaskKind::kLookAlone) {
     event.answer = LookAlone(task);
-  } else if (task.kind == BranchTaskKind::kDefinitions) {
-    event.answer = "{}";
   } else if (task.kind == BranchTaskKind::kRisks) {
     event.answer = risks;
   } else if (task.kind == BranchTaskKind::kTransactionStatus) {
