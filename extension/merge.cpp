@@ -181,14 +181,18 @@ int64_t FindUndoable(const Session &session) {
           "There is nothing to take back; agent_merges shows the merges.");
   const Row &merge = rows[0];
   const std::string what = "the merge of session " + Quoted(session.name);
-  if (merge.Text(5) == "undone") Raise("55000", what + " has been undone already");
+  if (merge.Text(5) == "undone")
+    Raise("55000", what + " has been undone already", {},
+          "agent_merges.preserved_name is the branch that holds what was there before.");
   if (merge.Text(5) == "queued" || merge.Text(5) == "running" || session.undo_requested)
     Raise("55006", "an undo of " + what + " has been asked for already", {},
           "Wait for it with agent_wait().");
   if (!merge.Bool(1))
     Raise("55000", what + " cannot be undone", "No backup was kept for it.",
           "Option \"undo_window\" of the project says how long backups of merges are kept.");
-  if (!merge.IsNull(2)) Raise("55000", what + " cannot be undone", merge.Text(2) + ".");
+  if (!merge.IsNull(2))
+    Raise("55000", what + " cannot be undone", merge.Text(2) + ".",
+          "Take its changes back by a migration.");
   if (merge.Bool(3))
     Raise("55000", what + " cannot be undone any more", "It could until " + merge.Text(4) + ".",
           "Option \"undo_window\" of the project says how long backups of merges are kept.");

@@ -91,7 +91,8 @@ SELECT id, uuid, project_id, name, branch_name, (options->>'min_cu')::float8,
   ceil(extract(epoch FROM expires_at))::bigint, coalesce(parent_branch_id, ''),
   coalesce(parent_reset_at, ''), coalesce(branch_id, ''), coalesce(endpoint_id, ''),
   coalesce(extract(epoch FROM branch_expires_at), 0)::bigint, bare_compute,
-  array_to_string(operations, ' '), coalesce(base_fingerprint, ''), pinned, api_calls
+  array_to_string(operations, ' '), coalesce(base_fingerprint, ''), pinned, api_calls,
+  finished_at IS NOT NULL
 FROM agent_branch.session )";
 
 SessionRow ReadSession(const Row &row) {
@@ -120,6 +121,7 @@ SessionRow ReadSession(const Row &row) {
   session.base_fingerprint = row.Text(21);
   session.pinned = row.Bool(22);
   session.api_calls = static_cast<int>(row.Int(23));
+  session.finished = row.Bool(24);
   return session;
 }
 

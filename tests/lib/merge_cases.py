@@ -165,7 +165,7 @@ def look(uri, schema):
         cursor.execute("SELECT format('%%I.%%I', schemaname, tablename) FROM pg_tables "
                        "WHERE schemaname = %s", (schema,))
         for (table,) in cursor.fetchall():
-            cursor.execute(f"SELECT to_jsonb(t)::text FROM {table} AS t")
+            cursor.execute(f"SELECT to_jsonb(entire)::text FROM {table} AS entire")
             rows[table] = sorted(row for (row,) in cursor.fetchall())
     connection.close()
     return statements, rows

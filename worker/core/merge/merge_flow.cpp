@@ -33,6 +33,9 @@ Flow<Next> MergeFlow::Run(Session &session) {
     Next next = co_await undo_points_.Reconcile(session);
     co_return next;
   }
+  // Before a restore is sent, the only operations are those of a replay's backup.
+  const bool backs_up = session.merge->chosen == "replay" && !session.row.operations.empty();
+  if (backs_up) co_await context_->AwaitNotedBefore(session);
   const bool replaying = session.step && session.step->kind == StepKind::kReplay;
   if (replaying || session.may_have_replayed()) {
     Next next = co_await replay_.Reconcile(session);
