@@ -62,6 +62,8 @@ _FLOWS = {
                   "branch, and the rebase's own row what is compared in the end.",
     "RecordedWorkReader": "(a part of merges and rebases: the branch is asked anew)",
     "ParentReader": "(a part of merges: the parent is looked at anew)",
+    "GateKeeper": "(a part of merges and previews: the gates are asked anew)",
+    "PreviewFlow": "Nothing: who waits for a preview asks again once the worker is another.",
     "StillProver": "(a part of merges by restore: the proof is made anew)",
     "RestoreMerge": "The backup's name, which only this merge uses, says whether the restore was done; then the parent "
                     "is read.",
