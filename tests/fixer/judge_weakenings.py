@@ -82,7 +82,8 @@ def _of_migrations(bench, chosen):
         for mistake, broken, mended in weakenings.breakages(sql):
             yield Offer(mistake, broken, mended)
         inside = list(slips.slips(sql, OWN_NAMES, chosen))
-        for slip in chosen.sample(inside, min(len(inside), 8)):
+        chosen.shuffle(inside)
+        for slip in {slip.kind: slip for slip in inside}.values():
             yield Offer(slip.kind, slip.broken, slip.mended, slip.temptations)
 
 

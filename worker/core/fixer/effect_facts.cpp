@@ -120,7 +120,7 @@ class Facts {
           SELECT FROM aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) AS g
             LEFT JOIN pg_roles AS r ON r.oid = g.grantee
           WHERE lower(g.privilege_type) = f.name
-            AND (g.grantee = 0 OR r.rolname = f.other OR r.rolsuper))
+            AND (g.grantee = 0 OR r.rolname = f.other))
         WHEN f.kind IN ('column', 'not null') THEN EXISTS (
           SELECT FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
           WHERE a.attrelid = c.oid AND a.attname = f.name AND NOT a.attisdropped
@@ -181,7 +181,9 @@ class Facts {
     for (auto privilege = tokens.begin() + 1; privilege != on; ++privilege) {
       for (auto role = to + 1; role != tokens.end(); ++role) {
         if (*privilege == "o," || (*role)[0] != 'n') continue;
-        if (*role == "nwith") break;
+        if (*role == "nwith" || *role == "ngranted") break;
+        if (role->compare(0, 8, "ncurrent") == 0 || *role == "nsession_user" || *role == "ngroup")
+          continue;
         AddRow("grant", name, privilege->substr(1), role->substr(1));
       }
     }

@@ -1,6 +1,7 @@
 #include "worker/core/fixer/syntax_repair.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "worker/core/base/text.hpp"
 #include "worker/core/fixer/spelling.hpp"
@@ -89,33 +90,68 @@ class Repair {
     return true;
   }
 
+  // Brackets and commas that an edit puts in and takes out, all in all.
+  struct Balance {
+    int open = 0;
+    int close = 0;
+    int commas = 0;
+    bool IsEven() const { return open == close && commas <= 0 && (commas == 0 || open < 0); }
+  };
+
+  Balance BalanceOf(const TextEdit &edit) const {
+    Balance balance;
+    const auto count = [&](const TokenText &text, size_t at, int by) {
+      if (text.IsOperator(at, "(")) balance.open += by;
+      if (text.IsOperator(at, ")")) balance.close += by;
+      if (text.IsOperator(at, ",")) balance.commas += by;
+    };
+    for (size_t at = edit.begin; at < edit.end; ++at)
+      count(original_, at, -1);
+    for (size_t at = edit.fix_begin; at < edit.fix_end; ++at)
+      count(fix_, at, 1);
+    return balance;
+  }
+
   // A bracket or comma that is put in or taken out: it is in doubt what was meant when it may stand
-  // elsewhere in the statement as well, to another end.
+  // elsewhere in the statement as well, to another end, or its partner may go or come.
   bool IsTheOnlyPlace(size_t n) const {
     const TextEdit &edit = edits_[n];
+    if (BalanceOf(edit).IsEven()) return true;
     const bool put_in = edit.begin == edit.end && edit.fix_end - edit.fix_begin == 1;
     const bool taken_out = edit.end - edit.begin == 1 && edit.fix_begin == edit.fix_end;
-    if (!put_in && !taken_out) return true;
+    if (!put_in && !taken_out) return false;
     const std::string mark = put_in ? fix_.Raw(edit.fix_begin) : original_.Raw(edit.begin);
-    if (mark != "(" && mark != ")" && mark != ",") return true;
-    const Replacement chosen = {edit.begin, edit.end, put_in ? mark : std::string()};
-    const std::string wanted = With(chosen);
+    const std::string partner = mark == "(" ? ")" : mark == ")" ? "(" : "";
+    const std::string wanted = With({edit.begin, edit.end, put_in ? mark : std::string()});
     const std::optional<size_t> reached = trees_->FindSyntaxError(wanted);
-    size_t begin = std::min(edit.begin, original_.tokens.size());
-    while (begin > 0 && !original_.IsOperator(begin - 1, ";"))
-      --begin;
-    size_t end = std::min(edit.begin, original_.tokens.size());
-    while (end < original_.tokens.size() && !original_.IsOperator(end, ";"))
-      ++end;
-    if (end - begin > kMostPlaces) return false;
-    for (size_t at = begin; at <= end; ++at) {
-      if (at == edit.begin || (taken_out && (at == end || original_.Raw(at) != mark))) continue;
-      const std::string other = With({at, put_in ? at : at + 1, chosen.text});
+    const auto differs = [&](const Replacement &otherwise) {
+      const std::string other = With(otherwise);
       const std::optional<size_t> carried = trees_->FindSyntaxError(other);
       const bool as_far = !carried || (reached && *carried >= *reached);
-      if (as_far && (reached || !trees_->Same(other, wanted))) return false;
+      return as_far && (reached || !trees_->Same(other, wanted));
+    };
+    const auto [begin, end] = StatementAround(edit.begin);
+    if (end - begin > kMostPlaces) return false;
+    for (size_t at = begin; at <= end; ++at) {
+      const std::string here = at < end ? original_.Raw(at) : std::string();
+      const std::string &put = put_in ? mark : partner;
+      const std::string &taken = put_in ? partner : mark;
+      if (!put.empty() && !(put_in && at == edit.begin) && differs({at, at, put})) return false;
+      const bool same = taken_out && at == edit.begin;
+      if (!taken.empty() && here == taken && !same && differs({at, at + 1, ""})) return false;
     }
     return true;
+  }
+
+  // Tokens [first, second) of the original.
+  std::pair<size_t, size_t> StatementAround(size_t at) const {
+    size_t begin = std::min(at, original_.tokens.size());
+    while (begin > 0 && !original_.IsOperator(begin - 1, ";"))
+      --begin;
+    size_t end = std::min(at, original_.tokens.size());
+    while (end < original_.tokens.size() && !original_.IsOperator(end, ";"))
+      ++end;
+    return {begin, end};
   }
 
   // The edits that were made, and this one, unless it touches one of them.

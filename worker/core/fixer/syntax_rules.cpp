@@ -152,6 +152,17 @@ bool SyntaxRules::IsUnquoted(size_t a, size_t b) const {
          fix_.IsString(b) && fix_.Raw(b)[0] == '\'' && original_.Value(a) == fix_.Value(b);
 }
 
+bool SyntaxRules::IsBetweenParts(size_t a) const {
+  int depth = 0;
+  size_t begin = a;
+  for (; begin > 0 && !original_.IsOperator(begin - 1, ";"); --begin) {
+    if (original_.IsOperator(begin - 1, ")")) ++depth;
+    if (original_.IsOperator(begin - 1, "(")) --depth;
+  }
+  return depth == 0 && (original_.IsWord(begin, "update") || original_.IsWord(begin, "alter") ||
+                        original_.IsWord(begin, "grant"));
+}
+
 bool SyntaxRules::IsWidth(size_t a) const {
   return a > 0 && original_.IsOperator(a, "(") && original_.IsOperator(a + 2, ")") &&
          original_.tokens[a + 1].kind == TokenKind::kNumber &&
@@ -186,7 +197,7 @@ bool SyntaxRules::Drops(size_t a, size_t a_end, const Step &step) const {
     // Between two commas something may be missing.
     const bool twice =
         original_.IsOperator(a + 1, ",") || (a > 0 && original_.IsOperator(a - 1, ","));
-    return (!twice || IsInTable(a)) && step(1, 0);
+    return (!twice || IsInTable(a) || IsBetweenParts(a)) && step(1, 0);
   }
   const bool bracket = original_.IsOperator(a, "(") || original_.IsOperator(a, ")");
   if (bracket && a == stop_) return step(1, 0);

@@ -67,6 +67,9 @@ class SyntaxRules {
   // Between the columns of a CREATE TABLE.
   bool IsInTable(size_t a) const { return DepthInTable(a) == 1; }
 
+  // Of an UPDATE, ALTER or GRANT, where each part says what it is about.
+  bool IsBetweenParts(size_t a) const;
+
   // In how many brackets of a CREATE TABLE the token stands; -1: in none of one.
   int DepthInTable(size_t a) const;
 
