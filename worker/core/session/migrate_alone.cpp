@@ -84,8 +84,7 @@ Flow<Next> MigrateFlow::RunAlone(Session &session, Segment segment) {
     case BranchOutcome::kDone:
       if (segment.alone == Alone::kCreateIndex && before == kAloneHalf) {
         const Status invalid = InvalidIndex(segment.object);
-        session.run->rejection = {invalid.sqlstate(), invalid.message(), invalid.detail(),
-                                  invalid.hint()};
+        session.run->rejection = AsServerError(invalid);
         co_return Next::Look();
       }
       session.migrations.front().segment_rows = event.rows;

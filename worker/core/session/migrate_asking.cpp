@@ -38,6 +38,15 @@ BranchTask AskTask(std::string facts) {
 
 }  // namespace
 
+ServerError MigrateFlow::AsServerError(const Status &status) {
+  ServerError error;
+  error.sqlstate = status.sqlstate();
+  error.message = status.message();
+  error.detail = status.detail();
+  error.hint = status.hint();
+  return error;
+}
+
 void MigrateFlow::AddLine(const std::string &line, std::string *text) {
   if (line.empty()) return;
   *text += (text->empty() ? "" : "\n") + line;

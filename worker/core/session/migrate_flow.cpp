@@ -14,15 +14,6 @@ constexpr milliseconds kFateInterval{200};
 // A text that ends its own connection would be run for ever.
 constexpr int kMostLostConnections = 3;
 
-ServerError AsServerError(const Status &status) {
-  ServerError error;
-  error.sqlstate = status.sqlstate();
-  error.message = status.message();
-  error.detail = status.detail();
-  error.hint = status.hint();
-  return error;
-}
-
 bool HasRun(const Session &session) {
   const MigrationRow &migration = session.migrations.front();
   return session.run && session.run->migration_id == migration.id &&

@@ -74,6 +74,7 @@ class MigrateFlow {
   void RunAgain(Session &session, const std::string &outcome);
   void Unknown(Session &session, const std::string &detail, const std::string &outcome);
 
+  static ServerError AsServerError(const Status &status);
   static void AddLine(const std::string &line, std::string *text);
 
   SessionContext *context_;
