@@ -115,10 +115,20 @@ void OwnObjects::Settle(const Node *statement, size_t number, ScriptStatement *d
   Note(statement, number);
 }
 
+// An enum loses values by being made anew beside the old one, which goes then: a type that is used
+// anywhere cannot be dropped without CASCADE.
+bool OwnObjects::IsReplacedType(const StatementRisk &risk) const {
+  if (risk.kind == RiskKind::kRename) return made_.count(TypeKey(risk.object)) > 0;
+  const auto renamed = renamed_types_.find(TypeKey(risk.lookup));
+  return risk.kind == RiskKind::kDrop && !risk.cascades && renamed != renamed_types_.end() &&
+         made_.count(renamed->second) > 0;
+}
+
 void OwnObjects::Finish(Script *script) const {
   for (size_t n = 0; n < script->statements.size(); ++n) {
     std::vector<StatementRisk> &risks = script->statements[n].risks;
     const auto replaced = [&](const StatementRisk &risk) {
+      if (risk.object_type == "type" && IsReplacedType(risk)) return true;
       if (risk.kind != RiskKind::kDrop || risk.cascades) return false;
       const auto made = made_.find(KeyOf(risk));
       return made != made_.end() && made->second >= n && !made->first.empty();
@@ -277,6 +287,8 @@ void OwnObjects::NoteRenamed(const RenameStmt *rename) {
       rename->relation != nullptr ? NameOf(rename->relation) : NameOfObject(rename->object);
   const std::string schema = SchemaPart(from);
   const std::string renamed = schema.empty() ? to : schema + "." + to;
+  if (rename->renameType == OBJECT_TYPE || rename->renameType == OBJECT_DOMAIN)
+    NoteRenamedType(TypeKey(from), TypeKey(renamed));
   const bool own = tables_.erase(from) > 0;
   tables_.erase(renamed);
   if (own) {
@@ -297,6 +309,15 @@ void OwnObjects::NoteMoved(const AlterObjectSchemaStmt *move) {
   } else {
     moved_names_.insert(LastPart(from));
   }
+}
+
+void OwnObjects::NoteRenamedType(const std::string &from, const std::string &to) {
+  if (others_.erase(from) == 0) {
+    renamed_types_[to] = from;
+    return;
+  }
+  others_.insert(to);
+  made_[to] = made_[from];
 }
 
 // A bare name may mean another table from here on.
