@@ -47,12 +47,12 @@ submake = +@$(MAKE) $(quiet)
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all extension worker emulator libraries tests install uninstall demo check check-sanitize
+.PHONY: all extension worker emulator fleet libraries tests install uninstall demo check check-sanitize
 .PHONY: check-versions simulate mutants fuzz crash-matrix fixer-report bench lint format deps dist clean help
 .PHONY: compile_commands.json
 
 help:
-	@echo "make             the extension, its worker and the emulator, in build/"
+	@echo "make             the extension, its worker, the emulator and the page, in build/"
 	@echo "make install     into the PostgreSQL of $(PG_CONFIG) (as root); make uninstall takes it out"
 	@echo "make demo        installs what is missing, then shows a session's life on the emulator"
 	@echo "make check       the same, then runs all tests; SUITE='$(suites)' chooses"
@@ -71,7 +71,7 @@ help:
 	@echo "make clean       removes build/"
 
 all: $(call if_any,extension,extension) $(if $(wildcard worker/*.cpp),worker) \
-	$(if $(wildcard emulator/Makefile),emulator)
+	$(if $(wildcard emulator/Makefile),emulator) fleet
 
 # --- The shared libraries ---------------------------------------------------------------------
 
@@ -85,6 +85,9 @@ worker: build/libcore.a build/libhttp.a build/libbranch.a
 
 emulator:
 	$(submake) -C emulator
+
+fleet:
+	$(submake) -C fleet
 
 install: extension worker
 	$(submake) -C build/extension -f ../../extension/Makefile install
@@ -154,7 +157,7 @@ needs_fuzz := $(call if_any,tests/fuzz,$(build)/tests/fuzz_tests)
 needs_branch := $(call if_any,tests/branch,$(build)/tests/branch_tests)
 needs_emulator := $(if $(wildcard emulator/Makefile),emulator)
 needs_pgtap := $(if $(call below,extension),install)
-needs_system := $(needs_pgtap) $(needs_emulator)
+needs_system := $(needs_pgtap) $(needs_emulator) fleet
 needs_crash := $(needs_system)
 needs_fixer := $(needs_system)
 needs_contract := $(needs_system)
