@@ -56,7 +56,7 @@ help:
 	@echo "make install     into the PostgreSQL of $(PG_CONFIG) (as root); make uninstall takes it out"
 	@echo "make demo        installs what is missing, then shows a session's life on the emulator"
 	@echo "make check       the same, then runs all tests; SUITE='$(suites)' chooses"
-	@echo "make bench       measures what agent_run adds, what a call takes, and the worker's memory"
+	@echo "make bench       measures everything that was promised, beside its peers; bench/run NAME does one part"
 	@echo "make check-sanitize  the tests that need no server, under address and undefined behaviour sanitizer"
 	@echo "make check-versions  builds and tests on each PostgreSQL, on the Debian that has it (as root)"
 	@echo "make simulate    runs the worker's core through random schedules for SECONDS=60"
@@ -131,7 +131,7 @@ $(archives): $(build)/lib%.a: Makefile
 	$(AR) rcs $@ $(filter %.o,$^)
 
 -include $(patsubst %.o,%.d,$(foreach folder,worker/core worker/http worker/branch \
-	tests/unit tests/simulation tests/fuzz tests/branch,$(call objects,$(folder))))
+	tests/unit tests/simulation tests/fuzz tests/branch bench,$(call objects,$(folder))))
 
 # --- Tests --------------------------------------------------------------------------------------
 
@@ -213,10 +213,18 @@ fixer-report: deps
 	$(submake) $(jobs) install $(needs_emulator)
 	@tests/fixer/report.py
 
+# The clients that are compared, and Google Benchmark of the core with the unit tests' fakes around it.
+$(build)/bench/client/%.o: layer_flags = $(shell pkg-config --cflags libpq libcurl)
+$(build)/bench-client: $(call objects,bench/client) Makefile
+	$(CXX) $(CXXFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(shell pkg-config --libs libpq libcurl) -pthread
+bench_fakes := $(patsubst %,$(build)/tests/unit/core/%.o,engine_driver fake_branches fake_neon fake_neon_changes fake_store)
+$(build)/bench-hot: $(call objects,bench/hot) $(bench_fakes) $(build)/libcore.a Makefile
+	$(CXX) $(CXXFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) -lbenchmark -lgtest -pthread
+
 bench: deps
-	$(submake) $(jobs) install $(needs_emulator)
-	@status=0; for measure in bench/*.py; do echo "== $$measure"; $$measure || status=1; done; \
-		exit $$status
+	@tools/deps monitoring
+	$(submake) $(jobs) install $(needs_emulator) $(build)/bench-client $(build)/bench-hot
+	@bench/run
 
 # --- Housekeeping ---------------------------------------------------------------------------
 

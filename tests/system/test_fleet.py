@@ -3,15 +3,14 @@ import html
 import http.client
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 
 import pytest
 
+import browser
 from host import BUILD, wait_until
 from system import unique
 
@@ -130,23 +129,48 @@ def test_the_page_says_that_the_database_is_gone_and_comes_back(own_cluster):
     fleet.close()
 
 
-def chromium(url, *arguments):
-    with tempfile.TemporaryDirectory() as profile:
-        result = subprocess.run(
-            ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-             f"--user-data-dir={profile}", "--virtual-time-budget=3000", *arguments, url],
-            capture_output=True, text=True, timeout=90, check=False)
-    assert result.returncode == 0, result.stderr[-500:]
-    return result.stdout
-
-
-def test_a_browser_shows_it_live_and_without_script(watched):
-    if not shutil.which("chromium"):
+@pytest.fixture(name="chromium")
+def _chromium():
+    if not browser.PROGRAM:
         pytest.skip("chromium is not installed")
+    with browser.Browser() as running:
+        yield running
+
+
+def shows(page, words, seconds=40):
+    wait_until(lambda: words in (page.value("document.body && document.body.innerText") or ""), seconds,
+               f"the page to show {words!r}", 0.1)
+
+
+def test_a_browser_shows_it_live(watched, chromium):
     memory, fleet = watched
+    page = chromium.open(fleet.url)
+    shows(page, "live")
     memory.ready("seen")
-    with_script = chromium(fleet.url, "--dump-dom")
-    assert ">seen</a>" in with_script and re.search(r'id="link"[^>]*>live', with_script)
-    without = chromium(fleet.url, "--dump-dom", "--blink-settings=scriptEnabled=false")
-    assert ">seen</a>" in without and "live</span>" not in without
+    shows(page, "seen")
+    # By keyboard: the first stop leads over the head, and the next to what can be opened.
+    assert page.value("document.querySelector('details').open") is False
+    page.value("document.querySelector('details summary').focus()")
+    page.press("Enter")
+    wait_until(lambda: page.value("document.querySelector('details').open"), 10, "the session to open")
+    # What was opened stays open when the page moves on, and nothing is wider than a phone.
+    memory.ready("later")
+    shows(page, "later")
+    open_now = page.value("[...document.querySelectorAll('details[open] summary')].map((one) => one.innerText).join()")
+    assert "seen" in open_now
+    page.send("Emulation.setDeviceMetricsOverride", width=360, height=700, deviceScaleFactor=1, mobile=True)
+    assert page.value("document.documentElement.scrollWidth") <= 360
+    light = page.value("getComputedStyle(document.body).backgroundColor")
+    page.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
+    assert page.value("getComputedStyle(document.body).backgroundColor") != light
     memory.discard("seen")
+    memory.discard("later")
+
+
+def test_without_script_a_browser_shows_the_present_state(watched, chromium):
+    memory, fleet = watched
+    memory.ready("plain")
+    page = chromium.open(fleet.url, script=False)
+    shows(page, "plain")
+    assert "as of when the page was loaded" in page.value("document.getElementById('link').textContent")
+    memory.discard("plain")
