@@ -68,17 +68,19 @@ SELECT columns_are('agent_migrations', ARRAY['session', 'project', 'ordinal', 'n
 SELECT columns_are('agent_migration_attempts', ARRAY['session', 'project', 'ordinal', 'attempt', 'made_by', 'name',
 	'status', 'reason', 'sql', 'queued_at', 'started_at', 'finished_at', 'duration', 'statements', 'statements_done',
 	'alone', 'rows', 'risks', 'statement', 'sqlstate', 'message', 'detail', 'hint', 'context', 'line', 'column',
-	'session_id']);
+	'session_id', 'notices']);
 SELECT columns_are('agent_merges', ARRAY['session', 'project', 'status', 'strategy', 'on_drift', 'reason',
 	'requested_at', 'started_at', 'finished_at', 'base_fingerprint', 'parent_fingerprint', 'backup_name',
-	'backup_branch_id', 'session_id', 'on_unrecorded', 'chosen', 'chosen_reason', 'transaction_id', 'certificate', 'candidates']);
+	'backup_branch_id', 'session_id', 'on_unrecorded', 'chosen', 'chosen_reason', 'transaction_id', 'certificate', 'candidates',
+	'gates', 'undo_until', 'not_undoable', 'undo_status', 'undone_at', 'undone_by', 'undo_reason', 'undo_lost', 'preserved_name']);
 SELECT columns_are('agent_fixer_calls', ARRAY['session', 'project', 'ordinal', 'attempt', 'source', 'model', 'outcome',
 	'reason', 'explanation', 'input_tokens', 'output_tokens', 'cost', 'asked_at', 'answered_at', 'duration',
 	'session_id']);
 SELECT columns_are('agent_fixer_memory', ARRAY['project', 'id', 'original', 'fix', 'worked', 'failed', 'first_at',
 	'last_at']);
 SELECT columns_are('agent_conflicts', ARRAY['session', 'project', 'object', 'change', 'base_hash', 'branch_hash',
-	'parent_hash', 'reason', 'found_at', 'session_id']);
+	'parent_hash', 'reason', 'found_at', 'session_id', 'base_definition', 'branch_definition', 'parent_definition',
+	'depends_on', 'counterexamples']);
 SELECT columns_are('agent_events', ARRAY['id', 'at', 'session', 'project', 'old_state', 'state', 'error',
 	'session_id', 'asked_as', 'asked_by', 'client_addr', 'traceparent']);
 SELECT columns_are('agent_branches', ARRAY['sweep', 'dry_run', 'seen_at', 'project', 'branch_id', 'name',
