@@ -155,7 +155,14 @@ Flow<Next> UndoPoints::Reconcile(Session &session) {
     context_->CloseStep(session, false, "no branch of that name exists");
     co_return Next::Look();
   }
-  NeonBranch found = std::move(**named);
+  // The list may leave annotations out; the branch itself has its own.
+  const std::string id = (*named)->id;
+  ApiCall like = context_->MakeCall(session, Priority::kMerge);
+  Result<std::optional<NeonBranch>> read =
+      co_await context_->ReadBranch(session, std::move(like), id);
+  if (!read.ok()) co_return Next::Again(read.status());
+  if (!read->has_value()) co_return Next::Look();
+  NeonBranch found = std::move(**read);
   const bool ours = IsMadeBy(context_->world().installations, found) &&
                     found.parent_id == session.row.parent_branch_id;
   context_->CloseStep(session, ours, ours ? "found" : "the name is another branch's");
