@@ -132,9 +132,9 @@ inline std::vector<StoreCase> StoreCases(const StoreGround &ground) {
   renamed.kind = "orphan";
   renamed.keep_until = 1'800'000'000;
   renamed.endpoint_id = "";
-  cases.push_back({"a kept branch's new name, kind, compute and time",
+  cases.push_back({"a kept branch's new name, compute and time, and its first kind",
                    {kept, renamed},
-                   {"kept br-kept renamed orphan [] 1800000000"},
+                   {"kept br-kept renamed backup [] 1800000000"},
                    {}});
   KeptBranchRow deleted = kept;
   deleted.branch_id = "br-gone";

@@ -159,7 +159,8 @@ Flow<Next> RestoreMerge::Check(Session &session) {
   Next next = co_await uris_->FetchParents(session, parent->id);
   if (next.fails()) co_return next;
   if (work.fence.empty()) next = co_await undo_points_->BeforeRestore(session);
-  if (next.fails()) co_return next;
+  // The branch may have been found gone, and the merge with it.
+  if (next.fails() || !session.merge || session.branch_gone) co_return next;
   next = co_await CompareAndRestore(session);
   co_return next;
 }
