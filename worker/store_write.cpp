@@ -89,7 +89,7 @@ INSERT INTO agent_branch.kept_branch (project_id, session_id, branch_id, name, k
 VALUES ($1, nullif($2, 0), $3, $4, $5, CASE WHEN $6 > 0 THEN to_timestamp($6) END,
   CASE WHEN $7 THEN clock_timestamp() END, nullif($8, ''))
 ON CONFLICT (branch_id) DO UPDATE SET name = excluded.name, deleted_at = excluded.deleted_at,
-  keep_until = excluded.keep_until, kind = excluded.kind,
+  keep_until = excluded.keep_until,
   endpoint_id = excluded.endpoint_id)";
 
 constexpr char kSaveUndoPoint[] = R"(

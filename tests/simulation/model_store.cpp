@@ -169,7 +169,6 @@ struct ModelStore::Applier {
     known.deleted = row.deleted;
     known.endpoint_id = row.endpoint_id;
     known.keep_until = row.keep_until;
-    known.kind = row.kind;
   }
   void operator()(const SweepRow &row) const { store->sweeps_[row.id] = row; }
   void operator()(const SweepBranchRow &row) const { store->swept_[row.branch_id] = row; }

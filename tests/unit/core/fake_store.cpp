@@ -187,7 +187,6 @@ struct FakeStore::Writer {
     known.deleted = row.deleted;
     known.endpoint_id = row.endpoint_id;
     known.keep_until = row.keep_until;
-    known.kind = row.kind;
   }
   void operator()(const SweepRow &row) const { store.sweeps.at(row.id) = row; }
   void operator()(const SweepBranchRow &row) const { store.sweep_branches.push_back(row); }

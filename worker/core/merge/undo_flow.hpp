@@ -24,6 +24,7 @@ namespace agent_branch {
 struct UndoWork : MergeWork {
   Instant late_until{0};  // a restore that was sent may come until then
   int lookups = 0;
+  int expiries = 0;    // how often the backup expired again
   bool ended = false;  // the restore is known to have come to its end
   std::string reset_at;
   std::optional<Status> refusal;

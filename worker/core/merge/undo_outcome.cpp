@@ -154,12 +154,11 @@ Flow<Next> UndoFlow::Confirm(Session &session) {
                                         "Look at the parent branch at Neon. " + preserved));
   }
   work.reset_at = parent.last_reset_at;
-  // In lineage the parent hangs under the backup now, which is pinned by it; else it may go.
+  // In lineage the parent hangs under the backup now, which goes when that is no longer so.
   Project &project = context_->ProjectOf(session);
   const auto kept = project.kept.find(session.undo_point->backup_branch_id);
   if (kept != project.kept.end()) {
     kept->second.keep_until = context_->unix_time();
-    if (parent.parent_id == kept->first) kept->second.kind = "pinned";
     context_->journal().Add(kept->second);
   }
   Undone(session);
