@@ -50,6 +50,7 @@ class Unmeasured(Exception):
 class Stage:
     system: System
     emulator: Emulator
+    branches: Cluster
     parent: Cluster
     journal_uri: str
     projects: list
@@ -111,8 +112,8 @@ def install_node_packages():
 
 @contextmanager
 def stage(projects=1, settings=None, register=None, **emulator_options):
-    """Branches are one database, and the parent another one on a cluster of its own where nobody else
-    writes, as engine memory has no servers of its own."""
+    """Branches are one database of one cluster, and the parent one of another where nobody else writes,
+    as engine memory has no servers of its own."""
     names = [PROJECT] + [f"bench-project-{n:03}" for n in range(1, projects)]
     arguments = ["--quiet", "--max-active-computes", "100000"]
     for name in names[1:]:
@@ -122,12 +123,13 @@ def stage(projects=1, settings=None, register=None, **emulator_options):
     options["arguments"] = tuple(arguments) + tuple(options.get("arguments", ()))
     with Cluster(name="bench", settings={"shared_preload_libraries": "agent_branch",
                                          "max_connections": 500}) as control, \
+            Cluster(name="branches", settings={"autovacuum": "off", "max_connections": 500}) as branches, \
             Cluster(name="parent", settings={"autovacuum": "off", "max_connections": 500}) as parent:
-        for cluster, database in ((control, "branches"), (control, "journal"), (parent, "parent")):
-            cluster.psql(f"CREATE DATABASE {database}")
-        control.psql(TABLE, database="branches")
-        parent.psql(TABLE, database="parent")
-        with Emulator(fixed_uri=control.uri("branches"), fixed_parent_uri=parent.uri("parent"),
+        control.psql("CREATE DATABASE journal")
+        for cluster in (branches, parent):
+            cluster.psql("CREATE DATABASE neondb")
+            cluster.psql(TABLE, database="neondb")
+        with Emulator(fixed_uri=branches.uri("neondb"), fixed_parent_uri=parent.uri("neondb"),
                       project=names[0], **options) as emulator:
             control.reload(settings_for(emulator, **{
                 **UNLIMITED, "agent_branch.active_compute_limit": 10000, **(settings or {})}))
@@ -135,7 +137,7 @@ def stage(projects=1, settings=None, register=None, **emulator_options):
                 for name in names:
                     system.register(name, **(register or {}))
                 system.worker_runs()
-                yield Stage(system, emulator, parent, control.uri("journal"), names)
+                yield Stage(system, emulator, branches, parent, control.uri("journal"), names)
 
 
 def median(answer, what="total_ms"):

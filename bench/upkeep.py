@@ -104,8 +104,8 @@ def fingerprint():
             "ours", sessions=5, prefix="bare")["sessions"])
         make = "".join(f"CREATE TABLE t{n} (id bigint PRIMARY KEY, name text NOT NULL, at timestamptz);"
                        for n in range(tables))
-        for cluster, database in ((place.system.cluster, "branches"), (place.parent, "parent")):
-            cluster.psql(make, database=database)
+        for cluster in (place.branches, place.parent):
+            cluster.psql(make, database="neondb")
         place.client("ours", sessions=1, prefix="warm-full")
         full = statistics.median(one["ready_ms"] for one in place.client(
             "ours", sessions=5, prefix="full")["sessions"])

@@ -21,6 +21,7 @@ struct Options {
   std::string prefix = "s";
   int sessions = 1;
   int parallel = 1;
+  bool find_parent = false;  // the floor looks its parent up by its name each time, as ours does
   int poll_ms = 1;           // between two looks of the floor at running operations
   int give_up_s = 600;       // a session that takes longer has failed
   int attempts = 1'000'000;  // how often the floor sends what was refused as busy or too often

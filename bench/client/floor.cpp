@@ -72,8 +72,9 @@ class Floor : public Client {
     give_up_at_ = NowMs() + options_.give_up_s * 1000.0;
     std::string branch;
     try {
-      const std::string parent = Parent(project);
+      const std::string known = options_.find_parent ? "" : Parent(project);
       const double began = NowMs();
+      const std::string parent = options_.find_parent ? BranchOf("development") : known;
       RunSession(session, parent, &branch, began);
       times_.total_ms = NowMs() - began;
     } catch (const std::exception &error) {

@@ -55,6 +55,8 @@ void Set(Options *options, const std::string &key, const std::string &value) {
     options->sessions = std::stoi(value);
   else if (key == "parallel")
     options->parallel = std::stoi(value);
+  else if (key == "find_parent")
+    options->find_parent = value == "1";
   else if (key == "poll_ms")
     options->poll_ms = std::stoi(value);
   else if (key == "give_up_s")

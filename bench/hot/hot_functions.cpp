@@ -2,6 +2,9 @@
 // schemas, reading SQL, and a turn of its loop with many sessions at rest.
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
+#include <ctime>
+
 #include "tests/unit/core/engine_driver.hpp"
 #include "worker/core/fixer/sql_tokens.hpp"
 #include "worker/core/merge/three_way.hpp"
@@ -11,6 +14,13 @@
 
 namespace agent_branch {
 namespace {
+
+// What this process has used: what others use meanwhile is not the loop's.
+double ProcessorMs() {
+  timespec used{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+  return static_cast<double>(used.tv_sec) * 1e3 + static_cast<double>(used.tv_nsec) / 1e6;
+}
 
 std::string BranchPage(int branches) {
   std::string page = R"({"branches":[)";
@@ -91,6 +101,7 @@ void TurnOfTheLoop(benchmark::State &state) {
   driver.settings.rate_limit_per_minute = 1'000'000;
   driver.settings.rate_limit_burst = 1'000'000;
   driver.settings.active_computes = 1'000'000;
+  driver.neon.branch_limit = 1'000'000;
   driver.store.projects.at(1).max_parallel = 1'000'000;
   driver.Restart();
   for (int64_t n = 0; n < state.range(0); ++n)
@@ -105,11 +116,9 @@ void TurnOfTheLoop(benchmark::State &state) {
         driver.store.CreateSession("moving-" + std::to_string(number++), driver.InAnHour());
     state.ResumeTiming();
     for (;;) {
-      const auto began = std::chrono::steady_clock::now();
+      const double began = ProcessorMs();
       const bool moved = driver.Turn();
-      longest = std::max(longest, std::chrono::duration<double, std::milli>(
-                                      std::chrono::steady_clock::now() - began)
-                                      .count());
+      longest = std::max(longest, ProcessorMs() - began);
       ++turns;
       if (driver.Row(id).state == SessionState::kReady || driver.Row(id).finished) break;
       if (moved) continue;
