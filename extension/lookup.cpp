@@ -103,6 +103,7 @@ Session SessionOf(const Row &row) {
   session.has_requests = !requests.empty();
   session.merge_requested = HasWord(requests, "merge");
   session.rebase_requested = HasWord(requests, "rebase");
+  session.undo_requested = HasWord(requests, "undo");
   session.finished = row.Bool(9) || HasWord(requests, "discard");
   session.requested_here = WrittenHere(row.Text(15));
   session.ours = row.Bool(16);

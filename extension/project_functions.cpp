@@ -4,7 +4,9 @@
 #include "extension/lookup.hpp"
 #include "extension/requests.hpp"
 #include "extension/settings.hpp"
+#include "postgres/script_reader.hpp"
 #include "worker/core/state/checks.hpp"
+#include "worker/core/state/gate_options.hpp"
 #include "worker/core/state/provision_options.hpp"
 
 namespace agent_branch {
@@ -22,6 +24,17 @@ void CheckText(const char *argument, const std::string &value) {
   if (Status status = CheckProjectText(argument, value); !status.ok()) RaiseStatus(status);
 }
 
+// One query, as the branch's server is to read it.
+void CheckGate(const GateOption &gate) {
+  const Script script = PostgresScriptReader().Read(GateProbe(gate.sql));
+  if (script.parsed && script.refusal.ok() && script.statements.size() == 1) return;
+  const Status &why = script.parsed ? script.refusal : script.unread;
+  Raise("22023", "gate " + Quoted(gate.name) + " cannot be read as a query",
+        why.ok() ? "It has more than one statement." : why.message(),
+        "A gate is one SELECT, VALUES or WITH query. It holds when it returns no row, or one that "
+        "is true.");
+}
+
 void CheckOptions(const std::string &options) {
   const Result<ProjectOptions> checked = CheckProjectOptions(options);
   if (!checked.ok()) RaiseStatus(checked.status());
@@ -30,6 +43,8 @@ void CheckOptions(const std::string &options) {
     Status status = CheckDuration(what, DurationOf(what, option.text), option.range);
     if (!status.ok()) RaiseStatus(status);
   }
+  for (const GateOption &gate : checked->gates)
+    CheckGate(gate);
   if (checked->api_key_file && !HasApiKeyDirectory())
     Raise("22023", "option \"api_key_file\" cannot be used",
           "The setting agent_branch.api_key_directory is empty.",

@@ -35,6 +35,7 @@ class PostgresStore : public Store, public FixStore, public ProvisionStore {
   Result<std::string> SnapshotObjects(const std::string &fingerprint) override;
   Result<std::vector<AppliedMigration>> AppliedMigrations(int64_t session_id) override;
   Result<ForkRow> Fork(int64_t session_id) override;
+  Result<std::optional<UndoPointRow>> UndoPoint(int64_t merge_id) override;
   Result<int64_t> CreateSweep() override;
   Status Commit(const Batch &batch) override;
 

@@ -3,7 +3,7 @@ BEGIN;
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS agent_branch;
-SELECT plan(61);
+SELECT plan(70);
 
 SELECT lives_ok($$SELECT agent_project_register('agent-test')$$, 'a project by its id alone');
 SELECT results_eq($$SELECT project, parent, database, role, options, registered_by = current_user::text::regrole FROM agent_projects WHERE project = 'agent-test'$$,
@@ -61,7 +61,16 @@ SELECT throws_ok($$SELECT agent_project_register('p', options => '{"on_unrecorde
 SELECT throws_ok($$SELECT agent_project_register('p', options => '{"on_drift": "ignore"}')$$, '22023', 'unknown value of on_drift "ignore"', 'unknown on_drift');
 SELECT throws_ok($$SELECT agent_project_register('p', options => '{"fixer": "perhaps"}')$$, '22023', 'unknown value of option "fixer" "perhaps"', 'fixer');
 SELECT throws_ok($$SELECT agent_project_register('p', options => '{"fixer_function": "f(); DROP TABLE x"}')$$, '22023', 'invalid value of option "fixer_function"', 'fixer_function');
-SELECT throws_ok($$SELECT agent_project_register('p', options => '{"gates": ["SELECT true"]}')$$, '0A000', 'option "gates" is not supported yet', 'gates');
+SELECT throws_ok(format($$SELECT agent_project_register('p', options => jsonb_build_object('gates', jsonb_build_object('g', %L)))$$, g.sql),
+	'22023', 'gate "g" cannot be read as a query', 'no gate: ' || g.sql)
+FROM (VALUES ('DELETE FROM t'), ('SELECT 1; SELECT 2'), ('SELECT 1) AS g; DROP TABLE t; SELECT 1 FROM (SELECT 2'), ('COMMIT'), ('SELECT FROM WHERE')) AS g (sql);
+SELECT throws_ok($$SELECT agent_project_register('p', options => '{"gates": {"g": {"sql": "SELECT 1", "timeout": "soon"}}}')$$,
+	'22023', 'option "timeout of gate g" must be an interval', 'a gate''s time');
+SELECT throws_ok($$SELECT agent_project_register('p', options => '{"gates": {"g": {"sql": "SELECT 1", "timeout": "0"}}}')$$,
+	'22023', 'option "timeout of gate g" must be greater than zero', 'no time for a gate');
+SELECT throws_ok($$SELECT agent_project_register('p', options => '{"gates": {"g": {"on": "branch"}}}')$$, '22023', 'gate "g" has neither a query nor a limit', 'nothing to ask');
+SELECT lives_ok($$SELECT agent_project_register('gated', options => '{"gates": {"a": "SELECT 1 WHERE false; ", "b": {"sql": "VALUES (true) -- ok", "on": "parent", "timeout": "5 s"}}}')$$, 'gates');
+SELECT lives_ok($$SELECT agent_project_register('gated', options => '{"gates": ["WITH w AS (SELECT 1) SELECT * FROM w WHERE false"]}')$$, 'gates without names');
 SELECT throws_ok($$SELECT agent_project_register('p', options => '{"api_key_file": "../key"}')$$, '22023', 'invalid value of option "api_key_file"', 'a path out of the directory');
 SELECT throws_ok($$SELECT agent_project_register('p', options => '{"api_key_file": ".key"}')$$, '22023', 'invalid value of option "api_key_file"', 'a hidden file');
 SELECT is_empty($$SELECT FROM agent_branch.project WHERE project = 'p'$$, 'what was refused left nothing');

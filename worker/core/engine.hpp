@@ -9,6 +9,8 @@
 #include <set>
 
 #include "worker/core/merge/merge_flow.hpp"
+#include "worker/core/merge/preview_flow.hpp"
+#include "worker/core/merge/undo_flow.hpp"
 #include "worker/core/session/create_flow.hpp"
 #include "worker/core/session/end_flow.hpp"
 #include "worker/core/session/migrate_flow.hpp"
@@ -37,6 +39,7 @@ class Engine : public SessionBehaviour {
     HelperRunner *helpers = nullptr;       // null: no SQL function is called
     SqlTrees *trees = nullptr;             // with it
     ProvisionStore *provisions = nullptr;  // null: no project is made
+    CallObserver *observer = nullptr;      // of the calls of the API; null: nobody counts them
   };
 
   // Takes up what the snapshot left unfinished: each open step is reconciled before anything else.
@@ -91,13 +94,16 @@ class Engine : public SessionBehaviour {
   void LoadSession(const SessionRow &row);
   void LoadMigration(const MigrationRow &row);
   void LoadMerge(const MergeRow &row);
+  void LoadUndo(const UndoRow &row);
   void LoadStep(const StepRow &step);
   void LoadCredential(const CredentialRow &row);
   void Apply(const RequestRow &request, const Intake &intake);
   void TakeMigration(const RequestRow &request, const Intake &intake);
   void TurnAway(const RequestRow &request, const Intake &intake);
   void AskMerge(Session &session, const RequestRow &request);
+  void AskPreview(const RequestRow &request);
   void AskRebase(Session &session);
+  void AskUndo(const RequestRow &request);
   void GiveUp(Session &session, Goal goal);
   void LookAgain(const RequestRow &request);
   void RemoveEnded();
@@ -119,6 +125,8 @@ class Engine : public SessionBehaviour {
   MigrateFlow migrate_;
   RebaseFlow rebase_;
   MergeFlow merge_;
+  PreviewFlow preview_;
+  UndoFlow undo_;
   EndFlow end_;
   RestingFlow resting_;
   KeptBranches kept_;
