@@ -115,7 +115,7 @@ def test_whatever_is_called(stage):
         assert after[what] == before[what], what
     # It was a test of something: calls that were refused, and calls that were not.
     for caller in callers[1:]:
-        assert caller.seen.get("", 0) > CALLS // len(ROLES) // 20, (caller.role, caller.seen)
+        assert caller.seen.get("", 0) > 0 and len(caller.seen) > 4, (caller.role, caller.seen)
     assert stage.worker() == worker
     live(stage)
     bad = re.compile("terminated by signal|PANIC:|TRAP:|XX000|very-secret-key|secret-\\w+-mark")
