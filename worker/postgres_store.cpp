@@ -1,5 +1,6 @@
 #include "worker/postgres_store.hpp"
 
+#include "postgres/shared_previews.hpp"
 #include "postgres/spi.hpp"
 #include "worker/core/script/script_json.hpp"
 #include "worker/store_rows.hpp"
@@ -40,6 +41,7 @@ MergeRow ReadMerge(const Row &row) {
   merge.transaction_id = row.Text(14);
   merge.certificate = row.Text(15);
   merge.candidates = static_cast<int>(row.Int(16));
+  merge.gates = row.Text(17);
   return merge;
 }
 
@@ -245,13 +247,13 @@ Result<StoreSnapshot> PostgresStore::Load() {
         transaction,
         std::string(kMigrationColumns) + "WHERE m.status IN ('queued', 'running', 'repairing')",
         ReadMigration);
-    loaded.merges =
-        ReadAll(transaction,
-                "SELECT id, session_id, strategy, on_drift, status, accepted, base_fingerprint, "
-                "parent_fingerprint, parent_reset_at, backup_name, backup_branch_id, "
-                "on_unrecorded, chosen, chosen_reason, transaction_id, certificate, candidates "
-                "FROM agent_branch.merge WHERE status IN ('queued', 'running')",
-                ReadMerge);
+    loaded.merges = ReadAll(
+        transaction,
+        "SELECT id, session_id, strategy, on_drift, status, accepted, base_fingerprint, "
+        "parent_fingerprint, parent_reset_at, backup_name, backup_branch_id, "
+        "on_unrecorded, chosen, chosen_reason, transaction_id, certificate, candidates, "
+        "coalesce(gates::text, '') FROM agent_branch.merge WHERE status IN ('queued', 'running')",
+        ReadMerge);
     loaded.rebases = ReadAll(transaction,
                              "SELECT session_id, branch_id, coalesce(base_fingerprint, ''), "
                              "branch_fingerprint FROM agent_branch.rebase",
@@ -322,6 +324,16 @@ Result<Intake> PostgresStore::ReadRequests() {
                 ReadSweep);
   });
   if (!status.ok()) return status;
+  for (const PreviewQuestion &question : TakePreviews(MyDatabaseId)) {
+    RequestRow request;
+    request.kind = "preview";
+    request.session_id = question.session_id;
+    request.subject_id = question.ticket;
+    request.strategy = question.strategy;
+    request.on_drift = question.on_drift;
+    request.on_unrecorded = question.on_unrecorded;
+    intake.requests.push_back(std::move(request));
+  }
   return intake;
 }
 

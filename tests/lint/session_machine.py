@@ -62,12 +62,16 @@ _FLOWS = {
                   "branch, and the rebase's own row what is compared in the end.",
     "RecordedWorkReader": "(a part of merges and rebases: the branch is asked anew)",
     "ParentReader": "(a part of merges: the parent is looked at anew)",
+    "GateKeeper": "(a part of merges and previews: the gates are asked anew)",
+    "PreviewFlow": "Nothing: who waits for a preview asks again once the worker is another.",
     "StillProver": "(a part of merges by restore: the proof is made anew)",
     "RestoreMerge": "The backup's name, which only this merge uses, says whether the restore was done; then the parent "
                     "is read.",
     "EndFlow": "The branch is read, since what was known of its owner is forgotten, and deleted; deleting again does no "
                "harm.",
     "KeptBranches": "A deletion that was not recorded is looked up; the pass begins with a new list.",
+    "ProvisionFlow": "A project whose creation was not recorded is looked for by its name and the mark on its first branch, "
+                     "the parent branch by its name.",
     "SuspendComputes": "A suspension is done again, which does no harm.",
     "SweepFlow": "A run that had not ended begins anew; a project's own sweep comes by its schedule.",
     "SessionContext": "(parts of the flows above)",

@@ -12,7 +12,7 @@ UPDATE agent_branch.session SET state = 'ready', settled = true, branch_id = 'br
 DELETE FROM agent_branch.request;
 SELECT throws_ok($$SELECT agent_merge_undo('s')$$, '55000', 'session "s" was not merged', 'what was not merged is not undone');
 UPDATE agent_branch.session SET state = 'merging', goal = 'merge';
-UPDATE agent_branch.session SET state = 'merged', goal = NULL, finished_at = now();
+UPDATE agent_branch.session SET state = 'merged', goal = NULL, finished_at = now() - interval '5 min';
 INSERT INTO agent_branch.merge (id, session_id, strategy, on_drift, status, chosen)
 	SELECT id, id, 'auto', 'fail', 'merged', 'replay' FROM agent_branch.session;
 
@@ -29,7 +29,7 @@ SELECT throws_ok($$SELECT agent_merge_undo('s')$$, '55000', 'the merge of sessio
 UPDATE agent_branch.undo_point SET undo_until = now() + interval '1 hour';
 SELECT results_eq($$SELECT undo_until, not_undoable, backup_name, backup_branch_id FROM agent_merges WHERE session = 's'$$,
 	$$VALUES (now() + interval '1 hour', NULL::text, 'development-before', 'br-backup')$$, 'until when, and its backup');
-SELECT throws_ok($$SELECT agent_merge_undo('s', NULL)$$, '22004', 'force must not be null', 'force is not null');
+SELECT throws_ok($$SELECT agent_merge_undo('s', NULL)$$, '22004', 'argument "force" must not be null', 'force is not null');
 SELECT agent_project_pause('undoes', 'no more');
 SELECT throws_ok($$SELECT agent_merge_undo('s')$$, '55000', 'project "undoes" is paused', 'nothing is undone in a paused project');
 SELECT agent_project_resume('undoes');

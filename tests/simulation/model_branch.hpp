@@ -59,6 +59,7 @@ class ModelBranches : public BranchRunner {
   void Run(uint64_t id);
   void RunMigration(uint64_t id, ModelBranch &branch);
   void TellDefinitions(uint64_t id);
+  void TellGate(uint64_t id);
   void Describe(uint64_t id, ModelBranch &branch);
   void TellVersion(uint64_t id, ModelBranch &branch);
   void TellStandpoint(uint64_t id, ModelBranch &branch);

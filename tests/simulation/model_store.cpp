@@ -209,7 +209,8 @@ struct ModelStore::Applier {
   void operator()(const UndoPointRow &row) const { store->undo_points_[row.merge_id] = row; }
   void operator()(const UndoRow &row) const { store->undos_[row.id] = row; }
   void operator()(const UpkeepRow &) const {}
-  void operator()(const WaitRow &) const {}  // for people to read
+  void operator()(const PreviewRow &) const {}  // nobody asks for one
+  void operator()(const WaitRow &) const {}     // for people to read
   // Nobody mends migrations here.
   void operator()(const FixCallRow &) const {}
   void operator()(const RefusedFixRow &) const {}

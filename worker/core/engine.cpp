@@ -33,7 +33,7 @@ Engine::Engine(Parts parts, const StoreSnapshot &snapshot)
       scheduler_(parts.clock),
       journal_(snapshot.last_step_id),
       calls_({parts.http, &journal_, parts.keys, parts.budgets, parts.clock, parts.random,
-              parts.settings}),
+              parts.settings, parts.observer}),
       operations_(&calls_, parts.clock),
       models_({parts.http, parts.keys, parts.clock, parts.settings}),
       tasks_(parts.branches),
@@ -48,11 +48,13 @@ Engine::Engine(Parts parts, const StoreSnapshot &snapshot)
       migrate_(&context_, &uris_, &fix_),
       rebase_(&context_, &uris_),
       merge_(&context_, &uris_, &admission_, &rebase_),
+      preview_(&context_, &uris_, &admission_),
       undo_(&context_, &uris_, &admission_),
       end_(&context_),
       resting_(&context_, &uris_),
       kept_(&context_),
       suspend_(&context_),
+      provision_(&context_, &scheduler_, parts.provisions),
       sweep_(&context_, [this](Session &session) { GiveUp(session, Goal::kExpire); }),
       waits_(&world_, &journal_, parts.clock) {
   scheduler_.observer = &waits_;
@@ -91,11 +93,13 @@ Engine::Engine(Parts parts, const StoreSnapshot &snapshot)
     LoadCredential(row);
   for (const SweepRow &row : snapshot.sweeps)
     sweep_.StartRun(row);
+  provision_.Look();
 }
 
 Engine::~Engine() {
   scheduler_.observer = nullptr;
   world_.sessions.clear();
+  provision_.End();
   for (const auto &[id, project] : world_.projects) {
     project->sweeper.reset();
     project->deleter.reset();
@@ -239,6 +243,10 @@ void Engine::OnRequests(const Intake &intake) {
 }
 
 void Engine::Apply(const RequestRow &request, const Intake &intake) {
+  if (request.kind == "preview") {
+    AskPreview(request);
+    return;
+  }
   if (reload_wanted_ || !taken_requests_.insert(request.id).second) return;
   LookAgain(request);
   // Left for the engine that comes then.
@@ -247,6 +255,10 @@ void Engine::Apply(const RequestRow &request, const Intake &intake) {
   journal_.AfterCommit([this, id = request.id] { taken_requests_.erase(id); });
   if (request.kind == "take over") {
     reload_wanted_ = true;
+    return;
+  }
+  if (request.kind == "provision") {
+    provision_.Look();
     return;
   }
   if (request.kind == "reap") {
@@ -268,6 +280,8 @@ void Engine::Apply(const RequestRow &request, const Intake &intake) {
     TurnAway(request, intake);
     return;
   }
+  // What is asked for goes before what is only looked at.
+  if (!session->previews.empty() && session->at_home()) session->Interrupt();
   if (request.kind == "migrate") {
     TakeMigration(request, intake);
   } else if (request.kind == "merge") {
@@ -365,6 +379,19 @@ void Engine::AskMerge(Session &session, const RequestRow &request) {
   session.row.goal = Goal::kMerge;
 }
 
+void Engine::AskPreview(const RequestRow &request) {
+  Session *session = world_.FindSession(request.session_id);
+  if (reload_wanted_ || session == nullptr || session->row.finished || session->set_aside) {
+    journal_.Add(
+        PreviewRow{request.subject_id, request.session_id,
+                   PreviewError(Status::Error("55000", "the session cannot be previewed", {},
+                                              "agent_sessions shows what became of it."))});
+    return;
+  }
+  session->previews[request.subject_id] = MakeMerge(request);
+  if (session->at_rest()) session->Wake();
+}
+
 void Engine::AskRebase(Session &session) {
   // The caller checked, but the session may have moved since: it is then what the caller sees.
   const bool possible =
@@ -421,6 +448,7 @@ Flow<> Engine::Next(Session &session) {
   if (session.set_aside) return {};
   // A flow was ended while its step was open.
   if (session.step) session.uncertain = true;
+  if (!session.previews.empty() && !session.at_home()) preview_.TurnAway(session);
   if (session.row.finished) return RunOnce(session, undo_.Run(session));
   switch (session.row.state) {
     case SessionState::kQueued:
@@ -434,8 +462,9 @@ Flow<> Engine::Next(Session &session) {
       if (RebaseFlow::IsWanted(session) && !context_.ProjectOf(session).row.paused)
         return RunOnce(session, rebase_.Run(session));
       Flow<agent_branch::Next> flow = resting_.Begin(session);
-      if (!flow.exists()) return {};
-      return RunOnce(session, std::move(flow));
+      if (flow.exists()) return RunOnce(session, std::move(flow));
+      if (session.previews.empty() || !session.at_home()) return {};
+      return RunOnce(session, preview_.Run(session));
     }
     case SessionState::kMigrating:
       return RunOnce(session, migrate_.Run(session));

@@ -84,6 +84,8 @@ Result<Intake> FakeStore::ReadRequests() {
     if (request.kind == "migrate") intake.migrations.push_back(migrations.at(request.subject_id));
     if (request.kind == "reap") intake.sweeps.push_back(sweeps.at(request.subject_id));
   }
+  intake.requests.insert(intake.requests.end(), questions.begin(), questions.end());
+  questions.clear();
   return intake;
 }
 
@@ -215,6 +217,7 @@ struct FakeStore::Writer {
   void operator()(const UndoPointRow &row) const { store.undo_points[row.merge_id] = row; }
   void operator()(const UndoRow &row) const { store.undos[row.id] = row; }
   void operator()(const UpkeepRow &row) const { store.upkeep[row.project_id] = row; }
+  void operator()(const PreviewRow &row) const { store.previews[row.ticket] = row.result; }
   void operator()(const WaitRow &row) const { store.waits[row.session_id] = row.waits_for; }
   // Nobody mends migrations here.
   void operator()(const FixCallRow &) const {}

@@ -65,8 +65,10 @@ class FakeStore : public Store {
   std::map<int64_t, ForkRow> forks;             // by session
   std::map<int64_t, UndoPointRow> undo_points;  // by merge
   std::map<int64_t, UndoRow> undos;
-  std::map<int64_t, std::string> waits;  // by session; "": over
+  std::map<int64_t, std::string> waits;     // by session; "": over
+  std::map<int64_t, std::string> previews;  // by ticket
   std::vector<RequestRow> requests;
+  std::vector<RequestRow> questions;  // about previews: in no table, and taken once
   bool requests_due = false;
   int commits = 0;
   Status failure;  // what reads of texts and commits say, unless ok()

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "worker/core/merge/gates.hpp"
 #include "worker/core/merge/merge_end.hpp"
 #include "worker/core/merge/merge_turn.hpp"
 #include "worker/core/merge/rebase_flow.hpp"
@@ -23,8 +24,9 @@ class MergeFlow {
         parent_(context, uris),
         record_(context, uris),
         still_(context, &parent_),
-        replay_(context, uris, &end_, &undo_points_),
-        restore_(context, uris, admission, &end_, &undo_points_) {}
+        gates_(context, &parent_, &record_),
+        replay_(context, uris, &end_, &gates_, &undo_points_),
+        restore_(context, uris, admission, &end_, &gates_, &undo_points_) {}
 
   // state kMerging.
   Flow<Next> Run(Session &session);
@@ -59,6 +61,7 @@ class MergeFlow {
   ParentReader parent_;
   RecordedWorkReader record_;
   StillProver still_;
+  GateKeeper gates_;
   ReplayMerge replay_;
   RestoreMerge restore_;
 };

@@ -142,6 +142,15 @@ Flow<Next> RestoreMerge::Check(Session &session) {
     Next next = co_await LookForForgotten(session);
     if (next.fails() || session.merge->accepted) co_return next;
   }
+  // What has moved is refused for that.
+  if (work.fence.empty()) {
+    Result<std::optional<MergeRefusal>> shut = co_await gates_->Ask(session);
+    if (!shut.ok()) co_return end_->Again(session, shut.status());
+    if (shut->has_value()) {
+      Refuse(session, (*shut)->why, std::move((*shut)->conflicts));
+      co_return Next::Look();
+    }
+  }
   if (session.row.branch_expires_at != 0 && work.fence.empty()) {
     Next next = co_await ClearExpiry(session);
     if (next.fails() || session.row.branch_expires_at != 0) co_return next;
@@ -150,7 +159,8 @@ Flow<Next> RestoreMerge::Check(Session &session) {
   Next next = co_await uris_->FetchParents(session, parent->id);
   if (next.fails()) co_return next;
   if (work.fence.empty()) next = co_await undo_points_->BeforeRestore(session);
-  if (next.fails()) co_return next;
+  // The branch may have been found gone, and the merge with it.
+  if (next.fails() || !session.merge || session.branch_gone) co_return next;
   next = co_await CompareAndRestore(session);
   co_return next;
 }

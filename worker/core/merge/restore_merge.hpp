@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "worker/core/merge/gates.hpp"
 #include "worker/core/merge/merge_end.hpp"
 #include "worker/core/merge/still_proof.hpp"
 #include "worker/core/merge/undo_point.hpp"
@@ -43,11 +44,12 @@ struct RestoreWork : MergeWork {
 class RestoreMerge {
  public:
   RestoreMerge(SessionContext *context, ConnectionUris *uris, Admission *admission, MergeEnd *end,
-               UndoPoints *undo_points)
+               GateKeeper *gates, UndoPoints *undo_points)
       : context_(context),
         uris_(uris),
         admission_(admission),
         end_(end),
+        gates_(gates),
         undo_points_(undo_points),
         parent_(context, uris),
         still_(context, &parent_) {}
@@ -98,6 +100,7 @@ class RestoreMerge {
   ConnectionUris *uris_;
   Admission *admission_;
   MergeEnd *end_;
+  GateKeeper *gates_;
   UndoPoints *undo_points_;
   ParentReader parent_;
   StillProver still_;

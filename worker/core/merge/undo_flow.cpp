@@ -114,8 +114,12 @@ Flow<Next> UndoFlow::Check(Session &session) {
     co_return Next::Look();
   }
   const std::string backup_id = session.undo_point->backup_branch_id;
-  // Nobody deletes it meanwhile, nor has it expire.
+  // Nobody deletes it meanwhile, nor has it expire; an expiry that is being set is waited for.
   project.backup_in_use = backup_id;
+  while (project.busy()) {
+    co_await ConditionWait(&session, &project.changes_possible,
+                           "other changes of the project at Neon to end");
+  }
   ApiCall like = context_->MakeCall(session, Priority::kMerge);
   Result<std::optional<NeonBranch>> backup =
       co_await context_->ReadBranch(session, std::move(like), backup_id);

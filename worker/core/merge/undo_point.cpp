@@ -13,10 +13,11 @@ namespace {
 constexpr int64_t kDay = 86'400;
 constexpr int64_t kLongestExpiry = 30 * kDay;  // that Neon takes
 
+// Another one than that of a restore that the same merge may come to.
 std::string BackupName(const Project &project, const Session &session) {
   constexpr size_t kLongestName = 256;  // that Neon takes
   const std::string suffix =
-      "-before-" + session.row.uuid.substr(0, 8) + "-" + std::to_string(session.merge->id);
+      "-before-replay-" + session.row.uuid.substr(0, 8) + "-" + std::to_string(session.merge->id);
   return project.row.parent.substr(0, kLongestName - suffix.size()) + suffix;
 }
 

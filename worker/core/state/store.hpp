@@ -51,7 +51,7 @@ using Mutation =
     std::variant<SessionRow, MigrationRow, AttemptRow, MergeRow, ConflictRow, StepRow,
                  KeptBranchRow, SweepRow, SweepBranchRow, UpkeepRow, CredentialRow, DropCredentials,
                  SnapshotRow, ForkRow, RebaseRow, WaitRow, DropRequest, FixCallRow, RefusedFixRow,
-                 FixMemoryRow, UndoPointRow, UndoRow>;
+                 FixMemoryRow, PreviewRow, UndoPointRow, UndoRow>;
 
 struct Batch {
   std::vector<Mutation> mutations;

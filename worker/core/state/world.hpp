@@ -84,6 +84,8 @@ struct Session : Actor {
   // Of the session's merge, which is done: the session is finished, and here for this alone.
   std::optional<UndoRow> undo;
   std::unique_ptr<MergeWork> merge_work;
+  // Asked for and not answered, by ticket: how the merge would be asked for.
+  std::map<int64_t, MergeRow> previews;
 
   bool parent_checked = false;
   // A request that nobody answered may have made the branch: where the parent stood before the
@@ -192,6 +194,8 @@ struct Project {
   // last_reset_at that its parts begin with.
   std::map<std::string, std::string> known_versions;
   std::set<std::string> history;
+  std::set<std::string> versions_being_described;  // by sessions under way
+  Condition version_described;                     // told when one of these came to an end
   std::string parent_connection_key() const { return "parent of " + row.neon_id; }
 
   // --- Sessions, by id; those that wait for a place; and what of the limits the others use.

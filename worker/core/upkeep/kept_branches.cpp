@@ -158,8 +158,9 @@ const KeptBranchRow *KeptBranches::NextToDelete(const Project &project, const Pa
 }
 
 bool KeptBranches::IsStillOurs(const KeptBranchRow &kept, const NeonBranch &branch) const {
-  // A restore makes the backup, so it has no annotation; its name is one that only the merge used.
-  if (kept.kind == "backup") return branch.name == kept.name;
+  // A backup's name is one that only its merge used; one that a restore made has no annotation.
+  if (kept.kind == "backup" && branch.name != kept.name) return false;
+  if (kept.kind == "backup" && AnnotatedWith(branch, kInstallationKey).empty()) return true;
   return IsMadeBy(context_->world().installations, branch);
 }
 
