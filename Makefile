@@ -47,7 +47,7 @@ submake = +@$(MAKE) $(quiet)
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all extension worker emulator libraries tests install uninstall demo check check-sanitize
+.PHONY: all extension worker emulator fleet libraries tests install uninstall demo check check-sanitize
 .PHONY: check-versions simulate mutants fuzz crash-matrix fixer-report bench lint format deps dist clean help
 .PHONY: compile_commands.json
 
@@ -86,7 +86,6 @@ worker: build/libcore.a build/libhttp.a build/libbranch.a
 emulator:
 	$(submake) -C emulator
 
-.PHONY: fleet
 fleet:
 	$(submake) -C fleet
 
