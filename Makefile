@@ -48,7 +48,7 @@ submake = +@$(MAKE) $(quiet)
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .PHONY: all extension worker emulator fleet libraries tests install uninstall demo check check-sanitize
-.PHONY: check-versions simulate mutants fuzz crash-matrix fixer-report bench lint format deps dist clean help
+.PHONY: check-versions simulate mutants fuzz crash-matrix hostile merge-oracle merge-fuzz fixer-report bench lint format deps dist clean help
 .PHONY: compile_commands.json
 
 help:
@@ -63,6 +63,9 @@ help:
 	@echo "make mutants     applies small changes to the worker, and prints which test notices each"
 	@echo "make fuzz        libFuzzer on each parser of bytes from outside for SECONDS=600; TARGET=one of them"
 	@echo "make crash-matrix  ends workers, servers and connections at every step, and prints a table"
+	@echo "make hostile     calls every function with hostile arguments as each role, CALLS=100000 times"
+	@echo "make merge-oracle  merges beside writers while the worker is killed, MERGES=500 times, and looks for lost writes"
+	@echo "make merge-fuzz  merges random changes of both sides, CASES=1000, and holds each against both orders"
 	@echo "make fixer-report  plays the set of broken migrations, and prints how many were fixed"
 	@echo "make lint        formatting, clang-tidy, and the rules of the house"
 	@echo "make format      formats the sources"
@@ -205,9 +208,26 @@ check-versions:
 	@tests/versions/run --chroots $(or $(CHROOTS),build/chroots) \
 		$(if $(SUITE),--suites '$(SUITE)') $(VERSIONS)
 
+# Nobody's write is lost, by the hundreds; and merges by chance, held against both orders.
+merge-oracle: deps
+	$(submake) $(jobs) install $(needs_emulator)
+	@AGENT_BRANCH_ORACLE_MERGES=$(or $(MERGES),500) AGENT_BRANCH_ORACLE_SEED=$(SEED) \
+		python3 -m pytest -q -s -p no:cacheprovider tests/system/test_lost_writes.py
+
+merge-fuzz: deps
+	$(submake) $(jobs) install $(needs_emulator)
+	@AGENT_BRANCH_FUZZ_CASES=$(or $(CASES),1000) AGENT_BRANCH_FUZZ_SEED=$(SEED) \
+		python3 -m pytest -q -s -p no:cacheprovider tests/system/test_merge_fuzz.py
+
 crash-matrix: deps
 	$(submake) $(jobs) install $(needs_emulator)
 	@tests/crash/matrix $(POINTS)
+
+# What one seed finds comes again with it: HOSTILE_SEED=7.
+hostile: deps
+	$(submake) $(jobs) install $(needs_emulator)
+	AGENT_BRANCH_HOSTILE_CALLS=$(or $(CALLS),100000) AGENT_BRANCH_HOSTILE_SEED=$(or $(HOSTILE_SEED),1) \
+		/usr/bin/python3 -m pytest -p no:cacheprovider -q tests/system/test_hostile_callers.py
 
 fixer-report: deps
 	$(submake) $(jobs) install $(needs_emulator)

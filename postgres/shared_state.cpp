@@ -4,6 +4,7 @@
 
 #include "postgres/shared_budgets.hpp"
 #include "postgres/shared_calls.hpp"
+#include "postgres/shared_previews.hpp"
 #include "postgres/wait_events.hpp"
 
 namespace agent_branch {
@@ -12,6 +13,7 @@ namespace {
 constexpr const char *kName = "agent_branch";
 constexpr const char *kBudgetsName = "agent_branch budgets";
 constexpr const char *kCallsName = "agent_branch calls";
+constexpr const char *kPreviewsName = "agent_branch previews";
 constexpr const char *kVersionName = "agent_branch version";
 
 // Of the library that made the memory. Its size and place stay as they are in all versions, so that
@@ -74,7 +76,8 @@ void RequestSharedMemory() {
   RequestAddinShmemSpace(MAXALIGN(sizeof(LibraryVersion)));
   RequestAddinShmemSpace(add_size(MAXALIGN(sizeof(SharedState)), SharedBudgetsSize()));
   RequestAddinShmemSpace(SharedCallsSize());
-  RequestNamedLWLockTranche(kName, 3);
+  RequestAddinShmemSpace(SharedPreviewsSize());
+  RequestNamedLWLockTranche(kName, 4);
 }
 
 // With AddinShmemInitLock held. Returns whether the memory was there before.
@@ -82,6 +85,7 @@ bool Attach() {
   bool found = false;
   bool budgets_found = false;
   bool calls_found = false;
+  bool previews_found = false;
   state = static_cast<SharedState *>(ShmemInitStruct(kName, sizeof(SharedState), &found));
   void *budgets = ShmemInitStruct(kBudgetsName, SharedBudgetsSize(), &budgets_found);
   void *calls = ShmemInitStruct(kCallsName, SharedCallsSize(), &calls_found);
@@ -89,6 +93,8 @@ bool Attach() {
   lock = &locks[0].lock;
   AttachSharedBudgets(budgets, &locks[1].lock, !budgets_found);
   AttachSharedCalls(calls, &locks[2].lock, !calls_found);
+  void *previews = ShmemInitStruct(kPreviewsName, SharedPreviewsSize(), &previews_found);
+  AttachSharedPreviews(previews, &locks[3].lock, !previews_found);
   return found;
 }
 

@@ -37,6 +37,14 @@ TEST(OptionChecks, WhatAProjectMayLimitAndAllowIsTaken) {
   EXPECT_EQ(options->durations[0].range, DurationRange::kZeroOrMore);
 }
 
+TEST(OptionChecks, HintsForTheFixerAreBounded) {
+  const auto given = [](size_t bytes) {
+    return CheckProjectOptions(R"({"fixer_hints":")" + std::string(bytes, 'x') + R"("})");
+  };
+  EXPECT_TRUE(given(8'192).ok());
+  EXPECT_EQ(given(8'193).status().sqlstate(), "22023");
+}
+
 TEST(OptionChecks, WrongTypesValuesAndKeysAreToldApart) {
   struct {
     const char *json;
@@ -65,6 +73,8 @@ TEST(OptionChecks, WrongTypesValuesAndKeysAreToldApart) {
       {R"({"fixer":{}})", "42804"},
       {R"({"fixer":"x"})", "22023"},
       {R"({"fixer_function":"f(); SELECT 1"})", "22023"},
+      {R"({"fixer_hints":"Keys are bigint."})", ""},
+      {R"({"fixer_hints":["Keys are bigint."]})", "42804"},
       {R"({"fixer_function":"a.b.c"})", "22023"},
       {R"({"fixer_function":"A"})", "22023"},
       {R"({"refuse_risks":"drop"})", "42804"},
@@ -75,7 +85,7 @@ TEST(OptionChecks, WrongTypesValuesAndKeysAreToldApart) {
       {R"({"parent_access":"read_only"})", "0A000"},
       {R"({"parent_access":"all"})", "22023"},
       {R"({"parent_access":true})", "42804"},
-      {R"({"gates":["SELECT true"]})", "0A000"},
+      {R"({"gates":["SELECT true"]})", ""},
       {R"({"gates":"SELECT true"})", "42804"},
       {R"({"gates":[1]})", "42804"},
       {R"({"isolate_role":true})", "0A000"},

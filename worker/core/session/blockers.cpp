@@ -1,8 +1,8 @@
-#include "worker/branch/blocker_query.hpp"
+#include "worker/core/session/blockers.hpp"
 
-#include "worker/branch/look_query.hpp"
 #include "worker/core/base/json.hpp"
 #include "worker/core/base/text.hpp"
+#include "worker/core/script/sql_literal.hpp"
 
 namespace agent_branch {
 namespace {
@@ -55,7 +55,8 @@ std::string Sentence(const JsonValue *blocker) {
 
 std::string BlockerQuery(const std::string &relations) {
   std::string query = kBefore;
-  const std::string names = "(SELECT " + Literal(relations) + "::pg_catalog.jsonb AS names) AS n";
+  const std::string names =
+      "(SELECT " + SqlLiteral(relations) + "::pg_catalog.jsonb AS names) AS n";
   const std::string from = "FROM pg_catalog.pg_locks AS l JOIN";
   return query.replace(query.find(from), from.size(),
                        "FROM " + names + " CROSS JOIN pg_catalog.pg_locks AS l JOIN");
