@@ -16,7 +16,7 @@ VERSION = f"{RELEASED}.test{os.getpid()}"
 SCRIPT = """
 ALTER TABLE agent_branch.step ADD COLUMN note text NOT NULL DEFAULT 'none';
 -- The views that show the column, as an update has to.
-DROP VIEW public.agent_steps CASCADE;
+DROP VIEW public.agent_steps, public.agent_spans CASCADE;
 ALTER TABLE agent_branch.step ALTER COLUMN outcome TYPE varchar;
 SELECT pg_catalog.pg_sleep({seconds});
 ALTER TABLE agent_branch.session ADD COLUMN note text;
