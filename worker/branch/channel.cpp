@@ -357,7 +357,10 @@ void Channel::OnQuery(TimePoint now) {
     Finish(Rejected(task_->id, reply.error.fields));
     return Reset(now);
   }
+  // What runs somebody's own text may have taken advisory locks, or listen.
+  const bool ours = task_->kind != BranchTaskKind::kGate;
   Finish(FinishedQuery(*task_, reply));
+  if (!ours) return Reset(now);
   KeepOpen(now);
 }
 

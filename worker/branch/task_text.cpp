@@ -5,6 +5,7 @@
 
 #include "worker/branch/catalog_version.hpp"
 #include "worker/branch/fingerprint.hpp"
+#include "worker/branch/gate_query.hpp"
 #include "worker/branch/look_query.hpp"
 #include "worker/branch/measure.hpp"
 #include "worker/branch/record.hpp"
@@ -187,6 +188,11 @@ std::string ExcerptText(const BranchTask &task) {
          "; ROLLBACK";
 }
 
+std::string GateText(const BranchTask &task) {
+  return "BEGIN READ ONLY; " + SetTimeout("statement_timeout", task.statement_timeout) +
+         SetTimeout("lock_timeout", task.lock_timeout) + GateScript(task.sql) + "; ROLLBACK";
+}
+
 }  // namespace
 
 bool IsMeasured(const BranchTask &task) {
@@ -229,6 +235,8 @@ Result<std::string> QueryText(const BranchTask &task, int server_version) {
     }
     case BranchTaskKind::kExcerpt:
       return ExcerptText(task);
+    case BranchTaskKind::kGate:
+      return GateText(task);
     case BranchTaskKind::kLookAlone:
     case BranchTaskKind::kRisks:
       return LookText(task);
@@ -401,6 +409,7 @@ BranchEvent FinishedQuery(const BranchTask &task, const Reply &reply) {
     case BranchTaskKind::kTransactionStatus:
       return FinishedTransactionStatus(task.id, reply);
     case BranchTaskKind::kExcerpt:
+    case BranchTaskKind::kGate:
     case BranchTaskKind::kLookAlone:
     case BranchTaskKind::kRisks:
     case BranchTaskKind::kDefinitions:

@@ -47,14 +47,6 @@ std::string TargetOf(const MigrationRow &migration, const Segment &segment) {
   return target + ", statements " + first + " to " + std::to_string(segment.first + segment.count);
 }
 
-// The record, which is a JSON object, with the transaction that it is of.
-std::string WithTransaction(const std::string &record, const std::string &id) {
-  const std::string member = "\"transaction_id\": \"" + id + "\"";
-  const size_t begin = record.find('{');
-  if (begin == std::string::npos) return "{" + member + "}";
-  return "{" + member + ", " + record.substr(begin + 1);
-}
-
 std::string WhatRuns(const MigrationRow &migration) {
   return "migration " + std::to_string(migration.ordinal) + " on its branch";
 }
@@ -175,7 +167,7 @@ Flow<Next> MigrateFlow::WeighRisks(Session &session) {
 
 Status MigrateFlow::JudgeDone(Session &session, const BranchEvent &ready) {
   if (FixFlow::IsFix(session.migrations.front())) {
-    const Intent proven = fixer_->Prove(session, ready.objects, ready.answer);
+    const Intent proven = fixer_->Prove(session, ready);
     if (!proven.preserved) return Status::Error("AB003", proven.reason);
   }
   Status invalid = RefuseInvalidIndex(ready, ready.record);
