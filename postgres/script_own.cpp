@@ -196,7 +196,12 @@ void OwnObjects::NoteCreated(const Node *statement, size_t number) {
     case T_IndexStmt: {
       const auto *create = reinterpret_cast<const IndexStmt *>(statement);
       if (create->idxname == nullptr) return;
-      return NoteOther(RelationKey(QuotedName(create->idxname)), create->if_not_exists, number);
+      // It lies in its table's schema, where DROP INDEX may name it.
+      const std::string schema = SchemaPart(NameOf(create->relation));
+      const std::string index = QuotedName(create->idxname);
+      if (!schema.empty())
+        NoteOther(RelationKey(schema + "." + index), create->if_not_exists, number);
+      return NoteOther(RelationKey(index), create->if_not_exists, number);
     }
     case T_CreateSeqStmt: {
       const auto *create = reinterpret_cast<const CreateSeqStmt *>(statement);

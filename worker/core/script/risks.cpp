@@ -298,7 +298,8 @@ std::string RiskQuestions(const Script &script) {
     writer.StartObject();
     writer.Key("n");
     writer.Uint64(number);
-    WriteMember(writer, "relation", CleanText(risk.relation, kLongestText));
+    if (!risk.relation.empty())
+      WriteMember(writer, "relation", CleanText(risk.relation, kLongestText));
     if (!risk.column.empty()) WriteMember(writer, "column", CleanText(risk.column, kLongestText));
     if (!risk.lookup.empty()) {
       WriteMember(writer, "type", risk.object_type);

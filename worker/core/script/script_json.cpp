@@ -70,6 +70,17 @@ void WriteRisk(JsonWriter &writer, const StatementRisk &risk) {
   writer.EndObject();
 }
 
+// Enough to tell which statement a notice is about, and whose locks it waits for.
+void WriteMentions(JsonWriter &writer, const std::vector<std::string> &mentions) {
+  constexpr size_t kMostMentions = 10;
+  if (mentions.empty()) return;
+  writer.Key("mentions");
+  writer.StartArray();
+  for (size_t n = 0; n < mentions.size() && n < kMostMentions; ++n)
+    WriteString(writer, mentions[n]);
+  writer.EndArray();
+}
+
 void WriteStatement(JsonWriter &writer, const ScriptStatement &statement) {
   writer.StartObject();
   WriteCount(writer, "offset", statement.offset);
@@ -91,6 +102,7 @@ void WriteStatement(JsonWriter &writer, const ScriptStatement &statement) {
       WriteString(writer, relation);
     writer.EndArray();
   }
+  WriteMentions(writer, statement.mentions);
   if (!statement.risks.empty()) {
     writer.Key("risks");
     writer.StartArray();
@@ -173,16 +185,16 @@ class KeptReader {
     statement.commit_after = JsonBool(object, "commit_after");
     statement.boundary = static_cast<Boundary>(*boundary);
     if (JsonBool(object, "setting")) statement.setting = SettingOf(statement);
-    Fills(JsonArray(object, "fills"), &statement);
+    Names(JsonArray(object, "fills"), &statement.fills);
+    Names(JsonArray(object, "mentions"), &statement.mentions);
     script_.statements.push_back(std::move(statement));
     return Risks(JsonArray(object, "risks"));
   }
 
-  static void Fills(const JsonValue *relations, ScriptStatement *statement) {
-    if (relations == nullptr) return;
-    for (const JsonValue &relation : relations->GetArray()) {
-      if (!relation.IsString()) continue;
-      statement->fills.emplace_back(relation.GetString(), relation.GetStringLength());
+  static void Names(const JsonValue *list, std::vector<std::string> *names) {
+    if (list == nullptr) return;
+    for (const JsonValue &name : list->GetArray()) {
+      if (name.IsString()) names->emplace_back(name.GetString(), name.GetStringLength());
     }
   }
 
