@@ -66,14 +66,15 @@ SELECT columns_are('agent_migration_attempts', ARRAY['session', 'project', 'ordi
 	'session_id']);
 SELECT columns_are('agent_merges', ARRAY['session', 'project', 'status', 'strategy', 'on_drift', 'reason',
 	'requested_at', 'started_at', 'finished_at', 'base_fingerprint', 'parent_fingerprint', 'backup_name',
-	'backup_branch_id', 'session_id', 'on_unrecorded', 'chosen', 'chosen_reason', 'transaction_id', 'certificate', 'candidates']);
+	'backup_branch_id', 'session_id', 'on_unrecorded', 'chosen', 'chosen_reason', 'transaction_id', 'certificate', 'candidates',
+	'gates']);
 SELECT columns_are('agent_fixer_calls', ARRAY['session', 'project', 'ordinal', 'attempt', 'source', 'model', 'outcome',
 	'reason', 'explanation', 'input_tokens', 'output_tokens', 'cost', 'asked_at', 'answered_at', 'duration',
 	'session_id']);
 SELECT columns_are('agent_fixer_memory', ARRAY['project', 'id', 'original', 'fix', 'worked', 'failed', 'first_at',
 	'last_at']);
 SELECT columns_are('agent_conflicts', ARRAY['session', 'project', 'object', 'change', 'base_hash', 'branch_hash',
-	'parent_hash', 'reason', 'found_at', 'session_id']);
+	'parent_hash', 'reason', 'found_at', 'session_id', 'counterexamples']);
 SELECT columns_are('agent_events', ARRAY['id', 'at', 'session', 'project', 'old_state', 'state', 'error',
 	'session_id', 'asked_as', 'asked_by', 'client_addr']);
 SELECT columns_are('agent_branches', ARRAY['sweep', 'dry_run', 'seen_at', 'project', 'branch_id', 'name',
