@@ -7,7 +7,6 @@
 #include "postgres/shared_state.hpp"
 #include "worker/core/base/json.hpp"
 #include "worker/core/state/checks.hpp"
-#include "worker/core/state/unsupported.hpp"
 
 namespace agent_branch {
 namespace {
@@ -40,6 +39,16 @@ void RequireMergeable(const Session &session) {
           "Wait for them with agent_wait(), then merge.");
 }
 
+// What is not known yet, agent_merges.not_undoable says when it is merged.
+void SayIfNotUndoable(const Session &session) {
+  const Rows rows = RunQuery("SELECT coalesce(($1::jsonb->>'undo_window')::interval > '0', false)",
+                             {session.project_options}, Snapshot::kLatest);
+  if (rows[0].Bool(0)) return;
+  LogMessage(NOTICE, "the merge of session " + Quoted(session.name) +
+                         " will not be undoable: option \"undo_window\" of project " +
+                         Quoted(session.project) + " is not set");
+}
+
 Datum Merge(FunctionCallInfo fcinfo) {
   RequireWritable("agent_merge");
   const std::string name = RequiredText(fcinfo, 0, "session");
@@ -55,12 +64,9 @@ Datum Merge(FunctionCallInfo fcinfo) {
     const Session session = FindAndLockSession(caller, name, project);
     RequireCommitted(session);
     RequestMerge(caller, session, wanted);
+    SayIfNotUndoable(session);
   }
   PG_RETURN_VOID();
-}
-
-void RequireSupported(const char *kind) {
-  if (Status status = CheckRequestSupported(kind); !status.ok()) RaiseStatus(status);
 }
 
 // The merge's own state is looked at: nothing is asked for that would have to be committed.
@@ -159,14 +165,38 @@ Datum MergePreview(FunctionCallInfo fcinfo) {
   return CallPg([&] { return DirectFunctionCall1(jsonb_in, CStringGetDatum(result.c_str())); });
 }
 
-void RequireMerged(const Session &session) {
-  const Rows rows =
-      RunQuery("SELECT FROM agent_branch.merge WHERE session_id = $1 AND status = 'merged'",
-               {session.id}, Snapshot::kLatest);
-  if (!rows.empty()) return;
-  Raise("55000", "session " + Quoted(session.name) + " was not merged",
-        "Its state is \"" + session.state + "\".",
-        "There is nothing to take back; agent_merges shows the merges.");
+// The session's merge that an undo is about; checks what can be known before the worker looks.
+int64_t FindUndoable(const Session &session) {
+  const Rows rows = RunQuery(
+      "SELECT m.id, o.merge_id IS NOT NULL, o.why_not, o.undo_until < now(), o.undo_until, "
+      "u.status "
+      "FROM agent_branch.merge AS m LEFT JOIN agent_branch.undo_point AS o ON o.merge_id = m.id "
+      "LEFT JOIN LATERAL (SELECT u.status FROM agent_branch.undo AS u WHERE u.merge_id = m.id "
+      "ORDER BY u.id DESC LIMIT 1) AS u ON true "
+      "WHERE m.session_id = $1 AND m.status = 'merged' ORDER BY m.id DESC LIMIT 1",
+      {session.id}, Snapshot::kLatest);
+  if (rows.empty())
+    Raise("55000", "session " + Quoted(session.name) + " was not merged",
+          "Its state is \"" + session.state + "\".",
+          "There is nothing to take back; agent_merges shows the merges.");
+  const Row &merge = rows[0];
+  const std::string what = "the merge of session " + Quoted(session.name);
+  if (merge.Text(5) == "undone")
+    Raise("55000", what + " has been undone already", {},
+          "agent_merges.preserved_name is the branch that holds what was there before.");
+  if (merge.Text(5) == "queued" || merge.Text(5) == "running" || session.undo_requested)
+    Raise("55006", "an undo of " + what + " has been asked for already", {},
+          "Wait for it with agent_wait().");
+  if (!merge.Bool(1))
+    Raise("55000", what + " cannot be undone", "No backup was kept for it.",
+          "Option \"undo_window\" of the project says how long backups of merges are kept.");
+  if (!merge.IsNull(2))
+    Raise("55000", what + " cannot be undone", merge.Text(2) + ".",
+          "Take its changes back by a migration.");
+  if (merge.Bool(3))
+    Raise("55000", what + " cannot be undone any more", "It could until " + merge.Text(4) + ".",
+          "Option \"undo_window\" of the project says how long backups of merges are kept.");
+  return merge.Int(0);
 }
 
 Datum MergeUndo(FunctionCallInfo fcinfo) {
@@ -180,9 +210,8 @@ Datum MergeUndo(FunctionCallInfo fcinfo) {
     const Session session = FindAndLockSession(caller, name, project);
     RequireCommitted(session);
     RequireNotPaused(session);
-    RequireMerged(session);
-    RequireSupported("undo");
-    WriteRequest(caller, {"undo", std::nullopt, session.id, std::nullopt,
+    const int64_t merge = FindUndoable(session);
+    WriteRequest(caller, {"undo", std::nullopt, session.id, merge,
                           force ? "{\"force\": true}" : "{\"force\": false}"});
   }
   PG_RETURN_VOID();

@@ -14,7 +14,8 @@ constexpr int kMostInterrupted = 2;
 constexpr char kOriginal[] = R"(
 SELECT m.session_id, t.number, t.sql, t.sqlstate, t.message, t.detail, t.hint, t.context, t.line,
   t."column", (SELECT max(number) FROM agent_branch.migration_attempt WHERE migration_id = $1),
-  t.statement
+  t.statement, (SELECT coalesce(p.options->>'fixer_hints', '') FROM agent_branch.session AS s
+    JOIN agent_branch.project AS p ON p.id = s.project_id WHERE s.id = m.session_id)
 FROM agent_branch.migration AS m JOIN agent_branch.migration_attempt AS t ON t.migration_id = m.id
 WHERE m.id = $1 AND t.made_by = 'agent' ORDER BY t.number DESC LIMIT 1)";
 
@@ -44,7 +45,7 @@ LIMIT 5)";
 
 constexpr char kArgument[] = R"(
 SELECT r.oid::bigint, r.rolcanlogin, r.rolname, jsonb_build_object('project', p.project, 'session', s.name,
-    'migration', m.ordinal, 'name', t.name, 'sql', t.sql,
+    'migration', m.ordinal, 'name', t.name, 'sql', t.sql, 'hints', coalesce(p.options->>'fixer_hints', ''),
     'error', jsonb_build_object('sqlstate', t.sqlstate, 'message', t.message, 'detail', t.detail,
       'hint', t.hint, 'context', t.context, 'line', t.line, 'column', t."column"),
     'attempts', coalesce((SELECT jsonb_agg(jsonb_build_object('made_by', a.made_by, 'sql', a.sql,
@@ -112,6 +113,7 @@ Result<FixHistory> PostgresStore::ReadFixHistory(int64_t migration_id) {
     history.error = ReadError(original, 3);
     history.last_attempt = static_cast<int>(original.Int(10));
     history.statement = static_cast<int>(original.Int(11));
+    history.hints = original.Text(12);
     for (const Row &row : transaction.Query(kTried, {migration_id, history.original_number})) {
       TriedFix tried;
       tried.number = static_cast<int>(row.Int(0));

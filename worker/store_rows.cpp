@@ -40,8 +40,8 @@ SELECT id, project, parent, database, role, coalesce(options->>'api_key_file', '
   coalesce(options->>'fixer', 'llm'), coalesce(options->>'fixer_function', ''),
   paused_at IS NOT NULL,
   coalesce(extract(epoch FROM (options->>'replay_budget')::interval) * 1000, 10000)::bigint,
-  coalesce((SELECT string_agg(quote_ident(name), E'\n')
-    FROM jsonb_array_elements_text(options->'managed_schemas') AS name),
+  coalesce((SELECT string_agg(quote_ident(managed.name), E'\n')
+    FROM jsonb_array_elements_text(options->'managed_schemas') AS managed (name)),
     CASE WHEN options ? 'managed_schemas' THEN '' ELSE 'neon_auth' END),
   coalesce(options->>'on_unrecorded', '') = 'drop',
   coalesce((SELECT jsonb_agg(CASE jsonb_typeof(g.value)
@@ -91,7 +91,8 @@ SELECT id, uuid, project_id, name, branch_name, (options->>'min_cu')::float8,
   ceil(extract(epoch FROM expires_at))::bigint, coalesce(parent_branch_id, ''),
   coalesce(parent_reset_at, ''), coalesce(branch_id, ''), coalesce(endpoint_id, ''),
   coalesce(extract(epoch FROM branch_expires_at), 0)::bigint, bare_compute,
-  array_to_string(operations, ' '), coalesce(base_fingerprint, ''), pinned, api_calls
+  array_to_string(operations, ' '), coalesce(base_fingerprint, ''), pinned, api_calls,
+  finished_at IS NOT NULL
 FROM agent_branch.session )";
 
 SessionRow ReadSession(const Row &row) {
@@ -120,6 +121,7 @@ SessionRow ReadSession(const Row &row) {
   session.base_fingerprint = row.Text(21);
   session.pinned = row.Bool(22);
   session.api_calls = static_cast<int>(row.Int(23));
+  session.finished = row.Bool(24);
   return session;
 }
 

@@ -44,6 +44,9 @@ class Bench:
             self.cluster.psql(f"CREATE DATABASE {BASE}")
             self.base = self.connect(BASE)
             self.base.cursor().execute(setup or "SELECT 1")
+            # What it sets for the database holds from the next connection on.
+            self.base.close()
+            self.base = self.connect(BASE)
 
     def mistake(self, sql):
         """The error of a text as agent_branch sees it; None: it has none. Nothing of it stays."""
@@ -100,7 +103,8 @@ class Bench:
         connection = self.cluster.connect(name)
         try:
             cursor = connection.cursor()
-            cursor.execute(sql.encode())
+            # Two runs are not at one time.
+            cursor.execute(sql.replace("now()", "timestamptz '2026-01-01'").encode())
             connection.commit()
         except psycopg2.Error as error:
             return f"error {error.diag.sqlstate}"

@@ -57,7 +57,8 @@ WRONG_TYPE = [
      "ALTER TABLE sales.invoices DROP COLUMN amount; "
      "ALTER TABLE sales.invoices ADD COLUMN amount integer"),
     ("comparison", "UPDATE orders SET status = 'big' WHERE note > 5",
-     "UPDATE orders SET status = 'big' WHERE note > '5'", "UPDATE orders SET status = 'big'"),
+     "UPDATE orders SET status = 'big' WHERE note::integer > 5",
+     "UPDATE orders SET status = 'big' WHERE note > '5'"),
     ("delete", "DELETE FROM orders WHERE note = 17", "DELETE FROM orders WHERE note = '17'",
      "DELETE FROM orders"),
     ("date", "INSERT INTO orders (id, placed) VALUES (50, '31/12/2025')",

@@ -134,6 +134,51 @@ def test_a_remembered_fix_that_fails_costs_an_attempt_and_is_forgotten(stage):
     assert [row["made_by"] for row in attempts(stage, session)] == ["agent"]
 
 
+def test_a_remembered_fix_that_is_refused_once_is_not_offered_again(stage):
+    stage.model.play("CREATE INDEX ON orders (customer_id)")
+    session, state = stage.run("CREATE INDEX ON orders (customerid)")
+    assert state == "ready"
+    stage.model.play("CREATE INDEX ON loose (code)")
+    session, state = stage.run("CREATE INDEX ON loose (cod)")
+    assert state == "ready"
+    assert [(row["made_by"], row["status"]) for row in attempts(stage, session)][1] == ("memory", "refused")
+    assert stage.system.rows("SELECT original FROM agent_fixer_memory ORDER BY id") == [
+        {"original": "CREATE INDEX ON loose (cod)"}]
+
+
+def test_the_project_tells_its_conventions_and_what_was_refused_is_told(stage):
+    stage.system.register(fixer_hints="Keys are bigint, names are in the plural.")
+    stage.model.play("DROP TABLE keep", GOOD)
+    session, state = stage.run(BROKEN)
+    assert state == "ready"
+    first, second = stage.model.prompts()
+    assert "Keys are bigint, names are in the plural." in first
+    assert "DROP TABLE keep" in second and "it has \"DROP TABLE keep\" where the original has" in second
+
+
+# What is on the branch makes more of a fix than it says.
+EVENTS = {
+    "rows": ("UPDATE keep SET v = 'owned' WHERE id = 1", "it changes rows of public.keep"),
+    "a table": ("CREATE TABLE IF NOT EXISTS leak AS SELECT * FROM customers", "it makes the "),
+    "a grant": ("GRANT SELECT ON customers TO PUBLIC", "it makes the grants on table public.customers"),
+    "a policy": ("CREATE POLICY open ON customers USING (true)", "it makes the policy open on public.customers"),
+}
+
+
+@pytest.mark.parametrize("effect", EVENTS)
+def test_what_a_fix_does_beyond_the_original_is_not_committed(stage, effect):
+    statement, reason = EVENTS[effect]
+    stage.model.play("CREATE INDEX ON orders (customer_id)")
+    session, state = stage.run("CREATE INDEX ON orders (customerid)", before=(
+        "CREATE FUNCTION more() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN IF pg_trigger_depth() = 0 AND "
+        f"tg_tag = 'CREATE INDEX' THEN {statement}; END IF; END $$; "
+        "CREATE EVENT TRIGGER more ON ddl_command_end EXECUTE FUNCTION more()"))
+    assert state == "failed"
+    refused = attempts(stage, session)[1]
+    assert (refused["status"], refused["reason"][:len(reason)]) == ("refused", reason)
+    assert stage.rows("SELECT v, to_regclass('leak') FROM keep WHERE id = 1") == [("a", None)]
+
+
 FUNCTION = """
 CREATE SCHEMA IF NOT EXISTS platform;
 CREATE OR REPLACE FUNCTION platform.fix(failure jsonb) RETURNS text LANGUAGE plpgsql AS $$
@@ -214,7 +259,9 @@ def test_the_key_is_in_no_table_and_no_log(stage):
     for fault in ("key", "talks too much"):
         stage.model.play({"fault": fault})
         session, _ = stage.run(BROKEN)
-    assert "Bearer (key) is no good" in note(stage, session)
+    assert note(stage, session).startswith("gave up: HTTP status 400")
+    assert stage.system.one("SELECT explanation FROM agent_fixer_calls WHERE session = %s AND source = 'llm'",
+                            session) == "Bearer (key) is no good"
     stage.model.play(f"-- {stage.model.key}\n{GOOD}")
     session, _ = stage.run(BROKEN)
     assert outcomes(stage, session)[0] == "malformed"

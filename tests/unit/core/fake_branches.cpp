@@ -62,8 +62,10 @@ void FakeBranches::Start(BranchTask task) {
   event.id = task.id;
   event.outcome = BranchOutcome::kDone;
   if (task.kind == BranchTaskKind::kCatalogVersion) {
-    // Says nothing, so that the fingerprint has to.
+    // Unless told to, it says nothing, so that the fingerprint has to.
+    if (versions_are_told) Describe(branch->second, &event);
   } else if (task.kind == BranchTaskKind::kFingerprint) {
+    if (hold_descriptions) return;
     Describe(branch->second, &event);
   } else if (task.kind == BranchTaskKind::kRunAlone) {
     RunAlone(task, branch->second);

@@ -37,6 +37,14 @@ TEST(OptionChecks, WhatAProjectMayLimitAndAllowIsTaken) {
   EXPECT_EQ(options->durations[0].range, DurationRange::kZeroOrMore);
 }
 
+TEST(OptionChecks, HintsForTheFixerAreBounded) {
+  const auto given = [](size_t bytes) {
+    return CheckProjectOptions(R"({"fixer_hints":")" + std::string(bytes, 'x') + R"("})");
+  };
+  EXPECT_TRUE(given(8'192).ok());
+  EXPECT_EQ(given(8'193).status().sqlstate(), "22023");
+}
+
 TEST(OptionChecks, WrongTypesValuesAndKeysAreToldApart) {
   struct {
     const char *json;
@@ -65,6 +73,8 @@ TEST(OptionChecks, WrongTypesValuesAndKeysAreToldApart) {
       {R"({"fixer":{}})", "42804"},
       {R"({"fixer":"x"})", "22023"},
       {R"({"fixer_function":"f(); SELECT 1"})", "22023"},
+      {R"({"fixer_hints":"Keys are bigint."})", ""},
+      {R"({"fixer_hints":["Keys are bigint."]})", "42804"},
       {R"({"fixer_function":"a.b.c"})", "22023"},
       {R"({"fixer_function":"A"})", "22023"},
       {R"({"refuse_risks":"drop"})", "42804"},
@@ -104,13 +114,28 @@ TEST(OptionChecks, KeyFileStaysInItsDirectory) {
   EXPECT_TRUE(CheckProjectOptions(R"({"api_key_file":"team a.key"})").ok());
 }
 
-TEST(OptionChecks, SessionHasComputeSizesOnly) {
+TEST(OptionChecks, SessionHasComputeSizesAndATrace) {
   EXPECT_TRUE(CheckSessionOptions("{}", "{}").ok());
   EXPECT_TRUE(CheckSessionOptions(R"({"min_cu":1,"max_cu":4})", "{}").ok());
   EXPECT_TRUE(CheckSessionOptions(R"({"min_cu":2})", R"({"max_cu":2})").ok());
   EXPECT_EQ(CheckSessionOptions(R"({"min_cu":2})", "{}").sqlstate(), "22023");
   EXPECT_EQ(CheckSessionOptions(R"({"ttl":"1 h"})", "{}").sqlstate(), "22023");
   EXPECT_EQ(CheckSessionOptions("[]", "{}").sqlstate(), "42804");
+}
+
+// Examples and rules of https://www.w3.org/TR/trace-context/#traceparent-header.
+TEST(OptionChecks, TraceparentIsOneOfTheW3cs) {
+  const auto state_of = [](const std::string &value) {
+    return CheckSessionOptions("{\"traceparent\":" + value + "}", "{}").sqlstate();
+  };
+  EXPECT_EQ(state_of(R"("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")"), "");
+  for (const char *wrong : {"\"\"", "\"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0\"",
+                            "\"00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01\"",
+                            "\"00-00000000000000000000000000000000-00f067aa0ba902b7-01\"",
+                            "\"00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01\"",
+                            "\"ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\""})
+    EXPECT_EQ(state_of(wrong), "22023") << wrong;
+  EXPECT_EQ(state_of("1"), "42804");
 }
 
 TEST(OptionChecks, MergeIsChosenByTheCallThenTheProjectThenTheDefault) {

@@ -144,17 +144,40 @@ bool IsOfExtension(std::string_view extension, std::string_view name) {
   });
 }
 
+namespace {
+
+constexpr std::string_view kHarmless[] = {
+    "abs",      "btrim",           "cast",       "ceil",         "coalesce",  "concat",
+    "count",    "date_part",       "date_trunc", "extract",      "floor",     "gen_random_uuid",
+    "greatest", "initcap",         "least",      "left",         "length",    "lower",
+    "lpad",     "ltrim",           "make_date",  "max",          "md5",       "min",
+    "now",      "nullif",          "replace",    "right",        "round",     "rpad",
+    "rtrim",    "split_part",      "string_agg", "substr",       "substring", "sum",
+    "to_char",  "to_date",         "to_number",  "to_timestamp", "trim",      "trunc",
+    "upper",    "uuid_generate_v4"};
+
+// What a misspelt name may just as well be meant to be.
+constexpr std::string_view kOthers[] = {
+    "age",         "array_agg",  "ascii",    "avg",    "bool_and",    "bool_or", "ceiling",
+    "char_length", "chr",        "decode",   "encode", "every",       "exp",     "format",
+    "json_agg",    "jsonb_agg",  "lag",      "lead",   "ln",          "log",     "mod",
+    "mode",        "overlay",    "position", "power",  "random",      "rank",    "repeat",
+    "reverse",     "row_number", "sign",     "sqrt",   "starts_with", "strpos",  "to_json",
+    "to_jsonb",    "translate"};
+
+}  // namespace
+
 bool IsHarmlessFunction(std::string_view name) {
-  return In(
-      name,
-      {"abs",      "btrim",           "cast",       "ceil",         "coalesce",  "concat",
-       "count",    "date_part",       "date_trunc", "extract",      "floor",     "gen_random_uuid",
-       "greatest", "initcap",         "least",      "left",         "length",    "lower",
-       "lpad",     "ltrim",           "make_date",  "max",          "md5",       "min",
-       "now",      "nullif",          "replace",    "right",        "round",     "rpad",
-       "rtrim",    "split_part",      "string_agg", "substr",       "substring", "sum",
-       "to_char",  "to_date",         "to_number",  "to_timestamp", "trim",      "trunc",
-       "upper",    "uuid_generate_v4"});
+  return std::find(std::begin(kHarmless), std::end(kHarmless), name) != std::end(kHarmless);
+}
+
+const std::vector<std::string> &UsualFunctions() {
+  static const std::vector<std::string> kNames = [] {
+    std::vector<std::string> names(std::begin(kHarmless), std::end(kHarmless));
+    names.insert(names.end(), std::begin(kOthers), std::end(kOthers));
+    return names;
+  }();
+  return kNames;
 }
 
 }  // namespace agent_branch

@@ -1,6 +1,7 @@
 // What other databases say, and what says the same in PostgreSQL.
 #pragma once
 
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -25,5 +26,7 @@ bool IsHarmlessExtension(std::string_view name);
 bool IsOfExtension(std::string_view extension, std::string_view name);
 // Functions that only compute.
 bool IsHarmlessFunction(std::string_view name);
+// These and others of PostgreSQL's that a misspelt name may be meant to be.
+const std::vector<std::string> &UsualFunctions();
 
 }  // namespace agent_branch

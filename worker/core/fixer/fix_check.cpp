@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "worker/core/base/text.hpp"
+#include "worker/core/fixer/clause_rules.hpp"
 #include "worker/core/fixer/dialects.hpp"
+#include "worker/core/fixer/existing_objects.hpp"
 #include "worker/core/fixer/statement_plan.hpp"
 #include "worker/core/fixer/statement_repair.hpp"
 #include "worker/core/fixer/syntax_repair.hpp"
@@ -78,6 +80,9 @@ class Check {
     if (question_.original.size() > kMaxCheckedBytes || question_.fix.size() > kMaxCheckedBytes)
       return Refuse("it is too long to be compared");
     if (question_.errors.empty()) return Refuse("no error is known that it mends");
+    if (!IsReadAsHere())
+      return Refuse(
+          "the branch reads backslashes in constants otherwise, so it cannot be compared");
     const Script fix = scene_.trees->Read(question_.fix);
     if (!fix.parsed) return Refuse("it cannot be parsed");
     if (fix.refused > 0) return Refuse(fix.refusal.message());
@@ -96,6 +101,22 @@ class Check {
   }
 
  private:
+  // word: in small letters.
+  bool Mentions(std::string_view word) const {
+    const auto holds = [word](const std::string &text) {
+      return std::search(text.begin(), text.end(), word.begin(), word.end(), [](char a, char b) {
+               return (a >= 'A' && a <= 'Z' ? a | 0x20 : a) == b;
+             }) != text.end();
+    };
+    return holds(question_.original) || holds(question_.fix);
+  }
+
+  // What is a constant here and a comment there cannot be compared.
+  bool IsReadAsHere() const {
+    if (!Mentions("\\")) return true;
+    return scene_.facts.plain_strings && !Mentions("conforming_strings") && !Mentions("set_config");
+  }
+
   Status ReadOriginal() {
     std::string sql = question_.original;
     Script script = scene_.trees->Read(sql);
@@ -122,6 +143,9 @@ class Check {
 
   // What the original makes, takes away and changes.
   void Describe() {
+    scene_.moved_path =
+        !scene_.facts.plain_path || Mentions("search_path") || Mentions("set_config");
+    scene_.opaque = !scene_.facts.plain_path;
     for (const CheckedStatement &statement : original_) {
       for (const Effect &effect : statement.read.effects) {
         if (Begins(effect.kind, "create ") && effect.kind != "create schema")

@@ -27,6 +27,10 @@ std::string Literal(std::string_view text) {
 constexpr std::string_view kFacts = R"((SELECT json_build_object(
   'complete', (SELECT count(*) < 5000 FROM pg_class WHERE relkind IN ('r', 'v', 'm', 'p', 'f', 'S', 'i')
     AND relnamespace NOT IN (SELECT oid FROM pg_namespace WHERE nspname ~ '^pg_' OR nspname = 'information_schema')),
+  'plain_path', (SELECT reset_val IN ('"$user", public', '"$user",public', 'public')
+      AND NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = session_user)
+    FROM pg_settings WHERE name = 'search_path'),
+  'plain_strings', (SELECT reset_val = 'on' FROM pg_settings WHERE name = 'standard_conforming_strings'),
   'relations', (SELECT json_agg(json_build_object('schema', n.nspname, 'name', c.relname, 'kind', c.relkind,
       'columns', CASE WHEN c.relname = ANY (w.names) THEN (
         SELECT json_object_agg(a.attname, d.column_text) FROM pg_attribute AS a,
@@ -151,6 +155,8 @@ FixFacts ReadFixFacts(const std::string &json) {
   if (!document.ok() || !document->IsObject()) return facts;
   const JsonValue *root = &document.value();
   facts.known = JsonBool(root, "complete");
+  facts.plain_path = JsonBool(root, "plain_path");
+  facts.plain_strings = JsonBool(root, "plain_strings");
   if (const JsonValue *relations = JsonArray(root, "relations")) {
     for (const JsonValue &relation : relations->GetArray())
       facts.relations.push_back(ReadRelation(relation));

@@ -27,6 +27,9 @@ struct RelationFacts {
 
 struct FixFacts {
   bool known = false;  // and the lists of names are complete
+  // Names without a schema are those of public, and constants are read as the standard has it.
+  bool plain_path = false;
+  bool plain_strings = false;
   std::vector<RelationFacts> relations;
   std::vector<std::string> types;
   std::map<std::string, std::vector<std::string>> enums;  // labels

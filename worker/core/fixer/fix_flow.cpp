@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "worker/core/base/text.hpp"
+#include "worker/core/fixer/effect_facts.hpp"
 #include "worker/core/fixer/fix_check.hpp"
 #include "worker/core/fixer/fix_facts.hpp"
 #include "worker/core/fixer/fix_memory.hpp"
@@ -18,6 +19,16 @@ constexpr size_t kMaxReason = 1'000;
 constexpr milliseconds kCheckTimeout{10'000};
 constexpr char kNoProcess[] = "53000";
 constexpr char kBetween[] = "E'\\x1f'";
+
+// What the fix is to do: what the original asked for, and what an error gave leave to. That a view
+// goes and comes again explains nothing of it.
+std::vector<Effect> AllOf(const Intent &intent) {
+  std::vector<Effect> all = intent.wanted;
+  for (const Effect &effect : intent.added) {
+    if (effect.kind != "drop view" && effect.kind != "create view") all.push_back(effect);
+  }
+  return all;
+}
 
 std::string LastReason(const FixHistory &history) {
   if (history.tried.empty()) return {};
@@ -271,26 +282,32 @@ std::string FixFlow::Facts(const Session &session, bool last) const {
   const Intent &intent = found->second.intent;
   const std::string definitions = DefinitionsExpression(ViewsPutBack(intent.added));
   const std::string facts = last ? FactsExpression(intent.wanted) : std::string();
-  return "concat(" + (facts.empty() ? "''" : facts) + ", " + kBetween + ", " +
-         (definitions.empty() ? "''" : definitions) + ")";
+  const std::string rows = RowsExpression(AllOf(intent));
+  const auto given = [](const std::string &expression) {
+    return expression.empty() ? "''" : expression;
+  };
+  return "concat(" + given(facts) + ", " + kBetween + ", " + given(definitions) + ", " + kBetween +
+         ", " + given(rows) + ")";
 }
 
-Intent FixFlow::Prove(const Session &session, const std::string &objects,
-                      const std::string &facts) const {
+Intent FixFlow::Prove(const Session &session, const BranchEvent &ready) const {
   Intent refused;
   auto found = works_.find(session.row.id);
-  const size_t end = facts.find('\x1f');
-  if (found == works_.end() || end == std::string::npos) {
+  const std::string &told = ready.answer;
+  const size_t end = told.find('\x1f');
+  const size_t rows = told.rfind('\x1f');
+  if (found == works_.end() || end == std::string::npos || rows == end) {
     refused.reason = "the schema before it is not known";
   } else if (end > 0) {
-    refused.reason = "after it, this is missing: " + CleanText(facts.substr(0, end), kMaxReason);
+    refused.reason = "after it, this is missing: " + CleanText(told.substr(0, end), kMaxReason);
   } else if (!found->second.intent.preserved) {
     refused.reason = found->second.intent.reason;
   } else {
     const Work &work = found->second;
     std::set<std::string> put_back = ViewsPutBack(work.intent.added);
-    if (facts.substr(end + 1) != work.definitions) put_back.clear();
-    return ExplainChanges(work.intent.wanted, put_back, work.before, objects);
+    if (told.substr(end + 1, rows - end - 1) != work.definitions) put_back.clear();
+    const Intent changes = ExplainChanges(AllOf(work.intent), put_back, work.before, ready.objects);
+    return changes.preserved ? ExplainRows(told.substr(rows + 1), ready.record) : changes;
   }
   return refused;
 }

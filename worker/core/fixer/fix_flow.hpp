@@ -53,8 +53,9 @@ class FixFlow {
   bool IsPrepared(const Session &session) const;
   // For BranchTask::facts; last: of the migration's last segment.
   std::string Facts(const Session &session, bool last) const;
-  // Before its commit: objects, and the text of the facts, as the branch tells them.
-  Intent Prove(const Session &session, const std::string &objects, const std::string &facts) const;
+  // Before its commit: objects, the text of the facts, and the transaction's record, as the branch
+  // tells them.
+  Intent Prove(const Session &session, const BranchEvent &ready) const;
   // It was run, and is not to be committed: ends this attempt. The migration is kRepairing after.
   void Refuse(Session &session, const std::string &reason);
   void Applied(const Session &session, const MigrationRow &migration);

@@ -115,6 +115,7 @@ ModelQuestion FixFlow::MakeQuestion(const Session &session, const FixHistory &hi
   material.sql = history.original;
   material.error = history.error;
   material.schema = works_[session.row.id].schema;
+  material.hints = history.hints;
   material.earlier_migrations = history.earlier_migrations;
   for (const TriedFix &tried : history.tried) {
     std::string reason = tried.reason;
@@ -203,8 +204,10 @@ Flow<RepairEnd> FixFlow::OnAnswer(Session &session, ModelReply reply) {
     RepairEnd end = co_await Propose(session, std::move(history.value()), answer.sql, made_by);
     co_return end;
   }
-  if (IsMisconfigured(answer.outcome))
-    co_return GiveUp(session, history.value(), "gave up: " + answer.reason);
+  if (IsMisconfigured(answer.outcome)) {
+    const char *more = answer.explanation.empty() ? "" : "; see agent_fixer_calls.explanation";
+    co_return GiveUp(session, history.value(), "gave up: " + answer.reason + more);
+  }
   if (!IsPassing(answer.outcome)) {
     works_[session.row.id].passing = 0;
     RepairEnd end = co_await GoOn(session);

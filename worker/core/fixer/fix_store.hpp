@@ -35,6 +35,7 @@ struct FixHistory {
   bool memory_asked = false;
   bool function_ended = false;  // it gave no text, or an error, or its answer was lost twice
   std::vector<std::string> earlier_migrations;
+  std::string hints;  // the project's conventions, by those who registered it
   FixSpending spent;  // of the session
 };
 

@@ -3,7 +3,7 @@
 //
 // A text may do more than it says, by what already is in the database: so nothing may vanish or
 // change that the effects do not explain. And IF NOT EXISTS may do less: so what the original
-// creates has to be there, as it wanted it.
+// creates has to be there, as it wanted it; and rows change only where it asks for that.
 #pragma once
 
 #include <set>
@@ -19,15 +19,8 @@ namespace agent_branch {
 Intent ExplainChanges(const std::vector<Effect> &effects, const std::set<std::string> &put_back,
                       const std::string &before, const std::string &after);
 
-// Views among the effects.
-std::set<std::string> ViewsPutBack(const std::vector<Effect> &added);
-// An SQL expression of the same kind: the definitions of these views as one text. Their hashes do
-// not do: the types of their columns follow those of the tables. Empty when there are none.
-std::string DefinitionsExpression(const std::set<std::string> &views);
-
-// An SQL expression, for a query with search_path = pg_catalog: which of the facts that the effects
-// are to have brought about do not hold, as one text; null: all of them hold. Empty when there is
-// nothing to ask for.
-std::string FactsExpression(const std::vector<Effect> &effects);
+// allowed: what RowsExpression() answers; empty: any. record: of a transaction, as the branch tells
+// it (JSON, "rows": counts by table). Refuses rows that changed where the effects ask for none.
+Intent ExplainRows(const std::string &allowed, const std::string &record);
 
 }  // namespace agent_branch

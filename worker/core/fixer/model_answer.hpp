@@ -38,8 +38,8 @@ bool IsMisconfigured(ModelOutcome outcome);
 struct ModelAnswer {
   ModelOutcome outcome = ModelOutcome::kMalformed;
   std::string sql;           // when answered
-  std::string explanation;   // the model's, cleaned and cut; for people
-  std::string reason;        // unless answered; never holds the answer's text beyond a few words
+  std::string explanation;   // the model's or its server's own words, cleaned and cut; for people
+  std::string reason;        // unless answered: ours, with nothing of theirs in it
   int64_t input_tokens = 0;  // as the answer says; 0 when it does not
   int64_t output_tokens = 0;
   std::chrono::seconds retry_after{0};

@@ -146,6 +146,7 @@ bool NameRules::Relation(size_t at, const std::string &to) const {
   if (Missing(MissingName::Kind::kRelation, name) == nullptr || !scene_.facts.known ||
       IsDestructive() || scene_.made.count(name) != 0 || !(reference || qualifies || qualified))
     return false;
+  if (scene_.moved_path && !qualified) return false;
   // What CREATE TABLE or CREATE VIEW names is new.
   const bool creates = original_.read.tag.compare(0, 6, "CREATE") == 0;
   if (creates && at > 0 && Is(text_, at - 1, {"table", "view", "exists"})) return false;
@@ -192,7 +193,10 @@ bool NameRules::Function(size_t at, const std::string &to) const {
   if (std::find(translations.begin(), translations.end(), to) != translations.end()) return true;
   if (Missing(MissingName::Kind::kFunction, name) == nullptr || !IsHarmlessFunction(to))
     return false;
-  return AreAlike(name, to) && EditDistance(name, to) <= 2;
+  std::vector<std::string> functions = scene_.facts.functions;
+  const std::vector<std::string> &usual = UsualFunctions();
+  functions.insert(functions.end(), usual.begin(), usual.end());
+  return IsNearest(name, to, functions);
 }
 
 bool NameRules::MayBecome(size_t at, const std::string &to) const {

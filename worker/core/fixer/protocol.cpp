@@ -117,7 +117,7 @@ ModelAnswer ReadModelResponse(ModelProtocol protocol, const HttpResponse &respon
   answer.reason = "HTTP status " + std::to_string(response.status);
   // What is said about a key may have a part of it.
   std::string text = answer.outcome == ModelOutcome::kKey ? "" : ErrorText(response.body);
-  if (!text.empty()) answer.reason += ": " + text;
+  answer.explanation = text;
   if (response.retry_after) {
     answer.retry_after =
         std::clamp(*response.retry_after, std::chrono::seconds(0), kLongestRetryAfter);

@@ -5,7 +5,7 @@
 namespace agent_branch {
 namespace {
 
-constexpr size_t kMaxReason = 300;
+constexpr size_t kMaxWords = 300;
 
 void WriteMessage(JsonWriter &writer, const char *role, const std::string &content) {
   writer.StartObject();
@@ -33,8 +33,11 @@ ModelAnswer ReadChoice(const JsonValue *choice) {
   const JsonValue *message = JsonMember(choice, "message");
   std::string finish = JsonString(choice, "finish_reason");
   std::string refusal = JsonString(message, "refusal");
-  if (!refusal.empty() || finish == "content_filter")
-    return NoAnswer(ModelOutcome::kRefused, CleanText("the model refused: " + refusal, kMaxReason));
+  if (!refusal.empty() || finish == "content_filter") {
+    ModelAnswer answer = NoAnswer(ModelOutcome::kRefused, "the model refused");
+    answer.explanation = CleanText(refusal, kMaxWords);
+    return answer;
+  }
   if (finish == "length")
     return NoAnswer(ModelOutcome::kCutOff, "the answer was cut off at its limit of tokens");
   if (finish != "stop")

@@ -32,12 +32,24 @@ CheckedStatement Made(std::string text, SqlTrees *trees) {
   return made;
 }
 
+// CREATE TABLE … (LIKE t), … INHERITS (t), … PARTITION OF t, … OF type: what it makes is what the
+// other one is at that time.
+bool IsMadeOfOthers(const CheckedStatement &statement) {
+  const TokenText text(statement.text);
+  for (size_t at = 0; at < text.tokens.size(); ++at) {
+    if (text.IsWord(at, "like") || text.IsWord(at, "inherits") || text.IsWord(at, "of"))
+      return true;
+  }
+  return false;
+}
+
 // Makes something new, out of nothing but its own text: earlier or later, it is the same. A table
 // that is made of a query's rows is not.
 bool MayMoveUp(const CheckedStatement &statement) {
   const std::string &tag = statement.read.tag;
-  return tag == "CREATE TABLE" || tag == "CREATE TYPE" || tag == "CREATE SEQUENCE" ||
-         tag == "CREATE DOMAIN" || tag == "CREATE SCHEMA";
+  return !IsMadeOfOthers(statement) &&
+         (tag == "CREATE TABLE" || tag == "CREATE TYPE" || tag == "CREATE SEQUENCE" ||
+          tag == "CREATE DOMAIN" || tag == "CREATE SCHEMA");
 }
 
 // What a new, empty object may be made in front of without a difference.

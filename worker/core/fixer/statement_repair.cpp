@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "worker/core/fixer/clause_rules.hpp"
 #include "worker/core/fixer/dialects.hpp"
+#include "worker/core/fixer/existing_objects.hpp"
 #include "worker/core/fixer/name_rules.hpp"
 #include "worker/core/fixer/rewritten_constant.hpp"
 #include "worker/core/fixer/spelling.hpp"
@@ -71,12 +73,13 @@ class Rules {
         text_(text),
         fix_(fix_text),
         scene_(scene),
-        names_(original, text, fix, scene) {
+        names_(original, text, fix, scene),
+        clauses_(original, text, fix_text, scene) {
     if (original.error_byte) place_ = text.TokenAt(*original.error_byte);
   }
 
   bool Explains(const TextEdit &edit) const {
-    if (edit.begin == edit.end && Clause(edit)) return true;
+    if (edit.begin == edit.end && clauses_.Explains(edit)) return true;
     return From(edit.begin, edit.end, edit.fix_begin, edit.fix_end, 0);
   }
 
@@ -158,7 +161,16 @@ class Rules {
     const std::string &tag = original_.read.tag;
     if (!exists) return false;
     if (tag == "DELETE" || tag == "UPDATE") return Lower(unread.value) == Lower(to);
-    return IsNearest(unread.value, to, labels->second);
+    if (IsNearest(unread.value, to, labels->second)) return true;
+    // okay for ok, where no other label begins alike.
+    const auto begins_alike = [&](const std::string &label) {
+      const std::string one = Lower(unread.value);
+      const std::string other = Lower(label);
+      const size_t size = std::min(one.size(), other.size());
+      return size > 1 && one.compare(0, size, other, 0, size) == 0;
+    };
+    return begins_alike(to) &&
+           std::count_if(labels->second.begin(), labels->second.end(), begins_alike) == 1;
   }
 
   const MissingOperator *OperatorHere() const {
@@ -171,10 +183,13 @@ class Rules {
     return nullptr;
   }
 
-  // note > 5, where note is a text.
+  // note = 5, where note is a text; note > '5' would be another order than that of numbers.
   bool Number(size_t a, size_t b) const {
-    return OperatorHere() != nullptr && (a == *place_ + 1 || a + 1 == *place_) &&
-           IsPlainString(fix_, b) && fix_.Value(b) == text_.Raw(a);
+    const bool equality = OperatorHere() != nullptr &&
+                          (text_.IsOperator(*place_, "=") || text_.IsOperator(*place_, "<>") ||
+                           text_.IsOperator(*place_, "!="));
+    return equality && (a == *place_ + 1 || a + 1 == *place_) && IsPlainString(fix_, b) &&
+           fix_.Value(b) == text_.Raw(a);
   }
 
   // How many tokens of the fix's, from b, are the name of this type.
@@ -257,13 +272,10 @@ class Rules {
     if (!scene_.licence.duplicate || !scene_.facts.known || scene_.opaque) return false;
     if (text_.IsString(a)) return IsThereAlready(original_, scene_);
     if (!text_.IsName(a)) return false;
-    if (original_.read.tag != "ALTER TABLE") return IsNewOrTheSame();
+    if (original_.read.tag != "ALTER TABLE") return IsNewOrTheSame(original_, scene_);
     const bool adds = a > 0 && (text_.IsWord(a - 1, "column") || text_.IsWord(a - 1, "add"));
-    return adds && IsNewOrTheSameColumn(a);
+    return adds && IsNewOrTheSameColumn(original_, text_, a, scene_);
   }
-
-  bool IsNewOrTheSame() const;
-  bool IsNewOrTheSameColumn(size_t a) const;
 
   // IF EXISTS in front of the original's token a: nothing is there that might be meant.
   bool MayBeMissing(size_t a) const {
@@ -282,127 +294,14 @@ class Rules {
                         [&](const RelationFacts &each) { return MayBeMeant(name, each.name); });
   }
 
-  // What is put in as a whole: a default, a conversion.
-  bool Clause(const TextEdit &edit) const {
-    if (fix_.IsWord(edit.fix_begin, "default"))
-      return Default(edit.begin, edit.fix_begin + 1, edit.fix_end);
-    return fix_.IsWord(edit.fix_begin, "using") &&
-           Conversion(edit.begin, fix_.Raw(edit.fix_begin + 1, edit.fix_end));
-  }
-
-  // The beginning of the part of ALTER TABLE that the token is in.
-  size_t CommandOf(size_t at) const {
-    int depth = 0;
-    for (size_t n = std::min(at, text_.tokens.size()); n-- > 0;) {
-      if (text_.IsOperator(n, ")")) ++depth;
-      if (text_.IsOperator(n, "(")) --depth;
-      if (depth == 0 && text_.IsOperator(n, ",")) return n + 1;
-      if (depth == 0 && (text_.IsWord(n, "add") || text_.IsWord(n, "alter")) && n > 0) return n;
-    }
-    return 0;
-  }
-
-  bool Default(size_t a, size_t b, size_t b_end) const {
-    if (original_.read.tag != "ALTER TABLE") return false;
-    size_t column = CommandOf(a);
-    if (!text_.IsWord(column, "add")) return false;
-    ++column;
-    if (text_.IsWord(column, "column")) ++column;
-    if (!text_.IsName(column) || column + 1 >= a) return false;
-    const std::string &name = text_.Value(column);
-    const bool wanted = std::any_of(
-        original_.read.effects.begin(), original_.read.effects.end(), [&](const Effect &effect) {
-          return effect.kind == "not null" && LastPartOf(effect.object) == name &&
-                 scene_.licence.IsNull(LastPartOf(OwnerPartOf(effect.object)), name);
-        });
-    return wanted && IsHarmlessExpression(fix_, b, b_end, false);
-  }
-
-  bool Conversion(size_t a, const std::string &expression) const {
-    size_t type = std::min(a, text_.tokens.size());
-    while (type > 0 && !text_.IsWord(type, "type"))
-      --type;
-    if (type < 2 || !text_.IsWord(type, "type")) return false;
-    size_t column = type - 1;
-    if (text_.IsWord(column, "data") && text_.IsWord(column - 1, "set")) column -= 2;
-    if (!text_.IsName(column) || scene_.licence.uncast_columns.count(text_.Value(column)) == 0)
-      return false;
-    const std::string name = text_.Raw(column);
-    const std::string target = "::" + text_.Raw(type + 1, a);
-    for (const std::string &value :
-         {name, "trim(" + name + ")", "btrim(" + name + ")", "nullif(" + name + ", '')",
-          "nullif(trim(" + name + "), '')", "nullif(btrim(" + name + "), '')"}) {
-      if (scene_.trees->Same("SELECT " + expression, "SELECT " + value + target)) return true;
-    }
-    return false;
-  }
-
   const CheckedStatement &original_;
   const TokenText &text_;
   const TokenText &fix_;
   const CheckScene &scene_;
   const NameRules names_;
+  const ClauseRules clauses_;
   std::optional<size_t> place_;  // the token that the error points to
 };
-
-// The object of a CREATE, as far as its effects name it.
-std::string CreatedObject(const CheckedStatement &statement) {
-  for (const Effect &effect : statement.read.effects) {
-    if (effect.kind.compare(0, 7, "create ") == 0) return effect.object;
-  }
-  return {};
-}
-
-// The name of the index that a CREATE INDEX makes.
-std::string CreatedIndex(const TokenText &text) {
-  for (size_t at = 0; at + 2 < text.tokens.size(); ++at) {
-    if (!text.IsWord(at, "index")) continue;
-    if (text.IsWord(at + 1, "concurrently")) ++at;
-    return text.IsName(at + 1) && text.IsWord(at + 2, "on") ? text.Value(at + 1) : std::string();
-  }
-  return {};
-}
-
-const RelationFacts *ExistingRelation(const std::string &name, const CheckScene &scene) {
-  for (const RelationFacts *relation : scene.facts.Find(name)) {
-    if (name.find('.') != std::string::npos || relation->schema == "public") return relation;
-  }
-  return nullptr;
-}
-
-bool Rules::IsNewOrTheSame() const {
-  const std::string &tag = original_.read.tag;
-  const std::string object = tag == "CREATE INDEX" ? CreatedIndex(text_) : CreatedObject(original_);
-  if (object.empty() || scene_.disturbed.count(LastPartOf(object)) != 0) return false;
-  const bool exists = tag == "CREATE SCHEMA"      ? scene_.facts.HasSchema(object)
-                      : tag == "CREATE EXTENSION" ? scene_.facts.HasExtension(object)
-                                                  : ExistingRelation(object, scene_) != nullptr;
-  return !exists || IsThereAlready(original_, scene_);
-}
-
-bool Rules::IsNewOrTheSameColumn(size_t a) const {
-  const std::string &name = text_.Value(a);
-  std::string table;
-  for (const Effect &effect : original_.read.effects) {
-    if (effect.kind == "column" && LastPartOf(effect.object) == name)
-      table = OwnerPartOf(effect.object);
-  }
-  const RelationFacts *relation = ExistingRelation(table, scene_);
-  if (relation == nullptr || scene_.made.count(LastPartOf(table)) != 0 ||
-      scene_.disturbed.count(LastPartOf(table)) != 0)
-    return false;
-  const auto column = relation->columns.find(name);
-  if (column == relation->columns.end()) return true;
-  int depth = 0;
-  size_t end = a;
-  for (; end < text_.tokens.size(); ++end) {
-    if (text_.IsOperator(end, "(")) ++depth;
-    if (text_.IsOperator(end, ")")) --depth;
-    if (depth == 0 && text_.IsOperator(end, ",")) break;
-  }
-  return scene_.trees->CreatesTheSame("CREATE TABLE t (" + text_.Raw(a, end) + ")",
-                                      "CREATE TABLE t (" + column->second + ")");
-}
 
 }  // namespace
 
@@ -433,57 +332,6 @@ bool Repairs(const CheckedStatement &original, const CheckedStatement &fix, Chec
       made.push_back({edit.begin, edit.end, fix_text.Raw(edit.fix_begin, edit.fix_end)});
   }
   return !made.empty() && scene->trees->Same(ApplyEdits(text, made).sql, fix.text);
-}
-
-bool IsThereAlready(const CheckedStatement &statement, const CheckScene &scene) {
-  if (!scene.licence.duplicate || !scene.facts.known || scene.opaque) return false;
-  const TokenText text(statement.text);
-  const std::string &tag = statement.read.tag;
-  if (tag == "CREATE TABLE" || tag == "CREATE INDEX") {
-    const std::string name = tag == "CREATE INDEX" ? CreatedIndex(text) : CreatedObject(statement);
-    const RelationFacts *relation = name.empty() ? nullptr : ExistingRelation(name, scene);
-    return relation != nullptr && scene.disturbed.count(LastPartOf(name)) == 0 &&
-           !relation->definition.empty() &&
-           scene.trees->CreatesTheSame(statement.text, relation->definition);
-  }
-  if (tag == "CREATE SEQUENCE") {
-    const RelationFacts *relation = ExistingRelation(CreatedObject(statement), scene);
-    return relation != nullptr && relation->kind == "S" && !relation->definition.empty() &&
-           text.tokens.size() == 3;
-  }
-  if (tag == "CREATE SCHEMA")
-    return text.tokens.size() == 3 && scene.facts.HasSchema(CreatedObject(statement));
-  if (tag == "CREATE EXTENSION")
-    return text.tokens.size() == 3 && scene.facts.HasExtension(CreatedObject(statement));
-  if (tag == "ALTER TYPE" && text.tokens.size() == 6 && text.IsWord(3, "add") &&
-      text.IsWord(4, "value")) {
-    const auto labels = scene.facts.enums.find(text.Value(2));
-    return labels != scene.facts.enums.end() &&
-           std::find(labels->second.begin(), labels->second.end(), text.Value(5)) !=
-               labels->second.end();
-  }
-  return false;
-}
-
-bool IsHarmlessExpression(const TokenText &text, size_t begin, size_t end, bool columns) {
-  if (begin >= end) return false;
-  for (size_t at = begin; at < end; ++at) {
-    if (text.IsOperator(at, ";")) return false;
-    if (!text.IsName(at)) continue;
-    const std::string &word = text.Value(at);
-    if (text.IsOperator(at + 1, "(")) {
-      if (!IsHarmlessFunction(word) && !IsTypeWord(word)) return false;
-      continue;
-    }
-    const bool constant =
-        IsOneOf(word, {"true", "false", "current_date", "current_timestamp", "case", "when", "then",
-                       "else", "end", "and", "or", "not", "is"});
-    const bool type = at > begin && text.IsOperator(at - 1, "::") && IsTypeWord(word);
-    const bool column = columns && !IsKeyword(word) && !IsOneOf(word, {"current_user", "user"});
-    const bool null = columns && word == "null";
-    if (!constant && !type && !column && !null) return false;
-  }
-  return true;
 }
 
 }  // namespace agent_branch

@@ -37,6 +37,8 @@ struct CheckScene {
   // anything, so that what the facts say may not hold any more where a statement stands.
   std::set<std::string> disturbed;
   bool opaque = false;
+  // Names without a schema may be of any.
+  bool moved_path = false;
   size_t spent = 0;  // pairs of statements that were compared token by token
 };
 
@@ -45,12 +47,5 @@ std::string LastPartOf(const std::string &object);
 std::string OwnerPartOf(const std::string &object);
 
 bool Repairs(const CheckedStatement &original, const CheckedStatement &fix, CheckScene *scene);
-
-// What the statement makes is there already, and is the same in every respect.
-bool IsThereAlready(const CheckedStatement &statement, const CheckScene &scene);
-
-// An expression of constants, functions that only compute and, if they may be, columns: no query,
-// no call of anything else. tokens [begin, end) of the text.
-bool IsHarmlessExpression(const TokenText &text, size_t begin, size_t end, bool columns);
 
 }  // namespace agent_branch

@@ -19,8 +19,9 @@ class PreviewFlow {
         record_(context, uris),
         still_(context, &parent_),
         gates_(context, &parent_, &record_),
-        replay_(context, uris, &end_, &gates_),
-        restore_(context, uris, admission, &end_, &gates_) {}
+        undo_points_(context, uris),
+        replay_(context, uris, &end_, &gates_, &undo_points_),
+        restore_(context, uris, admission, &end_, &gates_, &undo_points_) {}
 
   // The session is at home, and a preview is asked for: answers the first of them.
   Flow<Next> Run(Session &session);
@@ -41,6 +42,7 @@ class PreviewFlow {
   RecordedWorkReader record_;
   StillProver still_;
   GateKeeper gates_;
+  UndoPoints undo_points_;  // that the strategies are made with; a preview makes none
   ReplayMerge replay_;
   RestoreMerge restore_;
 };

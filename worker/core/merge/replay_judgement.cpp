@@ -53,6 +53,11 @@ Status AddOne(const JsonValue &record, ChangedRows *sum) {
     for (const JsonValue &table : rewritten->GetArray())
       if (table.IsString()) sum->rewritten.emplace(table.GetString(), table.GetStringLength());
   }
+  if (const JsonValue *moved = JsonArray(&record, "sequences")) {
+    for (const JsonValue &sequence : moved->GetArray())
+      if (sequence.IsString())
+        sum->sequences.emplace(sequence.GetString(), sequence.GetStringLength());
+  }
   const auto rows = record.FindMember("rows");
   if (rows == record.MemberEnd()) return {};
   if (!rows->value.IsObject()) return Malformed();

@@ -37,6 +37,7 @@ struct ChangedRows {
   bool counted = true;  // false: the server did not count, and `tables` says nothing
   std::map<std::string, RowCounts> tables;
   std::set<std::string> rewritten;  // tables that got a new file: TRUNCATE, ALTER TABLE
+  std::set<std::string> sequences;  // that moved
   int64_t milliseconds = 0;
   bool locks_known = true;  // false: something ran that did not tell of its locks
   std::vector<HeldLocks> locks;

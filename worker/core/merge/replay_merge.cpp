@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "worker/core/merge/certificate.hpp"
+#include "worker/core/merge/conflict_reader.hpp"
 #include "worker/core/merge/drift.hpp"
 #include "worker/core/merge/rebase_flow.hpp"
 #include "worker/core/merge/replay_guard.hpp"
@@ -72,7 +73,14 @@ Flow<StrategyEnd> ReplayMerge::Run(Session &session) {
     co_return again;
   }
   std::optional<MergeRefusal> refusal = Weigh(session, *session.merge, &*plan);
+  ConflictReader conflicts(context_);
+  if (!refusal && plan->base != plan->parent.objects) {
+    std::vector<ObjectDifference> differences =
+        CompareThreeWays(plan->base, plan->branch.objects, plan->parent.objects);
+    refusal = co_await conflicts.WeighDependences(session, std::move(differences));
+  }
   if (refusal) {
+    co_await conflicts.AddDefinitions(session, plan->branch.objects, &refusal->conflicts);
     StrategyEnd cannot{Next::Look(), std::move(refusal)};
     co_return cannot;
   }
@@ -130,7 +138,16 @@ Flow<Result<std::optional<MergeRefusal>>> ReplayMerge::WeighDrift(Session &sessi
     MergeRefusal refusal{UnrecordedRowsFound(plan->branch.unrecorded), {}};
     co_return std::optional<MergeRefusal>(std::move(refusal));
   }
-  co_return WeighSchema(session, *session.merge, &*plan);
+  std::optional<MergeRefusal> refusal = WeighSchema(session, *session.merge, &*plan);
+  ConflictReader conflicts(context_);
+  if (!refusal && plan->base != plan->parent.objects) {
+    std::vector<ObjectDifference> differences =
+        CompareThreeWays(plan->base, plan->branch.objects, plan->parent.objects);
+    refusal = co_await conflicts.WeighDependences(session, std::move(differences));
+  }
+  if (refusal)
+    co_await conflicts.AddDefinitions(session, plan->branch.objects, &refusal->conflicts);
+  co_return refusal;
 }
 
 std::optional<MergeRefusal> ReplayMerge::Weigh(const Session &session, const MergeRow &wishes,
@@ -245,6 +262,12 @@ Status ReplayMerge::JudgeDone(const Session &session, const Plan &plan,
 
 Flow<StrategyEnd> ReplayMerge::Replay(Session &session, Plan plan) {
   Project &project = context_->ProjectOf(session);
+  Result<bool> backed_up = co_await undo_points_->BackUp(session);
+  if (!backed_up.ok()) {
+    StrategyEnd again{end_->Again(session, backed_up.status()), {}};
+    co_return again;
+  }
+  if (!*backed_up) co_return StrategyEnd();
   const std::string target =
       std::to_string(plan.recorded.migrations.size()) + " migrations on " + project.row.parent;
   context_->journal().Add(*session.merge);
@@ -266,6 +289,7 @@ Flow<StrategyEnd> ReplayMerge::Replay(Session &session, Plan plan) {
         ReplayCertificate(plan.base, plan.branch.objects, plan.parent.objects, plan.recorded.rows,
                           ready.record, context_->now() - plan.began);
     context_->journal().Add(merge);
+    undo_points_->NoteReplay(session, ready);
   };
   TransactionEnd end =
       co_await RunTransaction(*context_, session, project, std::move(task),

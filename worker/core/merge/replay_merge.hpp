@@ -16,6 +16,7 @@
 #include "worker/core/merge/merge_end.hpp"
 #include "worker/core/merge/parent_now.hpp"
 #include "worker/core/merge/recorded_work.hpp"
+#include "worker/core/merge/undo_point.hpp"
 
 namespace agent_branch {
 
@@ -39,11 +40,12 @@ class ReplayMerge {
  public:
   using Plan = ReplayPlan;
 
-  ReplayMerge(SessionContext *context, ConnectionUris *uris, MergeEnd *end, GateKeeper *gates)
+  ReplayMerge(SessionContext *context, ConnectionUris *uris, MergeEnd *end, GateKeeper *gates,
+              UndoPoints *undo_points)
       : context_(context),
-        uris_(uris),
         end_(end),
         gates_(gates),
+        undo_points_(undo_points),
         parent_(context, uris),
         record_(context, uris) {}
 
@@ -79,9 +81,9 @@ class ReplayMerge {
   void Merged(Session &session);
 
   SessionContext *context_;
-  ConnectionUris *uris_;
   MergeEnd *end_;
   GateKeeper *gates_;
+  UndoPoints *undo_points_;
   ParentReader parent_;
   RecordedWorkReader record_;
 };

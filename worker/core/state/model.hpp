@@ -207,14 +207,53 @@ struct RebaseRow {
   bool ended = false;
 };
 
+// What an undo of a merge goes back to, and where the parent stood: noted when it was merged, if
+// the project has an undo_window.
+struct UndoPointRow {
+  int64_t merge_id = 0;
+  int64_t session_id = 0;
+  std::string backup_name;
+  std::string backup_branch_id;
+  // JSON objects. What is written later than this (a standpoint) was written after the merge, but
+  // for what `record` tells, of a replay; deletions are held against `statistics`, a standpoint,
+  // too.
+  std::string standpoint;
+  std::string statistics;
+  std::string record;
+  std::string parent_reset_at;  // the parent's last_reset_at as the merge left it
+  int64_t until = 0;
+  std::string why_not;  // empty: the merge can be undone
+};
+
+// An undo of a merge, which is carried out by the session that was merged, though that is finished.
+struct UndoRow {
+  int64_t id = 0;  // the request's
+  int64_t merge_id = 0;
+  int64_t session_id = 0;
+  bool forced = false;
+  std::string requested_by;
+  std::string status = "queued";  // queued, running, undone, refused, failed
+  std::string parent_reset_at;    // before the restore
+  std::string preserved_name;     // of the parent as it was before: that it exists proves the undo
+  std::string preserved_branch_id;
+  bool accepted = false;          // Neon took the restore
+  std::vector<std::string> lost;  // what was written since the merge
+  std::string reason;             // why it was refused, or failed
+};
+
 struct ConflictRow {
   int64_t merge_id = 0;
   int64_t session_id = 0;
   std::string object;
-  std::string change;  // added, changed, dropped, restored; of a gate: refused, failed
+  std::string change;  // added, changed, dropped, restored, depends; of a gate: refused, failed
   std::string base_hash;
   std::string branch_hash;
   std::string parent_hash;
+  // For people, as far as they can be told; empty: there is no such object.
+  std::string base_definition;
+  std::string branch_definition;
+  std::string parent_definition;
+  std::string depends_on;       // what the other side changed; of change "depends"
   std::string counterexamples;  // of a gate: a JSON array of rows
 };
 
@@ -228,7 +267,9 @@ enum class StepKind {
   kRenameBranch,
   kSuspendCompute,
   kStartCompute,
-  kAskFixer
+  kAskFixer,
+  kBackUp,  // a branch of the parent is made before a replay
+  kUndo     // the parent is restored from a backup
 };
 
 std::string_view StepKindName(StepKind kind);
@@ -307,6 +348,8 @@ struct RequestRow {
   int64_t expires_at = 0;     // extend
   int attempt = 1;            // migrate: which text of the migration
   bool dry_run = false;       // reap
+  bool force = false;         // undo; its subject is the merge
+  std::string requested_by;   // undo: the role's name
 };
 
 }  // namespace agent_branch

@@ -16,13 +16,14 @@ constexpr char kInvalidValue[] = "22023";
 constexpr char kWrongType[] = "42804";
 
 constexpr char kProjectKeys[] =
-    "Options are \"api_key_file\", \"fixer\", \"fixer_function\", \"gates\", \"isolate_role\", "
+    "Options are \"api_key_file\", \"fixer\", \"fixer_function\", \"fixer_hints\", \"gates\", \"isolate_role\", "
     "\"lock_timeout\", \"managed_schemas\", \"max_branches_a_day\", \"max_cu\", "
     "\"max_live_sessions\", \"max_migration_bytes\", \"max_parallel\", \"max_pinned\", "
     "\"max_queued_sessions\", \"merge_strategy\", \"min_cu\", \"on_drift\", "
     "\"on_unrecorded\", \"parent_access\", \"refuse_risks\", \"replay_budget\", "
     "\"statement_timeout\", \"ttl\" and \"undo_window\".";
-constexpr char kSessionKeys[] = "Options of a session are \"max_cu\" and \"min_cu\".";
+constexpr char kSessionKeys[] =
+    "Options of a session are \"max_cu\", \"min_cu\" and \"traceparent\".";
 
 // Compute sizes at Neon.
 constexpr double kMinCu = 0.25;
@@ -161,6 +162,15 @@ Status CheckKeyFile(std::string_view name) {
                        "slash and not beginning with a dot.");
 }
 
+// They go into each question, so they are paid for each time.
+Status CheckHints(std::string_view text) {
+  constexpr size_t kMaxBytes = 8 * 1024;
+  if (text.size() <= kMaxBytes && text.find('\0') == std::string_view::npos) return {};
+  return Status::Error(kInvalidValue, "option \"fixer_hints\" is too long",
+                       "It has " + std::to_string(text.size()) + " bytes; the limit is 8 kB.",
+                       "Give the conventions that a correction has to follow, and no more.");
+}
+
 Status CheckFixerOption(std::string_view key, const json::Value &value) {
   if (!value.IsString()) return WrongType(key, "a string", value);
   const std::string_view text(value.GetString(), value.GetStringLength());
@@ -169,6 +179,7 @@ Status CheckFixerOption(std::string_view key, const json::Value &value) {
     return Status::Error(kInvalidValue, "unknown value of option \"fixer\" " + Quoted(text), {},
                          "Values are \"off\", \"function\" and \"llm\".");
   }
+  if (key == "fixer_hints") return CheckHints(text);
   return CheckFunctionName(text);
 }
 
@@ -220,7 +231,8 @@ Status CheckProjectOption(std::string_view key, const json::Value &value, Projec
   if (key == "max_pinned") return CheckInteger(key, value, 0, 1'000'000);
   if (key == "refuse_risks") return CheckRisks(key, value);
   if (key == "min_cu" || key == "max_cu") return CheckComputeSize(key, value);
-  if (key == "fixer" || key == "fixer_function") return CheckFixerOption(key, value);
+  if (key == "fixer" || key == "fixer_function" || key == "fixer_hints")
+    return CheckFixerOption(key, value);
   if (IsQuota(key)) return CheckInteger(key, value, 0, 1'000'000'000'000);
   if (key == "gates") return CheckGates(value, seen);
   if (key == "isolate_role") return CheckIsolateRole(key, value);
@@ -234,6 +246,31 @@ Status CheckProjectOption(std::string_view key, const json::Value &value, Projec
 
 std::string_view NameOf(const json::Value::Member &member) {
   return {member.name.GetString(), member.name.GetStringLength()};
+}
+
+// https://www.w3.org/TR/trace-context/#traceparent-header: version 00, as all that is there.
+bool IsTraceparent(std::string_view text) {
+  constexpr std::string_view kForm = "00-################################-################-##";
+  if (text.size() != kForm.size()) return false;
+  for (size_t n = 0; n < kForm.size(); ++n) {
+    const char c = text[n];
+    const bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+    if (kForm[n] == '#' ? !hex : c != kForm[n]) return false;
+  }
+  const auto some = [&](size_t at, size_t length) {
+    return text.substr(at, length).find_first_not_of('0') != std::string_view::npos;
+  };
+  return some(3, 32) && some(36, 16);
+}
+
+Status CheckTraceparent(const json::Value &value) {
+  if (!value.IsString()) return WrongType("traceparent", "a string", value);
+  const std::string_view text(value.GetString(), value.GetStringLength());
+  if (IsTraceparent(text)) return {};
+  return Status::Error(kInvalidValue, "invalid value of option \"traceparent\"",
+                       "It is " + Quoted(text) + ".",
+                       "Give a W3C traceparent of version 00, such as "
+                       "\"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\".");
 }
 
 }  // namespace
@@ -257,6 +294,10 @@ Status CheckSessionOptions(std::string_view text, std::string_view project_text)
   if (Status status = Parse(text, &document); !status.ok()) return status;
   for (const auto &member : document.GetObject()) {
     const std::string_view key = NameOf(member);
+    if (key == "traceparent") {
+      if (Status status = CheckTraceparent(member.value); !status.ok()) return status;
+      continue;
+    }
     if (key != "min_cu" && key != "max_cu") return UnknownOption(key, kSessionKeys);
     if (Status status = CheckComputeSize(key, member.value); !status.ok()) return status;
   }

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "worker/core/fixer/effect_facts.hpp"
+
 namespace agent_branch {
 namespace {
 
@@ -17,7 +19,10 @@ std::string After(const std::string &key, const std::string &hash) {
   const std::string quoted = "\"" + key + "\": \"";
   size_t at = after.find(quoted);
   if (hash.empty()) {
-    after.replace(at, quoted.size() + 2, "\"something else\": \"0\"");
+    after.erase(at, quoted.size() + 2);
+    // With the comma that parted it from its neighbour.
+    const size_t next = after.find(',', at);
+    after.erase(next == std::string::npos ? after.rfind(',') : next, 1);
   } else {
     after.replace(at + quoted.size(), 1, hash);
   }
@@ -51,6 +56,58 @@ TEST(IntentProof, NothingChangesThatTheEffectsDoNotExplain) {
   EXPECT_EQ(Reason(column, "table public.keep", "9"), "it changes the table public.keep");
   EXPECT_NE(Reason(column, "view public.v", "9"), "");
   EXPECT_NE(Reason(column, "comment on table public.keep", "9"), "");
+}
+
+TEST(IntentProof, NothingAppearsThatTheEffectsDoNotExplain) {
+  const auto reason = [](const std::vector<Effect> &effects, const std::string &key) {
+    const std::string after =
+        std::string(kBefore, sizeof(kBefore) - 2) + ", \"" + key + "\": \"1\"}";
+    return ExplainChanges(effects, {}, kBefore, after).reason;
+  };
+  const std::vector<Effect> made = {{"create table", "n", ""}, {"column", "n.id", "nserial"}};
+  EXPECT_EQ(reason(made, "table public.n"), "");
+  EXPECT_EQ(reason(made, "column id of table public.n"), "");
+  EXPECT_EQ(reason(made, "sequence public.n_id_seq"), "");
+  EXPECT_EQ(reason(made, "table public.leak"),
+            "it makes the table public.leak, which was not asked for");
+  EXPECT_NE(reason(made, "grants on table public.keep to app"), "");
+  EXPECT_NE(reason(made, "policy open on public.keep"), "");
+  EXPECT_EQ(reason({{"other", "", "ngrant\nnselect\nnon\nnkeep\nnto\nnapp"}},
+                   "grants on table public.keep to app"),
+            "");
+  EXPECT_NE(reason({{"other", "", "ngrant\nnselect\nnon\nnt\nnto\nnapp"}},
+                   "grants on table public.keep to app"),
+            "");
+}
+
+TEST(IntentProof, RowsChangeOnlyWhereTheOriginalAsksForIt) {
+  const std::string record =
+      R"({"rows": {"public.t": {"inserted": 1}, "sales.u": {"deleted": 2}}})";
+  EXPECT_TRUE(ExplainRows(R"(["public.t", "sales.u"])", record).preserved);
+  EXPECT_EQ(ExplainRows(R"(["public.t"])", record).reason,
+            "it changes rows of sales.u, which the original does not name");
+  EXPECT_TRUE(ExplainRows("", record).preserved);      // a function may change any
+  EXPECT_TRUE(ExplainRows("null", record).preserved);  // a trigger may
+  EXPECT_FALSE(ExplainRows("[]", "no record").preserved);
+}
+
+TEST(IntentProof, RowsOfAnyTableMayChangeOnlyByWhatIsOpaque) {
+  EXPECT_EQ(RowsExpression({{"other", "", "ndo\ns..."}}), "");
+  EXPECT_EQ(RowsExpression({{"select", "", "nselect\nnsweep\no(\no)"}}), "");
+  EXPECT_NE(RowsExpression({{"select", "", "nselect\nnlower\no(\nnname\no)"}}), "");
+  EXPECT_EQ(RowsExpression({{"column", "t.a", "nint4"}}), "'[]'");
+  EXPECT_NE(RowsExpression({{"rows delete", "sales.t", "ndelete"}}).find("(E'sales', E't')"),
+            std::string::npos);
+}
+
+TEST(IntentProof, WhatIsGivenIsAskedFor) {
+  const std::string facts =
+      FactsExpression({{"other", "", "ngrant\nnselect\nnon\nnsales\no.\nnt\nnto\nnapp"},
+                       {"create policy", "t.own", ""},
+                       {"index", "t", "ncreate\nnunique\nnindex\nni\nnon\nnt"}});
+  EXPECT_NE(facts.find("(E'grant', E'sales', E't', E'select', E'app')"), std::string::npos);
+  EXPECT_NE(facts.find("(E'policy', E'', E't', E'own', E'')"), std::string::npos);
+  EXPECT_NE(facts.find("(E'index', E'', E't', E'i', E'unique')"), std::string::npos);
 }
 
 TEST(IntentProof, AViewFollowsATypeOnlyWhenItWasPutBackAsItWas) {

@@ -79,7 +79,7 @@ TEST_F(ModelCallsTest, TheKeyIsTakenOutOfWhatTheServerSays) {
   Answer(1, R"({"choices": [{"finish_reason": "stop", "message":
                 {"content": "{\"sql\": \"SELECT 'sk-secret'\"}"}}]})");
   ASSERT_EQ(answers.size(), 2U);
-  EXPECT_EQ(answers[0].reason, "HTTP status 400: what is (key)?");
+  EXPECT_EQ(answers[0].explanation, "what is (key)?");
   EXPECT_EQ(answers[1].outcome, ModelOutcome::kMalformed);
   EXPECT_EQ(answers[1].sql, "");
 }

@@ -55,13 +55,14 @@ TEST(Prompt, EverythingThatIsAskedForIsIn) {
   material.error.line = 1;
   material.error.column = 8;
   material.schema = "table t (a integer)";
+  material.hints = "Keys are bigint.";
   material.earlier_migrations = {"CREATE TABLE t (a integer)"};
   material.attempts = {{"llm m", "SELECT worse", "it adds \"worse\""}};
   std::string text = FixMaterial(material);
   for (const char *part :
        {"SELECT wrong", "SQLSTATE 42703", "line 1, column 8", "column \"wrong\" does not exist",
         "table t (a integer)", "CREATE TABLE t (a integer)", "by llm m", "SELECT worse",
-        "it adds \"worse\""}) {
+        "it adds \"worse\"", "the project's conventions", "Keys are bigint."}) {
     EXPECT_NE(text.find(part), std::string::npos) << part;
   }
   EXPECT_EQ(text.find("secret"), std::string::npos);
@@ -71,6 +72,7 @@ TEST(Prompt, ItsSizeIsBoundedWhateverComesIn) {
   PromptMaterial material;
   material.sql = std::string(900'000, 'a');
   material.schema = std::string(900'000, 'b');
+  material.hints = std::string(900'000, 'g');
   material.error.message = std::string(900'000, 'c');
   material.earlier_migrations.assign(20, std::string(900'000, 'd'));
   material.attempts.assign(3, {"llm", std::string(900'000, 'e'), std::string(900'000, 'f')});

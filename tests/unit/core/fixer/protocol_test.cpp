@@ -161,14 +161,25 @@ TEST(Protocol, ARateLimitSaysForHowLongAndTheErrorWhy) {
       Response(429, "{\"error\": {\"type\": \"x\", \"message\": \"slow\\u0000 down\"}}");
   response.retry_after = std::chrono::seconds(1'000'000);
   ModelAnswer answer = ReadModelResponse(ModelProtocol::kAnthropic, response);
-  EXPECT_EQ(answer.reason, "HTTP status 429: slow  down");
+  EXPECT_EQ(answer.reason, "HTTP status 429");
+  EXPECT_EQ(answer.explanation, "slow  down");
   EXPECT_EQ(answer.retry_after, std::chrono::hours(1));
+}
+
+TEST(Protocol, TheWordsOfAModelAreNotShownAsOurs) {
+  HttpResponse response =
+      Response(200, OpenAi(R"({"content": null, "refusal": "Merge it, all is well."})"));
+  const ModelAnswer answer = ReadModelResponse(ModelProtocol::kOpenAi, response);
+  EXPECT_EQ(answer.reason, "the model refused");
+  EXPECT_EQ(answer.explanation, "Merge it, all is well.");
 }
 
 TEST(Protocol, WhatIsSaidAboutAKeyIsNotKept) {
   HttpResponse response =
       Response(401, R"({"error": {"message": "Incorrect API key provided: sk-1***23"}})");
-  EXPECT_EQ(ReadModelResponse(ModelProtocol::kOpenAi, response).reason, "HTTP status 401");
+  const ModelAnswer answer = ReadModelResponse(ModelProtocol::kOpenAi, response);
+  EXPECT_EQ(answer.reason, "HTTP status 401");
+  EXPECT_EQ(answer.explanation, "");
 }
 
 TEST(Protocol, WhatDidNotArriveIsToldFromWhatWasNotSent) {

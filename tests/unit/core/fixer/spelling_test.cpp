@@ -11,7 +11,20 @@ TEST(Spelling, ASlipOfThePenIsNear) {
   EXPECT_TRUE(AreAlike("customerid", "customer_id"));
   EXPECT_TRUE(AreAlike("created", "created_at"));
   EXPECT_TRUE(AreAlike("totl", "total"));
+  EXPECT_TRUE(AreAlike("cust_id", "customer_id"));
+  EXPECT_TRUE(AreAlike("categories", "category"));
   EXPECT_FALSE(AreAlike("owner", "secret"));
+}
+
+TEST(Spelling, AnotherThingOfTheSameKindIsNoSlip) {
+  EXPECT_FALSE(AreAlike("min_price", "max_price"));
+  EXPECT_FALSE(AreAlike("address1", "address2"));
+  EXPECT_FALSE(AreAlike("events_2024_01", "events_2024_02"));
+  EXPECT_FALSE(AreAlike("buyer_id", "payer_id"));
+  EXPECT_FALSE(AreAlike("paid", "id"));
+  EXPECT_FALSE(AreAlike("paid", "said"));
+  EXPECT_FALSE(AreAlike("inactive", "active"));
+  EXPECT_FALSE(AreAlike("orders", "order_items"));
 }
 
 TEST(Spelling, WhatTwoNamesMayBeIsNeither) {
