@@ -20,7 +20,7 @@ def orders(real):
 def refused(system, name):
     system.merge(name, "conflict")
     return {row["object"]: row for row in system.rows(
-        "SELECT c.* FROM agent_conflicts c WHERE session_id = %s ORDER BY found_at DESC",
+        "SELECT c.* FROM agent_conflicts c WHERE session_id = %s ORDER BY found_at",
         system.session(name)["id"])}
 
 
