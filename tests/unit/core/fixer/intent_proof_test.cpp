@@ -8,7 +8,7 @@ namespace agent_branch {
 namespace {
 
 const char kBefore[] =
-    R"json({"something else": "0", "table public.t": "1", "constraint t_pkey on public.t": "2", "index public.t_a_idx": "3",
+    R"json({"table public.t": "1", "constraint t_pkey on public.t": "2", "index public.t_a_idx": "3",
         "table public.keep": "4", "view public.v": "5", "function public.f(integer)": "6",
         "comment on table public.keep": "7", "column a of table public.t": "8",
         "column b of table public.t": "9", "column a of table public.u": "1",
