@@ -47,22 +47,25 @@ submake = +@$(MAKE) $(quiet)
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all extension worker emulator libraries tests install uninstall demo check check-sanitize
-.PHONY: check-versions simulate mutants fuzz crash-matrix fixer-report bench lint format deps dist clean help
+.PHONY: all extension worker emulator fleet libraries tests install uninstall demo check check-sanitize
+.PHONY: check-versions simulate mutants fuzz crash-matrix hostile merge-oracle merge-fuzz fixer-report bench lint format deps dist clean help
 .PHONY: compile_commands.json
 
 help:
-	@echo "make             the extension, its worker and the emulator, in build/"
+	@echo "make             the extension, its worker, the emulator and the page, in build/"
 	@echo "make install     into the PostgreSQL of $(PG_CONFIG) (as root); make uninstall takes it out"
 	@echo "make demo        installs what is missing, then shows a session's life on the emulator"
 	@echo "make check       the same, then runs all tests; SUITE='$(suites)' chooses"
-	@echo "make bench       measures what agent_run adds, what a call takes, and the worker's memory"
+	@echo "make bench       measures everything that was promised, beside its peers; bench/run NAME does one part"
 	@echo "make check-sanitize  the tests that need no server, under address and undefined behaviour sanitizer"
 	@echo "make check-versions  builds and tests on each PostgreSQL, on the Debian that has it (as root)"
 	@echo "make simulate    runs the worker's core through random schedules for SECONDS=60"
 	@echo "make mutants     applies small changes to the worker, and prints which test notices each"
 	@echo "make fuzz        libFuzzer on each parser of bytes from outside for SECONDS=600; TARGET=one of them"
 	@echo "make crash-matrix  ends workers, servers and connections at every step, and prints a table"
+	@echo "make hostile     calls every function with hostile arguments as each role, CALLS=100000 times"
+	@echo "make merge-oracle  merges beside writers while the worker is killed, MERGES=500 times, and looks for lost writes"
+	@echo "make merge-fuzz  merges random changes of both sides, CASES=1000, and holds each against both orders"
 	@echo "make fixer-report  plays the set of broken migrations, and prints how many were fixed"
 	@echo "make lint        formatting, clang-tidy, and the rules of the house"
 	@echo "make format      formats the sources"
@@ -71,7 +74,7 @@ help:
 	@echo "make clean       removes build/"
 
 all: $(call if_any,extension,extension) $(if $(wildcard worker/*.cpp),worker) \
-	$(if $(wildcard emulator/Makefile),emulator)
+	$(if $(wildcard emulator/Makefile),emulator) fleet
 
 # --- The shared libraries ---------------------------------------------------------------------
 
@@ -85,6 +88,9 @@ worker: build/libcore.a build/libhttp.a build/libbranch.a
 
 emulator:
 	$(submake) -C emulator
+
+fleet:
+	$(submake) -C fleet
 
 install: extension worker
 	$(submake) -C build/extension -f ../../extension/Makefile install
@@ -128,7 +134,7 @@ $(archives): $(build)/lib%.a: Makefile
 	$(AR) rcs $@ $(filter %.o,$^)
 
 -include $(patsubst %.o,%.d,$(foreach folder,worker/core worker/http worker/branch \
-	tests/unit tests/simulation tests/fuzz tests/branch,$(call objects,$(folder))))
+	tests/unit tests/simulation tests/fuzz tests/branch bench,$(call objects,$(folder))))
 
 # --- Tests --------------------------------------------------------------------------------------
 
@@ -154,7 +160,7 @@ needs_fuzz := $(call if_any,tests/fuzz,$(build)/tests/fuzz_tests)
 needs_branch := $(call if_any,tests/branch,$(build)/tests/branch_tests)
 needs_emulator := $(if $(wildcard emulator/Makefile),emulator)
 needs_pgtap := $(if $(call below,extension),install)
-needs_system := $(needs_pgtap) $(needs_emulator)
+needs_system := $(needs_pgtap) $(needs_emulator) fleet
 needs_crash := $(needs_system)
 needs_fixer := $(needs_system)
 needs_contract := $(needs_system)
@@ -202,18 +208,43 @@ check-versions:
 	@tests/versions/run --chroots $(or $(CHROOTS),build/chroots) \
 		$(if $(SUITE),--suites '$(SUITE)') $(VERSIONS)
 
+# Nobody's write is lost, by the hundreds; and merges by chance, held against both orders.
+merge-oracle: deps
+	$(submake) $(jobs) install $(needs_emulator)
+	@AGENT_BRANCH_ORACLE_MERGES=$(or $(MERGES),500) AGENT_BRANCH_ORACLE_SEED=$(SEED) \
+		python3 -m pytest -q -s -p no:cacheprovider tests/system/test_lost_writes.py
+
+merge-fuzz: deps
+	$(submake) $(jobs) install $(needs_emulator)
+	@AGENT_BRANCH_FUZZ_CASES=$(or $(CASES),1000) AGENT_BRANCH_FUZZ_SEED=$(SEED) \
+		python3 -m pytest -q -s -p no:cacheprovider tests/system/test_merge_fuzz.py
+
 crash-matrix: deps
 	$(submake) $(jobs) install $(needs_emulator)
 	@tests/crash/matrix $(POINTS)
+
+# What one seed finds comes again with it: HOSTILE_SEED=7.
+hostile: deps
+	$(submake) $(jobs) install $(needs_emulator)
+	AGENT_BRANCH_HOSTILE_CALLS=$(or $(CALLS),100000) AGENT_BRANCH_HOSTILE_SEED=$(or $(HOSTILE_SEED),1) \
+		/usr/bin/python3 -m pytest -p no:cacheprovider -q tests/system/test_hostile_callers.py
 
 fixer-report: deps
 	$(submake) $(jobs) install $(needs_emulator)
 	@tests/fixer/report.py
 
+# The clients that are compared, and Google Benchmark of the core with the unit tests' fakes around it.
+$(build)/bench/client/%.o: layer_flags = $(shell pkg-config --cflags libpq libcurl)
+$(build)/bench-client: $(call objects,bench/client) Makefile
+	$(CXX) $(CXXFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(shell pkg-config --libs libpq libcurl) -pthread
+bench_fakes := $(patsubst %,$(build)/tests/unit/core/%.o,engine_driver fake_branches fake_neon fake_neon_changes fake_store)
+$(build)/bench-hot: $(call objects,bench/hot) $(bench_fakes) $(build)/libcore.a Makefile
+	$(CXX) $(CXXFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) -lbenchmark -lgtest -pthread
+
 bench: deps
-	$(submake) $(jobs) install $(needs_emulator)
-	@status=0; for measure in bench/*.py; do echo "== $$measure"; $$measure || status=1; done; \
-		exit $$status
+	@tools/deps monitoring
+	$(submake) $(jobs) install $(needs_emulator) $(build)/bench-client $(build)/bench-hot
+	@bench/run
 
 # --- Housekeeping ---------------------------------------------------------------------------
 

@@ -53,6 +53,7 @@ void WriteBranchState(JsonWriter &json, Project &project, const Branch &branch) 
 void WriteProjectState(JsonWriter &json, Project &project) {
   json.BeginObject();
   json.Field("id", project.id);
+  json.Field("name", project.name);
   std::vector<const Branch *> branches;
   for (const auto &[id, branch] : project.branches())
     branches.push_back(&branch);

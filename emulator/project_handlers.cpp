@@ -88,13 +88,24 @@ Response CreateProject(Service &service, Call &call) {
        "history_retention_seconds", "org_id"});
   std::string name = NameField(object, "name", 256);
   std::string branch_name = "main", role = "neondb_owner", database = "neondb";
+  std::map<std::string, std::string> annotation;
   if (const rapidjson::Value *value = object.Find("branch")) {
     ObjectReader branch(*value, "branch", {"name", "role_name", "database_name", "annotations"});
     if (branch.Has("name")) branch_name = NameField(branch, "name", 256);
     role = branch.Text("role_name").value_or(role);
     database = branch.Text("database_name").value_or(database);
-    branch.TextMap("annotations");
+    annotation = branch.TextMap("annotations").value_or(annotation);
+    if (annotation.size() > 50) branch.Reject("annotations", "more than 50 properties");
   }
+  EndpointWish compute;
+  bool has_plan_gated = false;
+  if (const rapidjson::Value *value = object.Find("default_endpoint_settings")) {
+    ObjectReader settings(*value, "default_endpoint_settings",
+                          {"pg_settings", "pgbouncer_settings", "autoscaling_limit_min_cu",
+                           "autoscaling_limit_max_cu", "suspend_timeout_seconds"});
+    ReadComputeFields(settings, &compute, &has_plan_gated);
+  }
+  RequirePlanAllows(service, has_plan_gated);
   std::string id;
   do
     id = service.ids.Project();
@@ -103,6 +114,12 @@ Response CreateProject(Service &service, Call &call) {
   project.history_retention_seconds =
       object.Integer("history_retention_seconds").value_or(project.history_retention_seconds);
   Branch &root = project.DefaultBranch();
+  root.annotation = std::move(annotation);
+  if (Endpoint *endpoint = project.FindReadWriteEndpoint(root)) {
+    endpoint->min_cu = compute.min_cu;
+    endpoint->max_cu = compute.max_cu;
+    endpoint->suspend_timeout_seconds = compute.suspend_timeout_seconds;
+  }
   auto steps = service.InitializeSteps(project);
   std::vector<OperationPtr> operations = OperationsOf(steps);
   service.operations.Run(std::move(steps), call.fate);

@@ -15,7 +15,7 @@ WITH seen AS (
   SELECT p.id, p.project, p.parent, bool_or(a.level IN ('monitor', 'admin')) AS whole
   FROM agent_branch.project AS p JOIN agent_branch.role_access AS a
     ON a.role = $1 AND (a.project_id IS NULL OR a.project_id = p.id)
-  WHERE p.removed_at IS NULL AND ($2 IS NULL OR p.project = $2)
+  WHERE p.removed_at IS NULL AND ($2 IS NULL OR $2 IN (p.project, p.name))
   GROUP BY p.id, p.project, p.parent)
 SELECT project, branch, note FROM (
   SELECT p.project, p.parent AS branch, '' AS note, 0 AS rank, 0::bigint AS number FROM seen AS p

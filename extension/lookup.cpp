@@ -9,7 +9,7 @@ namespace {
 constexpr char kFindProject[] =
     "SELECT p.id, p.project, p.options, p.paused_at IS NOT NULL, p.pause_reason "
     "FROM agent_branch.project AS p "
-    "WHERE ($1 IS NULL OR p.project = $1) AND p.removed_at IS NULL "
+    "WHERE ($1 IS NULL OR $1 IN (p.project, p.name)) AND p.removed_at IS NULL "
     "AND EXISTS (SELECT FROM agent_branch.role_access AS a WHERE a.role = $2 "
     "AND (a.project_id IS NULL OR a.project_id = p.id) "
     "AND a.level = ANY (string_to_array($3, ' '))) "
@@ -25,13 +25,13 @@ constexpr char kFindProject[] =
 constexpr char kFindUnfinished[] =
     "SELECT s.id, p.project "
     "FROM agent_branch.session AS s JOIN agent_branch.project AS p ON p.id = s.project_id "
-    "WHERE s.name = $1 AND s.finished_at IS NULL AND ($2 IS NULL OR p.project = $2) "
+    "WHERE s.name = $1 AND s.finished_at IS NULL AND ($2 IS NULL OR $2 IN (p.project, p.name)) "
     "AND " AGENT_BRANCH_REACHED "ORDER BY p.project LIMIT 6";
 
 constexpr char kFindFinished[] =
     "SELECT s.id, p.project "
     "FROM agent_branch.session AS s JOIN agent_branch.project AS p ON p.id = s.project_id "
-    "WHERE s.name = $1 AND s.finished_at IS NOT NULL AND ($2 IS NULL OR p.project = $2) "
+    "WHERE s.name = $1 AND s.finished_at IS NOT NULL AND ($2 IS NULL OR $2 IN (p.project, p.name)) "
     "AND " AGENT_BRANCH_REACHED "ORDER BY s.id DESC LIMIT 1";
 
 #undef AGENT_BRANCH_REACHED
@@ -103,6 +103,7 @@ Session SessionOf(const Row &row) {
   session.has_requests = !requests.empty();
   session.merge_requested = HasWord(requests, "merge");
   session.rebase_requested = HasWord(requests, "rebase");
+  session.undo_requested = HasWord(requests, "undo");
   session.finished = row.Bool(9) || HasWord(requests, "discard");
   session.requested_here = WrittenHere(row.Text(15));
   session.ours = row.Bool(16);
@@ -151,12 +152,24 @@ int64_t FindSessionId(Oid caller, const std::string &name,
         {}, "agent_sessions shows your sessions; agent_branch_create() makes one.");
 }
 
+// A project that is being made; it is there for those alone who see every project.
+void RequireMade(Oid caller, const std::string &name) {
+  const Rows rows = RunQuery(
+      "SELECT FROM agent_branch.provision AS n WHERE $1 IN (n.name, n.project) AND EXISTS (SELECT "
+      "FROM agent_branch.role_access AS a WHERE a.role = $2 AND a.project_id IS NULL)",
+      {name, RoleParam(caller)}, Snapshot::kFresh);
+  if (rows.empty()) return;
+  Raise("55006", "project " + Quoted(name) + " is being made at Neon", {},
+        "Wait until its state in agent_projects is \"ready\".");
+}
+
 Project FindProjectOf(Oid caller, const std::optional<std::string> &name, const char *levels) {
   const Rows rows = RunQuery(kFindProject, {name, RoleParam(caller), levels}, Snapshot::kFresh);
   if (rows.size() == 1) {
     const Row &row = rows[0];
     return {row.Int(0), row.Text(1), row.Text(2), row.Bool(3), row.Text(4)};
   }
+  if (name) RequireMade(caller, *name);
   if (name)
     Raise("42704", "project " + Quoted(*name) + " is not registered", {},
           "agent_projects shows the registered ones; agent_project_register() adds one.");

@@ -53,6 +53,7 @@ struct Session {
   bool has_requests;     // that the worker has not taken yet
   bool merge_requested;  // one of them
   bool rebase_requested;
+  bool undo_requested;
   bool open_migrations;  // queued or running
   bool made_here;        // by the transaction that asks
   bool requested_here;

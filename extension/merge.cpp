@@ -2,8 +2,11 @@
 #include "extension/arguments.hpp"
 #include "extension/requests.hpp"
 #include "extension/session_operations.hpp"
+#include "extension/waiting.hpp"
+#include "postgres/shared_previews.hpp"
+#include "postgres/shared_state.hpp"
+#include "worker/core/base/json.hpp"
 #include "worker/core/state/checks.hpp"
-#include "worker/core/state/unsupported.hpp"
 
 namespace agent_branch {
 namespace {
@@ -36,6 +39,16 @@ void RequireMergeable(const Session &session) {
           "Wait for them with agent_wait(), then merge.");
 }
 
+// What is not known yet, agent_merges.not_undoable says when it is merged.
+void SayIfNotUndoable(const Session &session) {
+  const Rows rows = RunQuery("SELECT coalesce(($1::jsonb->>'undo_window')::interval > '0', false)",
+                             {session.project_options}, Snapshot::kLatest);
+  if (rows[0].Bool(0)) return;
+  LogMessage(NOTICE, "the merge of session " + Quoted(session.name) +
+                         " will not be undoable: option \"undo_window\" of project " +
+                         Quoted(session.project) + " is not set");
+}
+
 Datum Merge(FunctionCallInfo fcinfo) {
   RequireWritable("agent_merge");
   const std::string name = RequiredText(fcinfo, 0, "session");
@@ -51,38 +64,139 @@ Datum Merge(FunctionCallInfo fcinfo) {
     const Session session = FindAndLockSession(caller, name, project);
     RequireCommitted(session);
     RequestMerge(caller, session, wanted);
+    SayIfNotUndoable(session);
   }
   PG_RETURN_VOID();
 }
 
-void RequireSupported(const char *kind) {
-  if (Status status = CheckRequestSupported(kind); !status.ok()) RaiseStatus(status);
+// The merge's own state is looked at: nothing is asked for that would have to be committed.
+void RequirePreviewable(const Session &session) {
+  RequireMergeable(session);
+  if (session.has_branch && (session.state == "ready" || session.state == "conflict")) return;
+  Raise("55000", "session " + Quoted(session.name) + " is not ready",
+        "Its state is \"" + session.state + "\".", "Wait for it with agent_wait().");
+}
+
+PreviewQuestion QuestionAbout(const Session &session) {
+  const Result<MergeChoice> choice = ChooseMerge({}, session.project_options);
+  if (!choice.ok()) RaiseStatus(choice.status());
+  PreviewQuestion question{};
+  while (question.ticket <= 0) {
+    if (!pg_strong_random(&question.ticket, sizeof(question.ticket)))
+      Raise("58000", "there are no random numbers", {}, "Try again later.");
+    question.ticket &= PG_INT64_MAX;
+  }
+  question.database = MyDatabaseId;
+  question.session_id = session.id;
+  strlcpy(question.strategy, choice->strategy.c_str(), sizeof(question.strategy));
+  strlcpy(question.on_drift, choice->on_drift.c_str(), sizeof(question.on_drift));
+  strlcpy(question.on_unrecorded, choice->on_unrecorded.c_str(), sizeof(question.on_unrecorded));
+  return question;
+}
+
+// A question for as long as somebody waits for the answer. A worker that was started anew does not
+// know what the one before it took.
+class AskedPreview {
+ public:
+  explicit AskedPreview(const PreviewQuestion &question) : question_(question) {}
+  ~AskedPreview() { ForgetPreview(question_.ticket); }
+  AskedPreview(const AskedPreview &) = delete;
+  AskedPreview &operator=(const AskedPreview &) = delete;
+
+  // False: too many wait for a worker.
+  bool AskOncePerWorker() {
+    const auto slot = FindWorkerSlot(question_.database);
+    const uint64_t worker = slot ? slot->generation : 0;
+    if (asked_ == worker) return true;
+    if (!AskPreview(question_)) return false;
+    asked_ = worker;
+    WakeWorker(question_.database, WakeReason::kRequest);
+    return true;
+  }
+
+ private:
+  PreviewQuestion question_;
+  std::optional<uint64_t> asked_;  // in the time of which worker
+};
+
+std::string AwaitPreview(const Session &session) {
+  constexpr int64_t kLongest = 600 * kMicrosecondsPerSecond;
+  const PreviewQuestion question = QuestionAbout(session);
+  AskedPreview asked(question);
+  std::string result;
+  const bool answered = WaitUntil(session.id, kLongest, [&] {
+    if (!asked.AskOncePerWorker())
+      Raise("53400", "too many previews are asked for at the same time", {}, "Try again later.");
+    const Rows rows = RunQuery("SELECT result FROM agent_branch.preview WHERE ticket = $1",
+                               {question.ticket}, Snapshot::kLatest);
+    if (!rows.empty()) result = rows[0].Text(0);
+    return !rows.empty();
+  });
+  if (answered) return result;
+  Raise("AB001",
+        "the preview of session " + Quoted(session.name) + " was not made within " +
+            DurationText(kLongest),
+        {}, "agent_worker and the server log show what the worker does; try again.");
+}
+
+void RaiseIfError(const std::string &result) {
+  const Result<JsonDocument> document = ParseJson(result);
+  if (!document.ok()) RaiseStatus(document.status());
+  const JsonValue *error = JsonMember(&*document, "error");
+  if (error == nullptr) return;
+  Raise(JsonString(error, "sqlstate").c_str(), JsonString(error, "message"),
+        JsonString(error, "detail"), JsonString(error, "hint"));
 }
 
 Datum MergePreview(FunctionCallInfo fcinfo) {
-  RequireWritable("agent_merge_preview");
+  RequirePrimary("agent_merge_preview");
   const std::string name = RequiredText(fcinfo, 0, "session");
   const auto project = OptionalText(fcinfo, 1);
   const Oid caller = GetUserId();
-  {
-    OwnerSession as_owner;
-    const Session session = FindAndLockSession(caller, name, project);
+  Session session;
+  LookOnly([&] {
+    session = FindSession(caller, name, project, Reach::kOwnOrAdmin);
     RequireCommitted(session);
-    RequireMergeable(session);
-    RequireSupported("preview");
-    WriteRequest(caller, {"preview", std::nullopt, session.id});
-  }
-  return CallPg([&] { return DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")); });
+    RequireOurs(session);
+    RequirePreviewable(session);
+  });
+  const std::string result = AwaitPreview(session);
+  RaiseIfError(result);
+  return CallPg([&] { return DirectFunctionCall1(jsonb_in, CStringGetDatum(result.c_str())); });
 }
 
-void RequireMerged(const Session &session) {
-  const Rows rows =
-      RunQuery("SELECT FROM agent_branch.merge WHERE session_id = $1 AND status = 'merged'",
-               {session.id}, Snapshot::kLatest);
-  if (!rows.empty()) return;
-  Raise("55000", "session " + Quoted(session.name) + " was not merged",
-        "Its state is \"" + session.state + "\".",
-        "There is nothing to take back; agent_merges shows the merges.");
+// The session's merge that an undo is about; checks what can be known before the worker looks.
+int64_t FindUndoable(const Session &session) {
+  const Rows rows = RunQuery(
+      "SELECT m.id, o.merge_id IS NOT NULL, o.why_not, o.undo_until < now(), o.undo_until, "
+      "u.status "
+      "FROM agent_branch.merge AS m LEFT JOIN agent_branch.undo_point AS o ON o.merge_id = m.id "
+      "LEFT JOIN LATERAL (SELECT u.status FROM agent_branch.undo AS u WHERE u.merge_id = m.id "
+      "ORDER BY u.id DESC LIMIT 1) AS u ON true "
+      "WHERE m.session_id = $1 AND m.status = 'merged' ORDER BY m.id DESC LIMIT 1",
+      {session.id}, Snapshot::kLatest);
+  if (rows.empty())
+    Raise("55000", "session " + Quoted(session.name) + " was not merged",
+          "Its state is \"" + session.state + "\".",
+          "There is nothing to take back; agent_merges shows the merges.");
+  const Row &merge = rows[0];
+  const std::string what = "the merge of session " + Quoted(session.name);
+  if (merge.Text(5) == "undone")
+    Raise("55000", what + " has been undone already", {},
+          "agent_merges.preserved_name is the branch that holds what was there before.");
+  if (merge.Text(5) == "queued" || merge.Text(5) == "running" || session.undo_requested)
+    Raise("55006", "an undo of " + what + " has been asked for already", {},
+          "Wait for it with agent_wait().");
+  if (!merge.Bool(1))
+    Raise("55000", what + " cannot be undone", "No backup was kept for it.",
+          "Option \"undo_window\" of the project says how long backups of merges are kept.");
+  if (!merge.IsNull(2))
+    Raise("55000", what + " cannot be undone", merge.Text(2) + ".",
+          "Take its changes back by a migration.");
+  if (merge.Bool(3))
+    Raise("55000", what + " cannot be undone any more", "It could until " + merge.Text(4) + ".",
+          "Option \"undo_window\" of the project says how long backups of merges are kept.");
+  return merge.Int(0);
 }
 
 Datum MergeUndo(FunctionCallInfo fcinfo) {
@@ -96,9 +210,8 @@ Datum MergeUndo(FunctionCallInfo fcinfo) {
     const Session session = FindAndLockSession(caller, name, project);
     RequireCommitted(session);
     RequireNotPaused(session);
-    RequireMerged(session);
-    RequireSupported("undo");
-    WriteRequest(caller, {"undo", std::nullopt, session.id, std::nullopt,
+    const int64_t merge = FindUndoable(session);
+    WriteRequest(caller, {"undo", std::nullopt, session.id, merge,
                           force ? "{\"force\": true}" : "{\"force\": false}"});
   }
   PG_RETURN_VOID();

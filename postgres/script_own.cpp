@@ -115,10 +115,20 @@ void OwnObjects::Settle(const Node *statement, size_t number, ScriptStatement *d
   Note(statement, number);
 }
 
+// An enum loses values by being made anew beside the old one, which goes then: a type that is used
+// anywhere cannot be dropped without CASCADE.
+bool OwnObjects::IsReplacedType(const StatementRisk &risk) const {
+  if (risk.kind == RiskKind::kRename) return made_.count(TypeKey(risk.object)) > 0;
+  const auto renamed = renamed_types_.find(TypeKey(risk.lookup));
+  return risk.kind == RiskKind::kDrop && !risk.cascades && renamed != renamed_types_.end() &&
+         made_.count(renamed->second) > 0;
+}
+
 void OwnObjects::Finish(Script *script) const {
   for (size_t n = 0; n < script->statements.size(); ++n) {
     std::vector<StatementRisk> &risks = script->statements[n].risks;
     const auto replaced = [&](const StatementRisk &risk) {
+      if (risk.object_type == "type" && IsReplacedType(risk)) return true;
       if (risk.kind != RiskKind::kDrop || risk.cascades) return false;
       const auto made = made_.find(KeyOf(risk));
       return made != made_.end() && made->second >= n && !made->first.empty();
@@ -277,6 +287,8 @@ void OwnObjects::NoteRenamed(const RenameStmt *rename) {
       rename->relation != nullptr ? NameOf(rename->relation) : NameOfObject(rename->object);
   const std::string schema = SchemaPart(from);
   const std::string renamed = schema.empty() ? to : schema + "." + to;
+  if (rename->renameType == OBJECT_TYPE || rename->renameType == OBJECT_DOMAIN)
+    NoteRenamedType(TypeKey(from), TypeKey(renamed));
   const bool own = tables_.erase(from) > 0;
   tables_.erase(renamed);
   if (own) {
@@ -299,6 +311,15 @@ void OwnObjects::NoteMoved(const AlterObjectSchemaStmt *move) {
   }
 }
 
+void OwnObjects::NoteRenamedType(const std::string &from, const std::string &to) {
+  if (others_.erase(from) == 0) {
+    renamed_types_[to] = from;
+    return;
+  }
+  others_.insert(to);
+  made_[to] = made_[from];
+}
+
 // A bare name may mean another table from here on.
 void OwnObjects::NotePath() {
   path_moved_ = true;
@@ -307,6 +328,39 @@ void OwnObjects::NotePath() {
       at = SchemaPart(*at).empty() || names != &tables_ ? names->erase(at) : std::next(at);
   }
 }
+
+namespace {
+
+// Whether the condition, or a part of it that AND joins, is that the column is null.
+bool RequiresNull(const Node *condition, const char *column) {
+  if (condition == nullptr) return false;
+  if (IsA(condition, BoolExpr)) {
+    const auto *joined = reinterpret_cast<const BoolExpr *>(condition);
+    if (joined->boolop != AND_EXPR) return false;
+    for (int n = 0; n < list_length(joined->args); ++n) {
+      const auto *part = static_cast<const Node *>(list_nth(joined->args, n));
+      if (!IsA(part, BoolExpr) && RequiresNull(part, column)) return true;
+    }
+    return false;
+  }
+  if (!IsA(condition, NullTest)) return false;
+  const auto *test = reinterpret_cast<const NullTest *>(condition);
+  if (test->nulltesttype != IS_NULL || !IsA(test->arg, ColumnRef)) return false;
+  const auto *last =
+      static_cast<const Node *>(llast(reinterpret_cast<const ColumnRef *>(test->arg)->fields));
+  return IsA(last, String) && strcmp(strVal(last), column) == 0;
+}
+
+// Nothing is lost where nothing was.
+bool FillsNulls(const UpdateStmt *update) {
+  for (int n = 0; n < list_length(update->targetList); ++n) {
+    const auto *target = static_cast<const ResTarget *>(list_nth(update->targetList, n));
+    if (!RequiresNull(update->whereClause, target->name)) return false;
+  }
+  return true;
+}
+
+}  // namespace
 
 bool OwnObjects::FillsOwnColumns(const UpdateStmt *update) const {
   for (int n = 0; n < list_length(update->targetList); ++n) {
@@ -317,7 +371,8 @@ bool OwnObjects::FillsOwnColumns(const UpdateStmt *update) const {
 }
 
 void OwnObjects::NoteUpdate(const UpdateStmt *update) {
-  const bool clear = update->fromClause == NIL && Selects(update->whereClause);
+  const bool clear =
+      update->fromClause == NIL && (Selects(update->whereClause) || FillsNulls(update));
   opaque_ = opaque_ || update->withClause != nullptr;
   (clear || FillsOwnColumns(update) ? filled_ : unclear_).insert(NameOf(update->relation));
 }

@@ -34,6 +34,8 @@ class OwnObjects {
   void NoteAltered(const AlterTableStmt *alter, size_t number);
   void NoteDropped(const DropStmt *drop);
   void NoteRenamed(const RenameStmt *rename);
+  void NoteRenamedType(const std::string &from, const std::string &to);
+  bool IsReplacedType(const StatementRisk &risk) const;
   void NoteMoved(const AlterObjectSchemaStmt *move);
   void NotePath();
   void NoteRows(const Node *statement);
@@ -46,7 +48,8 @@ class OwnObjects {
   std::set<std::string> others_;        // its own: keys of what is neither
   std::set<std::string> views_;         // its own: rows behind them are not
   std::map<std::string, size_t> made_;  // keys, and the last statement that makes each
-  std::set<std::string> moved_names_;   // last parts of names that mean something else now
+  std::map<std::string, std::string> renamed_types_;  // the key now, and that of before
+  std::set<std::string> moved_names_;  // last parts of names that mean something else now
   std::set<std::string> moved_schemas_;
   bool path_moved_ = false;
   std::set<std::string> filled_;   // relations whose rows the text changes as it should

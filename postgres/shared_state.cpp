@@ -3,12 +3,17 @@
 #include <csignal>
 
 #include "postgres/shared_budgets.hpp"
+#include "postgres/shared_calls.hpp"
+#include "postgres/shared_previews.hpp"
+#include "postgres/wait_events.hpp"
 
 namespace agent_branch {
 namespace {
 
 constexpr const char *kName = "agent_branch";
 constexpr const char *kBudgetsName = "agent_branch budgets";
+constexpr const char *kCallsName = "agent_branch calls";
+constexpr const char *kPreviewsName = "agent_branch previews";
 constexpr const char *kVersionName = "agent_branch version";
 
 // Of the library that made the memory. Its size and place stay as they are in all versions, so that
@@ -70,18 +75,26 @@ void RequestSharedMemory() {
   if (previous_request_hook != nullptr) previous_request_hook();
   RequestAddinShmemSpace(MAXALIGN(sizeof(LibraryVersion)));
   RequestAddinShmemSpace(add_size(MAXALIGN(sizeof(SharedState)), SharedBudgetsSize()));
-  RequestNamedLWLockTranche(kName, 2);
+  RequestAddinShmemSpace(SharedCallsSize());
+  RequestAddinShmemSpace(SharedPreviewsSize());
+  RequestNamedLWLockTranche(kName, 4);
 }
 
 // With AddinShmemInitLock held. Returns whether the memory was there before.
 bool Attach() {
   bool found = false;
   bool budgets_found = false;
+  bool calls_found = false;
+  bool previews_found = false;
   state = static_cast<SharedState *>(ShmemInitStruct(kName, sizeof(SharedState), &found));
   void *budgets = ShmemInitStruct(kBudgetsName, SharedBudgetsSize(), &budgets_found);
+  void *calls = ShmemInitStruct(kCallsName, SharedCallsSize(), &calls_found);
   LWLockPadded *locks = GetNamedLWLockTranche(kName);
   lock = &locks[0].lock;
   AttachSharedBudgets(budgets, &locks[1].lock, !budgets_found);
+  AttachSharedCalls(calls, &locks[2].lock, !calls_found);
+  void *previews = ShmemInitStruct(kPreviewsName, SharedPreviewsSize(), &previews_found);
+  AttachSharedPreviews(previews, &locks[3].lock, !previews_found);
   return found;
 }
 
@@ -266,11 +279,14 @@ void ReleaseWorkerSlot(Oid database, uint64_t generation) {
 }
 
 void ForgetDatabase(Oid database) {
-  Locked locked;
-  WorkerSlot *slot = SlotOf(database);
-  if (slot == nullptr || slot->pid != 0) return;
-  slot->database = InvalidOid;
-  slot->state = WorkerState::kAbsent;
+  {
+    Locked locked;
+    WorkerSlot *slot = SlotOf(database);
+    if (slot == nullptr || slot->pid != 0) return;
+    slot->database = InvalidOid;
+    slot->state = WorkerState::kAbsent;
+  }
+  ForgetCalls(database);
 }
 
 bool IsPaused(Oid database) {
@@ -317,6 +333,7 @@ bool AttachWorker(Oid database) {
 }
 
 void LeaveDatabase() {
+  ForgetCalls(worker_database);
   Locked locked;
   WorkerSlot *slot = SlotOf(worker_database);
   if (slot == nullptr || slot->pid != MyProcPid) return;
@@ -387,7 +404,7 @@ bool WaitForWorkerExit(Oid database, long timeout_ms) {
     LWLockRelease(lock);
     if (gone) return true;
     if (waited >= timeout_ms) return false;
-    WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, kStepMs, PG_WAIT_EXTENSION);
+    WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, kStepMs, WaitEventOfExit());
     ResetLatch(MyLatch);
     CHECK_FOR_INTERRUPTS();
   }
@@ -416,7 +433,7 @@ bool WaitForSession(int64_t session_id, uint64_t generation, long timeout_ms) {
     // Prepared first and compared after: a broadcast in between is seen by the one or the other.
     ConditionVariablePrepareToSleep(&channel.changed);
     bool changed = pg_atomic_read_u64(&channel.generation) != generation;
-    if (!changed) ConditionVariableTimedSleep(&channel.changed, timeout_ms, PG_WAIT_EXTENSION);
+    if (!changed) ConditionVariableTimedSleep(&channel.changed, timeout_ms, WaitEventOfSession());
     changed = changed || pg_atomic_read_u64(&channel.generation) != generation;
     ConditionVariableCancelSleep();
     return changed;

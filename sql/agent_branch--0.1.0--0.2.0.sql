@@ -118,7 +118,37 @@ ALTER TABLE agent_branch.project
 	ADD COLUMN registered_by_name name,
 	ADD COLUMN paused_at timestamptz,
 	ADD COLUMN pause_reason text,
-	ADD COLUMN removed_at timestamptz;
+	ADD COLUMN removed_at timestamptz,
+	ADD COLUMN name text;
+COMMENT ON COLUMN agent_branch.project.name IS 'what agent_project_create() was asked to call it, which stands for its id in all functions; null: it was registered';
+CREATE UNIQUE INDEX project_name ON agent_branch.project (name) WHERE removed_at IS NULL;
+
+CREATE TABLE agent_branch.provision (
+	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	name text NOT NULL UNIQUE,
+	mark uuid NOT NULL DEFAULT gen_random_uuid(),
+	wish jsonb NOT NULL,
+	parent text NOT NULL,
+	database text NOT NULL,
+	role text NOT NULL,
+	options jsonb NOT NULL,
+	requested_by_name name NOT NULL,
+	requested_at timestamptz NOT NULL DEFAULT now(),
+	project text,
+	asked_at timestamptz,
+	error text,
+	error_since timestamptz,
+	installation_id uuid NOT NULL
+);
+COMMENT ON TABLE agent_branch.provision IS 'projects that agent_project_create() asked for and that are being made: each row is the journal of one';
+COMMENT ON COLUMN agent_branch.provision.mark IS 'written into the annotation of the new project''s first branch: what makes the project provably this one';
+COMMENT ON COLUMN agent_branch.provision.wish IS 'what is said to Neon once: production, region, organization, pg_version';
+COMMENT ON COLUMN agent_branch.provision.project IS 'its id at Neon, once it is made; what is still to be made then is the parent branch';
+COMMENT ON COLUMN agent_branch.provision.asked_at IS 'when a request was about to be sent whose outcome is not recorded: it is looked up, and never repeated blindly';
+CREATE TRIGGER stamp_installation BEFORE INSERT ON agent_branch.provision
+	FOR EACH ROW EXECUTE FUNCTION agent_branch.stamp_installation();
+SELECT pg_catalog.pg_extension_config_dump('agent_branch.provision', '');
+SELECT pg_catalog.pg_extension_config_dump('agent_branch.provision_id_seq', '');
 COMMENT ON COLUMN agent_branch.project.paused_at IS 'since when no session may begin, migrate or merge; null: not paused';
 COMMENT ON COLUMN agent_branch.project.removed_at IS 'when agent_project_remove() forgot it; the row stays for its history, and for branches that are still to be deleted';
 
@@ -238,10 +268,10 @@ BEGIN
 			('read_script', '{user,admin}'),
 			('agent_timeline', all_levels), ('agent_branch_tree', all_levels), ('find_session', all_levels),
 			('worker_status', all_levels), ('monthly_cost', all_levels),
-			('agent_metrics', '{monitor,admin}'), ('agent_events_verify', '{monitor,admin}'),
+			('agent_metrics', '{monitor,admin}'), ('api_call_statistics', '{monitor,admin}'), ('agent_events_verify', '{monitor,admin}'),
 			('agent_project_register', '{admin}'), ('agent_project_create', '{admin}'),
 			('agent_project_remove', '{admin}'), ('agent_project_pause', '{admin}'),
-			('agent_project_resume', '{admin}'), ('agent_reap', '{admin}'), ('agent_purge', '{admin}'),
+			('agent_project_resume', '{admin}'), ('agent_reap', '{admin}'), ('agent_purge', '{admin}'), ('agent_stats_reset', '{admin}'),
 			('agent_branch_take_over', '{admin}')) AS allowed (name, levels)
 			JOIN pg_proc AS f ON f.proname = allowed.name
 			JOIN pg_depend AS d ON d.objid = f.oid AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e'
@@ -253,7 +283,7 @@ BEGIN
 		FROM pg_depend AS d JOIN pg_class AS c ON c.oid = d.objid
 		WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
 			AND d.refobjid = (SELECT e.oid FROM pg_extension AS e WHERE e.extname = 'agent_branch') AND c.relkind = 'v'
-			AND CASE WHEN c.relname IN ('agent_branches', 'agent_fixer_memory', 'metric') THEN held && '{monitor,admin}'
+			AND CASE WHEN c.relname IN ('agent_branches', 'agent_api_calls', 'agent_fixer_memory', 'metric') THEN held && '{monitor,admin}'
 				ELSE c.relnamespace <> 'agent_branch'::regnamespace END;
 END
 $$;
@@ -300,7 +330,7 @@ BEGIN
 		RETURN NULL;
 	END IF;
 	SELECT p.id INTO found FROM agent_branch.project AS p
-		WHERE p.project = project_for_access.project AND p.removed_at IS NULL;
+		WHERE project_for_access.project IN (p.project, p.name) AND p.removed_at IS NULL;
 	IF found IS NULL THEN
 		RAISE EXCEPTION 'project "%" is not registered', left(project, 80)
 			USING ERRCODE = 'undefined_object',
@@ -311,6 +341,22 @@ END
 $$;
 COMMENT ON FUNCTION agent_branch.project_for_access(text) IS 'the project that a grant is for; null: every project';
 
+CREATE FUNCTION agent_branch.require_writable(function text) RETURNS void
+	LANGUAGE plpgsql STABLE PARALLEL SAFE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF pg_is_in_recovery() THEN
+		RAISE EXCEPTION 'cannot execute %() during recovery', function
+			USING ERRCODE = 'read_only_sql_transaction', HINT = 'Connect to the primary server.';
+	ELSIF current_setting('transaction_read_only')::boolean THEN
+		RAISE EXCEPTION 'cannot execute %() in a read-only transaction', function
+			USING ERRCODE = 'read_only_sql_transaction', HINT = 'Begin the transaction with READ WRITE.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION agent_branch.require_writable(text) IS 'raises the error that functions in C raise where nothing can be written';
+
 CREATE FUNCTION @extschema@.agent_branch_grant(role regrole, level text, project text DEFAULT NULL)
 	RETURNS void LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp
@@ -318,6 +364,7 @@ AS $$
 DECLARE
 	one CONSTANT bigint := agent_branch.project_for_access(project);
 BEGIN
+	PERFORM agent_branch.require_writable('agent_branch_grant');
 	IF level IS NULL OR level NOT IN ('user', 'monitor', 'admin') THEN
 		RAISE EXCEPTION 'unknown access level "%"', coalesce(left(level, 80), '<null>')
 			USING ERRCODE = 'invalid_parameter_value', HINT = 'Levels are "user", "monitor" and "admin".';
@@ -349,6 +396,7 @@ DECLARE
 	one CONSTANT bigint := agent_branch.project_for_access(project);
 	bad text;
 BEGIN
+	PERFORM agent_branch.require_writable('agent_branch_limit');
 	IF limits IS NULL OR jsonb_typeof(limits) <> 'object' THEN
 		RAISE EXCEPTION 'limits must be a JSON object' USING ERRCODE = 'datatype_mismatch',
 			HINT = 'Give an object, such as {"live_sessions": 10}; {} lifts all limits.';
@@ -385,6 +433,7 @@ AS $$
 DECLARE
 	one CONSTANT bigint := agent_branch.project_for_access(project);
 BEGIN
+	PERFORM agent_branch.require_writable('agent_branch_revoke');
 	IF role IS NULL THEN
 		RAISE EXCEPTION 'argument "role" must not be null'
 			USING ERRCODE = 'null_value_not_allowed', HINT = 'Name a role, or the number of one that is gone.';
@@ -411,8 +460,32 @@ COMMENT ON COLUMN agent_branch.merge.chosen IS 'the strategy that is carried out
 COMMENT ON COLUMN agent_branch.merge.transaction_id IS 'of the replay on the parent, noted before its COMMIT is sent: what became of it is asked of the parent';
 COMMENT ON COLUMN agent_branch.merge.certificate IS 'what was compared, and what was done: the proof that nothing was lost';
 
-ALTER TABLE agent_branch.conflict ADD COLUMN branch_hash text;
+ALTER TABLE agent_branch.conflict ADD COLUMN branch_hash text,
+	ADD COLUMN base_definition text, ADD COLUMN branch_definition text, ADD COLUMN parent_definition text,
+	ADD COLUMN depends_on text,
+	DROP CONSTRAINT conflict_change_check,
+	ADD CONSTRAINT conflict_change_check CHECK (change IN ('added', 'changed', 'dropped', 'restored', 'depends'));
+COMMENT ON COLUMN agent_branch.conflict.base_definition IS 'the object when the branch was made, as far as it can be told';
+COMMENT ON COLUMN agent_branch.conflict.depends_on IS 'of change "depends": what the other side changed, and this object uses';
 COMMENT ON COLUMN agent_branch.conflict.branch_hash IS 'of the object on the branch; null where there is none, or where only the parent was looked at';
+
+-- ---- Gates --------------------------------------------------------------------------------------
+
+ALTER TABLE agent_branch.merge ADD COLUMN gates jsonb;
+COMMENT ON COLUMN agent_branch.merge.gates IS 'the project''s gates that were asked before anything was merged, and what they answered';
+ALTER TABLE agent_branch.conflict ADD COLUMN counterexamples jsonb,
+	DROP CONSTRAINT conflict_change_check,
+	ADD CONSTRAINT conflict_change_check CHECK (change IN ('added', 'changed', 'dropped', 'restored', 'depends', 'refused', 'failed'));
+COMMENT ON COLUMN agent_branch.conflict.counterexamples IS 'of a gate that does not hold: the first rows that it found';
+COMMENT ON COLUMN agent_branch.conflict.change IS 'what became of the object; refused: a gate does not hold; failed: a gate could not be asked';
+
+CREATE UNLOGGED TABLE agent_branch.preview (
+	ticket bigint PRIMARY KEY,
+	session_id bigint NOT NULL,
+	made_at timestamptz NOT NULL DEFAULT now(),
+	result jsonb NOT NULL
+);
+COMMENT ON TABLE agent_branch.preview IS 'answers to agent_merge_preview(), for the backends that wait for them; gone after an hour';
 
 CREATE TABLE agent_branch.fork (
 	session_id bigint PRIMARY KEY REFERENCES agent_branch.session ON DELETE CASCADE,
@@ -431,6 +504,57 @@ CREATE TABLE agent_branch.rebase (
 );
 COMMENT ON TABLE agent_branch.rebase IS 'sessions whose migrations are run anew on a branch of the parent as it is now: the branch before, and its schema when it was made and when it was set aside';
 SELECT pg_catalog.pg_extension_config_dump('agent_branch.rebase', '');
+/*
+ * What an undo of a merge goes back to, and how what was written since is found.  The journal of the undo
+ * itself is a row of its own, since the session that was merged is over.
+ */
+CREATE TABLE agent_branch.undo_point (
+	merge_id bigint PRIMARY KEY REFERENCES agent_branch.merge ON DELETE CASCADE,
+	session_id bigint NOT NULL REFERENCES agent_branch.session ON DELETE CASCADE,
+	backup_name text,
+	backup_branch_id text,
+	standpoint jsonb,
+	statistics jsonb,
+	record jsonb,
+	parent_reset_at text,
+	undo_until timestamptz,
+	why_not text
+);
+COMMENT ON TABLE agent_branch.undo_point IS 'of a merge of a project with an undo_window: the backup, and where the parent stood';
+COMMENT ON COLUMN agent_branch.undo_point.standpoint IS 'what was written to the parent after this was written after the merge, but for what record tells';
+COMMENT ON COLUMN agent_branch.undo_point.statistics IS 'a standpoint, too: the statistics that deletions are held against';
+COMMENT ON COLUMN agent_branch.undo_point.record IS 'what the transaction of a replay did';
+COMMENT ON COLUMN agent_branch.undo_point.parent_reset_at IS 'the parent''s last_reset_at as the merge left it';
+COMMENT ON COLUMN agent_branch.undo_point.why_not IS 'why the merge cannot be undone; null: it can, until undo_until';
+CREATE INDEX undo_point_session ON agent_branch.undo_point (session_id);
+SELECT pg_catalog.pg_extension_config_dump('agent_branch.undo_point', '');
+
+CREATE TABLE agent_branch.undo (
+	id bigint PRIMARY KEY,
+	merge_id bigint NOT NULL REFERENCES agent_branch.merge ON DELETE CASCADE,
+	session_id bigint NOT NULL REFERENCES agent_branch.session ON DELETE CASCADE,
+	forced boolean NOT NULL,
+	requested_by name,
+	requested_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	status text NOT NULL CHECK (status IN ('queued', 'running', 'undone', 'refused', 'failed')),
+	parent_reset_at text,
+	preserved_name text,
+	preserved_branch_id text,
+	accepted boolean NOT NULL DEFAULT false,
+	lost text[],
+	reason text,
+	finished_at timestamptz
+);
+COMMENT ON TABLE agent_branch.undo IS 'one row an undo that was asked for: what it did, and what it dropped or would have dropped';
+COMMENT ON COLUMN agent_branch.undo.id IS 'the id of the request that asked for it';
+COMMENT ON COLUMN agent_branch.undo.parent_reset_at IS 'the parent''s last_reset_at right before the restore: the pre-image that an unknown outcome is held against';
+COMMENT ON COLUMN agent_branch.undo.preserved_name IS 'preserve_under_name of the restore, unique to this undo: that it exists proves the restore; the parent as it was before the undo';
+COMMENT ON COLUMN agent_branch.undo.lost IS 'what was written since the merge, which the undo dropped, or was refused for';
+CREATE INDEX undo_merge ON agent_branch.undo (merge_id, id);
+CREATE INDEX undo_session ON agent_branch.undo (session_id);
+CREATE INDEX undo_open ON agent_branch.undo (id) WHERE status IN ('queued', 'running');
+SELECT pg_catalog.pg_extension_config_dump('agent_branch.undo', '');
+
 ALTER TABLE agent_branch.session DROP CONSTRAINT session_goal_check,
 	ADD CONSTRAINT session_goal_check CHECK (goal IN ('merge', 'rebase', 'discard', 'expire'));
 ALTER TABLE agent_branch.merge ADD COLUMN candidates integer NOT NULL DEFAULT 0;
@@ -442,7 +566,7 @@ ALTER TABLE agent_branch.sweep_branch DROP CONSTRAINT sweep_branch_class_check,
 		'ghost', 'foreign', 'parent'));
 ALTER TABLE agent_branch.request DROP CONSTRAINT request_kind_check,
 	ADD CONSTRAINT request_kind_check CHECK (kind IN ('register', 'create', 'migrate', 'merge', 'discard', 'extend', 'reap',
-		'take over', 'preview', 'undo', 'rebase'));
+		'take over', 'preview', 'undo', 'rebase', 'provision'));
 
 DROP FUNCTION @extschema@.agent_merge(text, text, text, text);
 CREATE FUNCTION @extschema@.agent_merge(session text, strategy text DEFAULT NULL, on_drift text DEFAULT NULL,
@@ -469,6 +593,11 @@ COMMENT ON FUNCTION @extschema@.agent_rebase(text, text) IS
 -- =============================================================================================
 -- Projects and history
 -- =============================================================================================
+
+CREATE FUNCTION @extschema@.agent_project_create(name text, options jsonb DEFAULT '{}')
+	RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.agent_project_create(text, jsonb) IS
+	'asks for a new Neon project with a production branch and the branch that sessions fork from, and registers it. Its name stands for its id in all functions. options: production, parent, database, role, region, organization, pg_version, and those of agent_project_register(), of which min_cu and max_cu are its computes'' limits too';
 
 CREATE FUNCTION @extschema@.agent_project_remove(project text)
 	RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME';
@@ -504,6 +633,7 @@ BEGIN
 			AND NOT EXISTS (SELECT FROM agent_branch.kept_branch AS k WHERE k.session_id = s.id AND k.deleted_at IS NULL)
 			AND NOT EXISTS (SELECT FROM agent_branch.step AS t WHERE t.session_id = s.id AND t.status = 'intended')
 			AND NOT EXISTS (SELECT FROM agent_branch.request AS r WHERE r.session_id = s.id)
+			AND NOT EXISTS (SELECT FROM agent_branch.undo AS u WHERE u.session_id = s.id AND u.status IN ('queued', 'running'))
 		ORDER BY s.finished_at LIMIT most);
 	GET DIAGNOSTICS purged = ROW_COUNT;
 	IF purged = 0 THEN
@@ -609,10 +739,16 @@ CREATE VIEW @extschema@.agent_projects WITH (security_barrier) AS
 		(SELECT count(*) FROM agent_branch.session AS s WHERE s.project_id = p.id AND s.finished_at IS NULL
 			AND s.state = 'queued') AS queued, p.paused_at, p.pause_reason,
 		u.swept_at, CASE WHEN p.whole THEN u.error END AS upkeep_error,
-		CASE WHEN p.whole THEN u.error_since END AS upkeep_error_since
+		CASE WHEN p.whole THEN u.error_since END AS upkeep_error_since, p.name,
+		CASE WHEN p.paused_at IS NOT NULL THEN 'paused' ELSE 'ready' END AS state
 	FROM agent_branch.visible_project AS p LEFT JOIN agent_branch.project_upkeep AS u ON u.project_id = p.id
-	WHERE p.removed_at IS NULL;
-COMMENT ON VIEW @extschema@.agent_projects IS 'registered projects that the caller has a level for, with the number of sessions that hold or make a branch and of those that wait, when a sweep last saw the project whole, and what keeps the next one from it';
+	WHERE p.removed_at IS NULL
+	UNION ALL
+	SELECT n.project, n.parent, n.database, n.role, n.options, r.oid::regrole, n.requested_at, 0, 0, NULL, NULL, NULL, n.error,
+		n.error_since, n.name, 'creating'
+	FROM agent_branch.provision AS n LEFT JOIN pg_roles AS r ON r.rolname = n.requested_by_name
+	WHERE EXISTS (SELECT FROM agent_branch.caller_access AS c WHERE c.level IN ('monitor', 'admin') AND c.project_id IS NULL);
+COMMENT ON VIEW @extschema@.agent_projects IS 'registered projects that the caller has a level for, with the number of sessions that hold or make a branch and of those that wait, when a sweep last saw the project whole, and what keeps the next one from it; state is creating while agent_project_create() is being carried out, and upkeep_error says what is in its way';
 
 /*
  * A place in the queue is found by two binary searches in one sorted array, made once for a query that
@@ -626,7 +762,7 @@ CREATE VIEW @extschema@.agent_sessions WITH (security_barrier) AS
 		END AS queue_position,
 		s.created_at, s.ready_at, s.state_changed_at, s.expires_at, s.branch_expires_at, s.finished_at, s.pinned,
 		s.api_calls, s.base_fingerprint, s.id, w.waits_for, w.told_at - interval '1 second' AS waits_since,
-		CASE WHEN s.finished_at IS NOT NULL THEN NULL
+		CASE WHEN s.finished_at IS NOT NULL AND s.settled THEN NULL
 			WHEN p.paused_at IS NOT NULL AND s.state = 'queued' THEN 'agent_project_resume()'
 			WHEN s.state IN ('failed', 'conflict') AND s.settled THEN 'agent_migrate(), agent_rebase() or agent_discard()'
 			WHEN s.state = 'ready' AND s.settled THEN 'agent_migrate(), agent_merge() or agent_discard()'
@@ -637,9 +773,9 @@ CREATE VIEW @extschema@.agent_sessions WITH (security_barrier) AS
 		CROSS JOIN LATERAL (SELECT (SELECT p.project FROM agent_branch.project AS p WHERE p.id = s.project_id) AS project,
 			(SELECT p.paused_at FROM agent_branch.project AS p WHERE p.id = s.project_id) AS paused_at) AS p
 		CROSS JOIN LATERAL (SELECT (SELECT w.waits_for FROM agent_branch.session_wait AS w WHERE w.session_id = s.id
-				AND s.finished_at IS NULL) AS waits_for,
+				AND (s.finished_at IS NULL OR NOT s.settled)) AS waits_for,
 			(SELECT w.told_at FROM agent_branch.session_wait AS w WHERE w.session_id = s.id
-				AND s.finished_at IS NULL) AS told_at) AS w,
+				AND (s.finished_at IS NULL OR NOT s.settled)) AS told_at) AS w,
 		LATERAL (SELECT ARRAY(SELECT (q.project_id << 40) + q.id FROM agent_branch.session AS q
 			WHERE q.state = 'queued' AND q.finished_at IS NULL ORDER BY q.project_id, q.id) AS keys) AS queue
 	ORDER BY s.id DESC;
@@ -680,21 +816,37 @@ COMMENT ON VIEW @extschema@.agent_fixer_memory IS 'fixes that worked and how oft
 
 CREATE VIEW @extschema@.agent_merges WITH (security_barrier) AS
 	SELECT s.name AS session, p.project, m.status, m.strategy, m.on_drift, m.reason, m.requested_at, m.started_at,
-		m.finished_at, m.base_fingerprint, m.parent_fingerprint, m.backup_name, m.backup_branch_id, m.session_id,
-		m.on_unrecorded, m.chosen, m.chosen_reason, m.transaction_id, m.certificate, m.candidates
+		m.finished_at, m.base_fingerprint, m.parent_fingerprint, coalesce(m.backup_name, o.backup_name) AS backup_name,
+		coalesce(m.backup_branch_id, o.backup_branch_id) AS backup_branch_id, m.session_id,
+		m.on_unrecorded, m.chosen, m.chosen_reason, m.transaction_id, m.certificate, m.candidates,
+		CASE WHEN m.status = 'merged' AND o.why_not IS NULL THEN o.undo_until END AS undo_until,
+		CASE WHEN m.status = 'merged' THEN
+			CASE WHEN o.merge_id IS NULL THEN 'no backup was kept for an undo' ELSE o.why_not END
+		END AS not_undoable,
+		u.status AS undo_status, CASE WHEN u.status = 'undone' THEN u.finished_at END AS undone_at,
+		CASE WHEN u.status = 'undone' THEN u.requested_by END AS undone_by, u.reason AS undo_reason, u.lost AS undo_lost,
+		u.preserved_name,
+		m.gates
 	FROM agent_branch.merge AS m JOIN agent_branch.visible_session AS s ON s.id = m.session_id
-		JOIN agent_branch.project AS p ON p.id = s.project_id;
-COMMENT ON VIEW @extschema@.agent_merges IS 'merges that were asked for: what was compared and what came of it';
+		JOIN agent_branch.project AS p ON p.id = s.project_id
+		LEFT JOIN agent_branch.undo_point AS o ON o.merge_id = m.id
+		LEFT JOIN LATERAL (SELECT u.* FROM agent_branch.undo AS u WHERE u.merge_id = m.id ORDER BY u.id DESC LIMIT 1) AS u ON true;
+COMMENT ON VIEW @extschema@.agent_merges IS 'merges that were asked for: what was compared and what came of it; until when each can be undone, or why it cannot, and whether it was, by whom, and what was dropped';
 
 CREATE VIEW @extschema@.agent_conflicts WITH (security_barrier) AS
-	SELECT s.name AS session, p.project, c.object, c.change, c.base_hash, c.parent_hash, m.reason, c.found_at, c.session_id, c.branch_hash
+	SELECT s.name AS session, p.project, c.object, c.change, c.base_hash, c.parent_hash, m.reason, c.found_at, c.session_id, c.branch_hash,
+		c.base_definition, c.branch_definition, c.parent_definition, c.depends_on,
+		c.counterexamples
 	FROM agent_branch.conflict AS c JOIN agent_branch.merge AS m ON m.id = c.merge_id
 		JOIN agent_branch.visible_session AS s ON s.id = c.session_id JOIN agent_branch.project AS p ON p.id = s.project_id;
-COMMENT ON VIEW @extschema@.agent_conflicts IS 'why merges were refused: each object of the parent that changed since the session began';
+COMMENT ON VIEW @extschema@.agent_conflicts IS 'why merges were refused: each object of the parent that changed since the session began, and each gate that does not hold';
+
+ALTER TABLE agent_branch.step ADD COLUMN request_id text;
+COMMENT ON COLUMN agent_branch.step.request_id IS 'of the step''s last call of the API: Neon''s own, as its support asks for, or the one that was sent with the call';
 
 CREATE VIEW @extschema@.agent_steps WITH (security_barrier) AS
 	SELECT t.id, s.name AS session, p.project, t.kind, t.target, t.status, t.outcome, t.intended_at, t.recorded_at,
-		t.recorded_at - t.intended_at AS duration, t.session_id
+		t.recorded_at - t.intended_at AS duration, t.session_id, t.request_id
 	FROM agent_branch.step AS t JOIN agent_branch.visible_session AS s ON s.id = t.session_id
 		JOIN agent_branch.project AS p ON p.id = s.project_id;
 COMMENT ON VIEW @extschema@.agent_steps IS 'the journal of sessions: each effect outside of this database, when it was intended, and what came of it';
@@ -729,6 +881,30 @@ CREATE VIEW @extschema@.agent_worker AS
 		WHERE c.level IN ('monitor', 'admin') AND c.project_id IS NULL) AS sees_all) AS a;
 COMMENT ON VIEW @extschema@.agent_worker IS 'this database''s worker: its process, load, budget of API calls, last error, and what each session that the caller may see has waited for, for a second or more, and which projects cannot be swept; no row when none runs';
 
+CREATE FUNCTION agent_branch.api_call_statistics(OUT route text, OUT calls bigint, OUT kinds text[], OUT by_kind bigint[],
+	OUT retries bigint, OUT waits bigint, OUT waited_ms double precision, OUT took_ms double precision,
+	OUT longest_ms double precision, OUT percentiles double precision[], OUT bounds bigint[], OUT by_time bigint[],
+	OUT since timestamptz)
+	RETURNS SETOF record LANGUAGE C VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'agent_branch_api_call_statistics';
+COMMENT ON FUNCTION agent_branch.api_call_statistics() IS 'calls of the API from this database by route, from shared memory: what they came to, how long they took (by_time: up to each of the bounds, in milliseconds, and beyond), and how long they waited for their turn';
+
+CREATE FUNCTION @extschema@.agent_stats_reset()
+	RETURNS void LANGUAGE C VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'agent_branch_stats_reset';
+COMMENT ON FUNCTION @extschema@.agent_stats_reset() IS 'has agent_api_calls count from nothing again';
+
+/* All projects share a route: it is for those who see them all. */
+CREATE VIEW @extschema@.agent_api_calls WITH (security_barrier) AS
+	SELECT c.route, c.calls, c.calls - c.by_kind[1] AS errors, (
+			SELECT coalesce(jsonb_object_agg(k.kind, k.calls), '{}') FROM unnest(c.kinds, c.by_kind) AS k (kind, calls)
+			WHERE k.kind <> 'done' AND k.calls > 0) AS errors_by_kind,
+		c.retries, c.waits, c.waited_ms AS wait_time, c.took_ms AS total_time, c.took_ms / c.calls AS mean_time,
+		c.percentiles[1] AS p50_time, c.percentiles[2] AS p90_time, c.percentiles[3] AS p99_time,
+		c.longest_ms AS max_time, c.since AS stats_reset
+	FROM agent_branch.api_call_statistics() AS c
+	WHERE EXISTS (SELECT FROM agent_branch.caller_access AS a WHERE a.level IN ('monitor', 'admin') AND a.project_id IS NULL)
+	ORDER BY c.route;
+COMMENT ON VIEW @extschema@.agent_api_calls IS 'calls of the API since agent_stats_reset() or the server''s start, by route: what they came to, how often they were made again, how long they waited for their turn, and how long they took (milliseconds); for monitor and admin of all projects';
+
 -- =============================================================================================
 -- What happened, and how much of it
 -- =============================================================================================
@@ -749,6 +925,10 @@ ALTER TABLE agent_branch.event
 	ADD COLUMN asked_as name,
 	ADD COLUMN asked_by name,
 	ADD COLUMN client_addr inet,
+	ADD COLUMN sent text,
+	ADD COLUMN target text,
+	ADD COLUMN request_id text,
+	ADD COLUMN outcome text,
 	ADD COLUMN place bigint,
 	ADD COLUMN hash bytea;
 COMMENT ON TABLE agent_branch.event IS 'every change of a session''s state, and everything that was asked for';
@@ -756,6 +936,8 @@ COMMENT ON COLUMN agent_branch.event.owner IS 'of the session, in this server on
 COMMENT ON COLUMN agent_branch.event.asked IS 'the kind of the request; null: a change of state';
 COMMENT ON COLUMN agent_branch.event.asked_as IS 'the role whose rights counted';
 COMMENT ON COLUMN agent_branch.event.asked_by IS 'the role that had logged in';
+COMMENT ON COLUMN agent_branch.event.sent IS 'the kind of a step of the journal, whose outcome the event is; null: no effect outside of this database';
+COMMENT ON COLUMN agent_branch.event.request_id IS 'of the step''s last call of the API, as in step';
 COMMENT ON COLUMN agent_branch.event.place IS 'in the chain, in the order in which the worker found the events; null: not sealed yet';
 COMMENT ON COLUMN agent_branch.event.hash IS 'of the event and the hash of the one before it';
 UPDATE agent_branch.event AS e SET session = s.name, project_id = s.project_id, owner = s.owner
@@ -774,7 +956,8 @@ BEGIN ATOMIC
 	-- Not the session's id, which agent_purge() takes, nor the owner's, which a dump changes.
 	SELECT sha256(previous || convert_to(jsonb_build_array(event -> 'place', event -> 'id', event -> 'at', event -> 'session',
 		event -> 'project_id', event -> 'old_state', event -> 'state', event -> 'error', event -> 'asked',
-		event -> 'asked_as', event -> 'asked_by', event -> 'client_addr')::text, 'UTF8'));
+		event -> 'asked_as', event -> 'asked_by', event -> 'client_addr', event -> 'sent', event -> 'target',
+		event -> 'request_id', event -> 'outcome')::text, 'UTF8'));
 END;
 COMMENT ON FUNCTION agent_branch.event_hash(jsonb, bytea) IS 'what makes a changed, missing or added event show';
 
@@ -916,6 +1099,23 @@ COMMENT ON FUNCTION agent_branch.record_request() IS 'writes an event that says 
 CREATE TRIGGER record_request AFTER INSERT ON agent_branch.request
 	FOR EACH ROW WHEN (NEW.kind <> 'create') EXECUTE FUNCTION agent_branch.record_request();
 
+/* A step is intended before it is sent, so its outcome is always an update: what a dump brings is none. */
+CREATE FUNCTION agent_branch.record_step() RETURNS trigger
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	INSERT INTO agent_branch.event (session_id, session, project_id, owner, sent, target, request_id, outcome)
+		SELECT NEW.session_id, s.name, NEW.project_id, s.owner, NEW.kind, NEW.target, NEW.request_id,
+			concat_ws(': ', NEW.status, NEW.outcome)
+		FROM (SELECT) AS one LEFT JOIN agent_branch.session AS s ON s.id = NEW.session_id;
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION agent_branch.record_step() IS 'writes an event that says what was sent to Neon or run on a branch, and what came of it';
+CREATE TRIGGER record_step AFTER UPDATE ON agent_branch.step
+	FOR EACH ROW WHEN (NEW.status <> 'intended' AND OLD.status = 'intended') EXECUTE FUNCTION agent_branch.record_step();
+
 CREATE VIEW agent_branch.visible_event AS
 	WITH c AS MATERIALIZED (SELECT * FROM agent_branch.caller)
 	(SELECT e.* FROM agent_branch.event AS e WHERE (SELECT c.sees_all FROM c) ORDER BY e.id DESC)
@@ -930,18 +1130,18 @@ COMMENT ON VIEW agent_branch.visible_event IS 'events of the sessions that the c
 
 CREATE VIEW @extschema@.agent_events WITH (security_barrier) AS
 	SELECT e.id, e.at, e.session, (SELECT p.project FROM agent_branch.project AS p WHERE p.id = e.project_id) AS project, e.old_state, e.state, e.error, e.session_id, e.asked_as, e.asked_by,
-		e.client_addr
-	FROM agent_branch.visible_event AS e WHERE e.asked IS NULL AND e.session_id IS NOT NULL
+		e.client_addr, (SELECT s.options ->> 'traceparent' FROM agent_branch.session AS s WHERE s.id = e.session_id) AS traceparent
+	FROM agent_branch.visible_event AS e WHERE e.asked IS NULL AND e.sent IS NULL AND e.session_id IS NOT NULL
 	ORDER BY e.id DESC;
 COMMENT ON VIEW @extschema@.agent_events IS 'every change of a session''s state, and who began the session, as which role, from where; NOTIFY agent_branch says that there is a new one';
 
 CREATE VIEW @extschema@.agent_audit WITH (security_barrier) AS
 	SELECT e.id, e.at, e.asked, e.asked_as, e.asked_by, e.client_addr, e.session,
 		(SELECT p.project FROM agent_branch.project AS p WHERE p.id = e.project_id) AS project, e.old_state, e.state, e.error,
-		e.session_id, e.place, e.hash
+		e.session_id, e.place, e.hash, e.sent, e.target, e.request_id, e.outcome
 	FROM agent_branch.visible_event AS e
 	ORDER BY e.id DESC;
-COMMENT ON VIEW @extschema@.agent_audit IS 'everything that was asked for and every change of state, also of sessions that were purged; place and hash are of the chain that agent_events_verify() checks';
+COMMENT ON VIEW @extschema@.agent_audit IS 'everything that was asked for, what was sent to Neon or run on a branch for it (with the request''s id and what came of it), and every change of state, also of sessions that were purged; place and hash are of the chain that agent_events_verify() checks';
 
 CREATE VIEW agent_branch.metric AS
 	WITH project AS MATERIALIZED (
@@ -955,10 +1155,20 @@ CREATE VIEW agent_branch.metric AS
 		SELECT t.metric, t.project, b.bound, sum(t.value) FILTER (WHERE t.label <> 'sum'
 			AND t.label::double precision <= b.bound) AS value
 		FROM tally AS t, unnest('{0.1,0.3,1,3,10,30,100,300,1000,Infinity}'::double precision[]) AS b (bound)
-		WHERE t.metric IN ('create', 'merge') AND t.label <> 'sum' GROUP BY t.metric, t.project, b.bound)
+		WHERE t.metric IN ('create', 'merge') AND t.label <> 'sum' GROUP BY t.metric, t.project, b.bound),
+	call AS MATERIALIZED (
+		SELECT c.* FROM agent_branch.api_call_statistics() AS c
+		WHERE EXISTS (SELECT FROM agent_branch.caller_access AS a
+			WHERE a.level IN ('monitor', 'admin') AND a.project_id IS NULL))
 	SELECT 'agent_branch_sessions'::text AS name, jsonb_build_object('project', p.project, 'state', l.state) AS labels,
 		l.sessions::double precision AS value, 'gauge'::text AS type, 'Unfinished sessions by state.'::text AS help
 	FROM live AS l JOIN project AS p ON p.id = l.project_id
+	UNION ALL
+	SELECT 'agent_branch_traced_session_age_seconds', jsonb_build_object('project', p.project, 'session', s.name,
+		'state', s.state, 'traceparent', s.options ->> 'traceparent'), extract(epoch FROM clock_timestamp() - s.created_at),
+		'gauge', 'Age of each unfinished session that was begun with a traceparent.'
+	FROM agent_branch.session AS s JOIN project AS p ON p.id = s.project_id
+	WHERE s.finished_at IS NULL AND s.options ? 'traceparent'
 	UNION ALL
 	SELECT 'agent_branch_queue_oldest_seconds', jsonb_build_object('project', p.project),
 		extract(epoch FROM clock_timestamp() - l.first), 'gauge', 'Age of the session that waits longest for a branch.'
@@ -996,6 +1206,29 @@ CREATE VIEW agent_branch.metric AS
 		('agent_branch_worker_start_time_seconds', extract(epoch FROM w.started_at), 'gauge', 'When the worker began.'))
 		AS m (name, value, type, help)
 	WHERE EXISTS (SELECT FROM agent_branch.caller_access AS c WHERE c.level IN ('monitor', 'admin') AND c.project_id IS NULL)
+	UNION ALL
+	SELECT 'agent_branch_api_requests_total', jsonb_build_object('route', c.route, 'result', k.kind), k.calls, 'counter',
+		'Calls of the API by what they came to.'
+	FROM call AS c, unnest(c.kinds, c.by_kind) AS k (kind, calls) WHERE k.calls > 0
+	UNION ALL
+	SELECT 'agent_branch_api_request_seconds_bucket', jsonb_build_object('route', c.route, 'le', b.le), (
+			SELECT coalesce(sum(t.calls), 0) FROM unnest(c.bounds || NULL::bigint, c.by_time) AS t (bound, calls)
+			WHERE b.ms IS NULL OR t.bound <= b.ms), 'histogram', 'Time from sending a call of the API to its answer.'
+	FROM call AS c, (VALUES (10, '0.01'), (50, '0.05'), (100, '0.1'), (200, '0.2'), (500, '0.5'), (1000, '1'), (2000, '2'),
+		(5000, '5'), (10000, '10'), (30000, '30'), (60000, '60'), (NULL, '+Inf')) AS b (ms, le)
+	UNION ALL
+	SELECT 'agent_branch_api_request_seconds_count', jsonb_build_object('route', c.route), c.calls, 'histogram',
+		'Number of these.' FROM call AS c
+	UNION ALL
+	SELECT 'agent_branch_api_request_seconds_sum', jsonb_build_object('route', c.route), c.took_ms / 1000, 'histogram',
+		'Seconds of these together.' FROM call AS c
+	UNION ALL
+	SELECT m.name, jsonb_build_object('route', c.route), m.value, 'counter', m.help
+	FROM call AS c, LATERAL (VALUES
+		('agent_branch_api_retries_total', c.retries::double precision, 'Calls of the API that were made before.'),
+		('agent_branch_api_waits_total', c.waits, 'Calls of the API that waited for their turn.'),
+		('agent_branch_api_wait_seconds_total', c.waited_ms / 1000, 'Seconds that calls of the API waited for their turn.'))
+		AS m (name, value, help)
 	UNION ALL
 	SELECT 'agent_branch_worker_up', '{}', (SELECT count(*) FROM agent_branch.worker_status()), 'gauge',
 		'Whether this database has its worker.';
@@ -1058,9 +1291,42 @@ ALTER TABLE agent_branch.sweep_branch DROP CONSTRAINT sweep_branch_action_check,
 
 ALTER TABLE agent_branch.step DROP CONSTRAINT step_kind_check,
 	ADD CONSTRAINT step_kind_check CHECK (kind IN ('create branch', 'migrate', 'set expiry', 'restore', 'replay',
-		'delete branch', 'rename branch', 'suspend compute', 'start compute', 'ask fixer'));
-ALTER TABLE agent_branch.step ADD COLUMN request_id text;
-COMMENT ON COLUMN agent_branch.step.request_id IS 'of the step''s last call of the API: Neon''s own, as its support asks for, or the one that was sent with the call';
+		'delete branch', 'rename branch', 'suspend compute', 'start compute', 'ask fixer', 'back up', 'undo'));
+
+/*
+ * A session's trace is that of the traceparent which it was begun with, or one of its own. Ids are
+ * made from what they are of, so that each reader sees the same ones.
+ */
+CREATE VIEW @extschema@.agent_spans WITH (security_barrier) AS
+	SELECT t.trace_id, CASE WHEN part.kind = 'session' THEN t.root ELSE left(md5(part.kind || part.id || s.uuid::text), 16) END
+			AS span_id,
+		CASE WHEN part.kind = 'session' THEN t.parent ELSE t.root END AS parent_span_id, part.name, part.kind,
+		part.started_at, part.ended_at, part.error, part.attributes, s.name AS session,
+		(SELECT p.project FROM agent_branch.project AS p WHERE p.id = s.project_id) AS project, s.id AS session_id
+	FROM agent_branch.visible_session AS s
+		CROSS JOIN LATERAL (SELECT coalesce(split_part(s.options ->> 'traceparent', '-', 2), md5('trace' || s.uuid::text)) AS trace_id,
+			left(md5('session' || s.uuid::text), 16) AS root,
+			nullif(split_part(s.options ->> 'traceparent', '-', 3), '') AS parent) AS t
+		CROSS JOIN LATERAL (
+			SELECT 'session' AS kind, '' AS id, 'session' AS name, s.created_at AS started_at, s.finished_at AS ended_at, s.error,
+				jsonb_build_object('state', s.state, 'branch', s.branch_id, 'api_calls', s.api_calls) AS attributes
+			UNION ALL
+			SELECT 'state', e.id::text, e.state, e.at, coalesce(lead(e.at) OVER (ORDER BY e.id), s.finished_at), e.error, '{}'
+			FROM agent_branch.event AS e WHERE e.session_id = s.id AND e.asked IS NULL AND e.sent IS NULL
+			UNION ALL
+			SELECT 'migration', m.id || '.' || a.number, 'migration ' || m.ordinal, a.started_at, a.finished_at, a.message,
+				jsonb_build_object('attempt', a.number, 'made_by', a.made_by, 'status', a.status, 'rows', a.rows, 'sqlstate', a.sqlstate)
+			FROM agent_branch.migration AS m JOIN agent_branch.migration_attempt AS a ON a.migration_id = m.id
+			WHERE m.session_id = s.id AND a.started_at IS NOT NULL
+			UNION ALL
+			SELECT 'merge', g.id::text, 'merge', g.started_at, g.finished_at, g.reason,
+				jsonb_build_object('status', g.status, 'strategy', g.strategy, 'chosen', g.chosen, 'chosen_reason', g.chosen_reason)
+			FROM agent_branch.merge AS g WHERE g.session_id = s.id AND g.started_at IS NOT NULL
+			UNION ALL
+			SELECT 'step', j.id::text, j.kind, j.intended_at, j.recorded_at, CASE WHEN j.status <> 'done' THEN j.outcome END,
+				jsonb_build_object('target', j.target, 'status', j.status, 'request_id', j.request_id)
+			FROM agent_branch.step AS j WHERE j.session_id = s.id) AS part;
+COMMENT ON VIEW @extschema@.agent_spans IS 'each session as a trace: itself, its states, migrations, merges and each effect outside of this database, as spans with W3C ids; ended_at is null while it lasts';
 
 -- ---------------------------------------------------------------------------------------------
 -- What stops the worker
@@ -1081,6 +1347,16 @@ ALTER TABLE agent_branch.migration_attempt ADD COLUMN script json;
 COMMENT ON COLUMN agent_branch.migration_attempt.script IS 'the text as agent_migrate() read it: statements with their places, what runs alone, risks; null: it is read when it is run';
 COMMENT ON FUNCTION @extschema@.agent_migrate(text, text, text, text) IS
 	'asks for this SQL to be run on the session''s branch after the migrations before it; the same name with the same text again is the same migration. In a session whose migration failed, the same name puts another text in its place. Returns its ordinal in the session';
+
+ALTER TABLE agent_branch.migration_attempt ADD COLUMN notices jsonb;
+COMMENT ON COLUMN agent_branch.migration_attempt.notices IS 'what the branch''s server said while the text ran, bounded: severity, sqlstate, message, the statement where it is known; "nothing": a statement that had no effect, and what is there instead';
+CREATE OR REPLACE VIEW @extschema@.agent_migration_attempts WITH (security_barrier) AS
+	SELECT s.name AS session, p.project, m.ordinal, t.number AS attempt, t.made_by, t.name, t.status, t.reason, t.sql,
+		t.queued_at, t.started_at, t.finished_at, t.finished_at - t.started_at AS duration, t.statements, t.statements_done,
+		t.alone, t.rows, t.risks, t.statement, t.sqlstate, t.message, t.detail, t.hint, t.context, t.line, t."column",
+		m.session_id, t.notices
+	FROM agent_branch.migration_attempt AS t JOIN agent_branch.migration AS m ON m.id = t.migration_id
+		JOIN agent_branch.visible_session AS s ON s.id = m.session_id JOIN agent_branch.project AS p ON p.id = s.project_id;
 
 -- ---- The check of a fix ------------------------------------------------------------------------
 

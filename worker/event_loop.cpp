@@ -6,6 +6,8 @@
 
 #include "worker/settings_reader.hpp"
 
+#include "postgres/wait_events.hpp"
+
 #include "postgres/server.hpp"
 
 namespace agent_branch {
@@ -46,9 +48,10 @@ void EventLoop::Open() {
   Result<StoreSnapshot> snapshot = store_.Load();
   if (!snapshot.ok()) RaiseStatus(snapshot.status());
   ShowUnreadable();
+  call_log_.Know(snapshot.value().projects, snapshot.value().sessions);
   engine_ = std::make_unique<Engine>(
       Engine::Parts{http_.get(), branches_.get(), &store_, &keys_, &budgets_, &scripts_, &clock_,
-                    &random_, &settings_, &store_, &helpers_, &trees_},
+                    &random_, &settings_, &store_, &helpers_, &trees_, &store_, &call_log_},
       snapshot.value());
   events_ = CallPg([http = http_->descriptor(), branches = branches_->descriptor()] {
     WaitEventSet *set = CreateProcessWaitEventSet(4);
@@ -128,6 +131,7 @@ void EventLoop::TakeRequests() {
     reload_ = true;
     return;
   }
+  call_log_.Know(intake.value().projects, intake.value().sessions);
   engine_->OnRequests(intake.value());
 }
 
@@ -179,6 +183,7 @@ bool EventLoop::CommitBatch() {
   std::set<Owner> set_aside;
   for (const auto &[owner, why] : refused)
     set_aside.insert(owner);
+  call_log_.Tell(engine_->batch(), set_aside);
   engine_->Committed(set_aside);
   for (const auto &[owner, why] : refused) {
     LogMessage(LOG, "agent_branch: what happened to " +
@@ -208,6 +213,7 @@ void EventLoop::Publish() {
   numbers_.calls_total = load.calls_total;
   numbers_.call_budget = load.call_budget;
   PublishNumbers(numbers_);
+  call_log_.Publish();
 }
 
 long EventLoop::Timeout() const {
@@ -248,7 +254,7 @@ void EventLoop::Sleep() {
       pgstat_report_activity(STATE_IDLE, nullptr);
     }
     WaitEvent occurred[4];
-    WaitEventSetWait(events_, timeout, occurred, lengthof(occurred), PG_WAIT_EXTENSION);
+    WaitEventSetWait(events_, timeout, occurred, lengthof(occurred), WaitEventOfWorker());
     pgstat_report_activity(STATE_RUNNING, "agent_branch");
   });
 }

@@ -13,6 +13,7 @@
 #include "postgres/shared_state.hpp"
 #include "postgres/sql_trees.hpp"
 #include "worker/branch/runner.hpp"
+#include "worker/call_log.hpp"
 #include "worker/core/engine.hpp"
 #include "worker/curl_host_resolver.hpp"
 #include "worker/helpers.hpp"
@@ -58,6 +59,7 @@ class EventLoop {
   std::unique_ptr<CurlHostResolver> resolver_;
   std::unique_ptr<LibpqBranchRunner> branches_;
   Helpers helpers_{&clock_};
+  CallLog call_log_;
   std::unique_ptr<Engine> engine_;
   WaitEventSet *events_ = nullptr;
   Wakes wakes_seen_{};

@@ -26,6 +26,7 @@
 #include "postgres/guard.hpp"
 #include "postgres/shared_state.hpp"
 #include "postgres/spi.hpp"
+#include "postgres/wait_events.hpp"
 
 #include "postgres/server.hpp"
 
@@ -251,7 +252,7 @@ void Launcher::Run() {
     StartDue();
     long timeout = Timeout();
     int events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout >= 0 ? WL_TIMEOUT : 0);
-    CallPg([=] { WaitLatch(MyLatch, events, timeout, PG_WAIT_EXTENSION); });
+    CallPg([=] { WaitLatch(MyLatch, events, timeout, WaitEventOfLauncher()); });
   }
 }
 

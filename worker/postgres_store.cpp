@@ -1,5 +1,6 @@
 #include "worker/postgres_store.hpp"
 
+#include "postgres/shared_previews.hpp"
 #include "postgres/spi.hpp"
 #include "worker/core/script/script_json.hpp"
 #include "worker/store_rows.hpp"
@@ -40,11 +41,54 @@ MergeRow ReadMerge(const Row &row) {
   merge.transaction_id = row.Text(14);
   merge.certificate = row.Text(15);
   merge.candidates = static_cast<int>(row.Int(16));
+  merge.gates = row.Text(17);
   return merge;
 }
 
 RebaseRow ReadRebase(const Row &row) {
   return {row.Int(0), row.Text(1), row.Text(2), row.Text(3)};
+}
+
+UndoRow ReadUndo(const Row &row) {
+  UndoRow undo;
+  undo.id = row.Int(0);
+  undo.merge_id = row.Int(1);
+  undo.session_id = row.Int(2);
+  undo.forced = row.Bool(3);
+  undo.requested_by = row.Text(4);
+  undo.status = row.Text(5);
+  undo.parent_reset_at = row.Text(6);
+  undo.preserved_name = row.Text(7);
+  undo.preserved_branch_id = row.Text(8);
+  undo.accepted = row.Bool(9);
+  return undo;
+}
+
+constexpr char kUndos[] = R"(
+SELECT id, merge_id, session_id, forced, requested_by, status, parent_reset_at, preserved_name,
+  preserved_branch_id, accepted
+FROM agent_branch.undo WHERE status IN ('queued', 'running'))";
+
+constexpr char kUndoPointColumns[] = R"(
+SELECT merge_id, session_id, coalesce(backup_name, ''), coalesce(backup_branch_id, ''),
+  coalesce(standpoint::text, ''), coalesce(statistics::text, ''), coalesce(record::text, ''),
+  coalesce(parent_reset_at, ''), coalesce(extract(epoch FROM undo_until), 0)::bigint,
+  coalesce(why_not, '')
+FROM agent_branch.undo_point )";
+
+UndoPointRow ReadUndoPoint(const Row &row) {
+  UndoPointRow point;
+  point.merge_id = row.Int(0);
+  point.session_id = row.Int(1);
+  point.backup_name = row.Text(2);
+  point.backup_branch_id = row.Text(3);
+  point.standpoint = row.Text(4);
+  point.statistics = row.Text(5);
+  point.record = row.Text(6);
+  point.parent_reset_at = row.Text(7);
+  point.until = row.Int(8);
+  point.why_not = row.Text(9);
+  return point;
 }
 
 StepRow ReadStep(const Row &row) {
@@ -92,13 +136,17 @@ RequestRow ReadRequest(const Row &row) {
   request.expires_at = row.Int(7);
   if (!row.IsNull(8)) request.attempt = static_cast<int>(row.Int(8));
   request.on_unrecorded = row.Text(9);
+  request.force = row.Bool(10);
+  request.requested_by = row.Text(11);
   return request;
 }
 
 constexpr char kRequests[] = R"(
 SELECT id, kind, project_id, session_id, subject_id, arguments->>'strategy',
   arguments->>'on_drift', ceil(extract(epoch FROM (arguments->>'expires_at')::timestamptz))::bigint,
-  (arguments->>'attempt')::integer, coalesce(arguments->>'on_unrecorded', 'fail')
+  (arguments->>'attempt')::integer, coalesce(arguments->>'on_unrecorded', 'fail'),
+  coalesce((arguments->>'force')::boolean, false),
+  coalesce((SELECT r.rolname FROM pg_roles AS r WHERE r.oid = requested_by), '')
 FROM agent_branch.request ORDER BY id)";
 
 // Locks the extension against DROP for the length of the transaction, in the order that DROP itself
@@ -191,22 +239,32 @@ Result<StoreSnapshot> PostgresStore::Load() {
     unreadable_.clear();
     loaded.projects = ReadProjects(transaction, "");
     loaded.sessions =
-        ReadSessions(transaction, std::string("WHERE finished_at IS NULL AND ") + kOurs);
+        ReadSessions(transaction, std::string("WHERE (finished_at IS NULL OR id IN (SELECT "
+                                              "u.session_id FROM agent_branch.undo AS u WHERE "
+                                              "u.status IN ('queued', 'running'))) AND ") +
+                                      kOurs);
     loaded.migrations = ReadAll(
         transaction,
         std::string(kMigrationColumns) + "WHERE m.status IN ('queued', 'running', 'repairing')",
         ReadMigration);
-    loaded.merges =
-        ReadAll(transaction,
-                "SELECT id, session_id, strategy, on_drift, status, accepted, base_fingerprint, "
-                "parent_fingerprint, parent_reset_at, backup_name, backup_branch_id, "
-                "on_unrecorded, chosen, chosen_reason, transaction_id, certificate, candidates "
-                "FROM agent_branch.merge WHERE status IN ('queued', 'running')",
-                ReadMerge);
+    loaded.merges = ReadAll(
+        transaction,
+        "SELECT id, session_id, strategy, on_drift, status, accepted, base_fingerprint, "
+        "parent_fingerprint, parent_reset_at, backup_name, backup_branch_id, "
+        "on_unrecorded, chosen, chosen_reason, transaction_id, certificate, candidates, "
+        "coalesce(gates::text, '') FROM agent_branch.merge WHERE status IN ('queued', 'running')",
+        ReadMerge);
     loaded.rebases = ReadAll(transaction,
                              "SELECT session_id, branch_id, coalesce(base_fingerprint, ''), "
                              "branch_fingerprint FROM agent_branch.rebase",
                              ReadRebase);
+    loaded.undos = ReadAll(transaction, kUndos, ReadUndo);
+    loaded.undo_points = ReadAll(transaction,
+                                 std::string(kUndoPointColumns) +
+                                     "WHERE merge_id IN (SELECT m.id FROM "
+                                     "agent_branch.merge AS m WHERE m.status IN "
+                                     "('queued', 'running'))",
+                                 ReadUndoPoint);
     loaded.steps = ReadAll(transaction,
                            "SELECT id, project_id, session_id, kind, target FROM "
                            "agent_branch.step WHERE status = 'intended' ORDER BY id",
@@ -249,7 +307,7 @@ Result<Intake> PostgresStore::ReadRequests() {
                                    "WHERE kind IN ('register', 'create'))");
     intake.sessions = ReadSessions(transaction,
                                    "WHERE id IN (SELECT session_id FROM agent_branch.request "
-                                   "WHERE kind = 'create')");
+                                   "WHERE kind IN ('create', 'undo'))");
     // They stay, until what they are about can be read.
     std::erase_if(intake.requests, [this](const RequestRow &request) {
       return IsLeftOut(request.session_id, request.project_id);
@@ -266,6 +324,16 @@ Result<Intake> PostgresStore::ReadRequests() {
                 ReadSweep);
   });
   if (!status.ok()) return status;
+  for (const PreviewQuestion &question : TakePreviews(MyDatabaseId)) {
+    RequestRow request;
+    request.kind = "preview";
+    request.session_id = question.session_id;
+    request.subject_id = question.ticket;
+    request.strategy = question.strategy;
+    request.on_drift = question.on_drift;
+    request.on_unrecorded = question.on_unrecorded;
+    intake.requests.push_back(std::move(request));
+  }
   return intake;
 }
 
@@ -342,6 +410,17 @@ Result<ForkRow> PostgresStore::Fork(int64_t session_id) {
   });
   if (!status.ok()) return status;
   return fork;
+}
+
+Result<std::optional<UndoPointRow>> PostgresStore::UndoPoint(int64_t merge_id) {
+  std::optional<UndoPointRow> point;
+  Status status = InTransaction([&](Transaction &transaction) {
+    Rows rows =
+        transaction.QueryOnce(std::string(kUndoPointColumns) + "WHERE merge_id = $1", {merge_id});
+    if (!rows.empty()) point = ReadUndoPoint(rows[0]);
+  });
+  if (!status.ok()) return status;
+  return point;
 }
 
 Result<int64_t> PostgresStore::CreateSweep() {

@@ -13,6 +13,7 @@
 #include "worker/core/fixer/fix_store.hpp"
 #include "worker/core/state/owner_of.hpp"
 #include "worker/core/state/store.hpp"
+#include "worker/core/upkeep/provision_store.hpp"
 
 namespace agent_branch {
 
@@ -23,7 +24,7 @@ struct ExtensionGone {};
 // The oid of the extension in this database, 0 if it is not there.
 unsigned int FindExtension();
 
-class PostgresStore : public Store, public FixStore {
+class PostgresStore : public Store, public FixStore, public ProvisionStore {
  public:
   explicit PostgresStore(unsigned int extension) : extension_(extension) {}
 
@@ -34,6 +35,7 @@ class PostgresStore : public Store, public FixStore {
   Result<std::string> SnapshotObjects(const std::string &fingerprint) override;
   Result<std::vector<AppliedMigration>> AppliedMigrations(int64_t session_id) override;
   Result<ForkRow> Fork(int64_t session_id) override;
+  Result<std::optional<UndoPointRow>> UndoPoint(int64_t merge_id) override;
   Result<int64_t> CreateSweep() override;
   Status Commit(const Batch &batch) override;
 
@@ -52,6 +54,13 @@ class PostgresStore : public Store, public FixStore {
                                                      const std::string &signature) override;
   Result<HelperTask> FixFunctionCall(const FixHistory &history,
                                      const std::string &function) override;
+
+  Result<std::vector<ProvisionRow>> Provisions() override;
+  Status IntendProvision(const ProvisionRow &row) override;
+  Status RecordProvision(const ProvisionRow &row, const std::string &outcome,
+                         const std::string &request_id) override;
+  Status ShowProvision(int64_t id, const std::string &error) override;
+  Status RegisterProvision(const ProvisionRow &row) override;
 
  private:
   Status InTransaction(const std::function<void(Transaction &)> &body);

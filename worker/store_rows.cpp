@@ -3,6 +3,7 @@
 #include <sstream>
 
 #include "postgres/server.hpp"
+#include "worker/core/state/gate_options.hpp"
 
 namespace agent_branch {
 
@@ -39,10 +40,22 @@ SELECT id, project, parent, database, role, coalesce(options->>'api_key_file', '
   coalesce(options->>'fixer', 'llm'), coalesce(options->>'fixer_function', ''),
   paused_at IS NOT NULL,
   coalesce(extract(epoch FROM (options->>'replay_budget')::interval) * 1000, 10000)::bigint,
-  coalesce((SELECT string_agg(quote_ident(name), E'\n')
-    FROM jsonb_array_elements_text(options->'managed_schemas') AS name),
+  coalesce((SELECT string_agg(quote_ident(managed.name), E'\n')
+    FROM jsonb_array_elements_text(options->'managed_schemas') AS managed (name)),
     CASE WHEN options ? 'managed_schemas' THEN '' ELSE 'neon_auth' END),
-  coalesce(options->>'on_unrecorded', '') = 'drop'
+  coalesce(options->>'on_unrecorded', '') = 'drop',
+  coalesce((SELECT jsonb_agg(CASE jsonb_typeof(g.value)
+      WHEN 'string' THEN jsonb_build_object('name', g.name, 'sql', g.value)
+      ELSE g.value || jsonb_build_object('name', g.name,
+        'timeout', (extract(epoch FROM (g.value->>'timeout')::interval) * 1000)::bigint,
+        'longest_lock', (extract(epoch FROM (g.value->>'longest_lock')::interval) * 1000)::bigint)
+      END
+      ORDER BY g.name COLLATE "C")
+    FROM (SELECT key AS name, value FROM jsonb_each(CASE jsonb_typeof(options->'gates')
+        WHEN 'object' THEN options->'gates' END)
+      UNION ALL SELECT 'gate ' || n, value FROM jsonb_array_elements(
+        CASE jsonb_typeof(options->'gates') WHEN 'array' THEN options->'gates' END)
+        WITH ORDINALITY AS e (value, n)) AS g)::text, '')
 FROM agent_branch.project )";
 
 ProjectRow ReadProject(const Row &row) {
@@ -67,6 +80,7 @@ ProjectRow ReadProject(const Row &row) {
   project.replay_budget = milliseconds(row.Int(17));
   project.managed_schemas = Lines(row.Text(18));
   project.drops_unrecorded = row.Bool(19);
+  project.gates = ReadGates(row.Text(20));
   return project;
 }
 
@@ -77,7 +91,8 @@ SELECT id, uuid, project_id, name, branch_name, (options->>'min_cu')::float8,
   ceil(extract(epoch FROM expires_at))::bigint, coalesce(parent_branch_id, ''),
   coalesce(parent_reset_at, ''), coalesce(branch_id, ''), coalesce(endpoint_id, ''),
   coalesce(extract(epoch FROM branch_expires_at), 0)::bigint, bare_compute,
-  array_to_string(operations, ' '), coalesce(base_fingerprint, ''), pinned, api_calls
+  array_to_string(operations, ' '), coalesce(base_fingerprint, ''), pinned, api_calls,
+  finished_at IS NOT NULL
 FROM agent_branch.session )";
 
 SessionRow ReadSession(const Row &row) {
@@ -106,6 +121,7 @@ SessionRow ReadSession(const Row &row) {
   session.base_fingerprint = row.Text(21);
   session.pinned = row.Bool(22);
   session.api_calls = static_cast<int>(row.Int(23));
+  session.finished = row.Bool(24);
   return session;
 }
 

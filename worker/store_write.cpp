@@ -41,7 +41,10 @@ UPDATE agent_branch.migration_attempt SET
   risks = coalesce(nullif($11, '')::jsonb, risks), statement = nullif($12, 0),
   sqlstate = nullif($13, ''), message = nullif($14, ''), detail = nullif($15, ''),
   hint = nullif($16, ''), context = nullif($17, ''), line = nullif($18, 0),
-  "column" = nullif($19, 0)
+  "column" = nullif($19, 0),
+  notices = (SELECT jsonb_agg(n)
+    FROM jsonb_array_elements(('[' || concat_ws(', ', nullif($22, ''), nullif($21, '')) || ']')::jsonb)
+      AS r, jsonb_array_elements(r -> 'notices') AS n WHERE r ->> 'attempt' = $3::text)
 WHERE migration_id = $1 AND number = $3)";
 
 // What the text does not say is as it was in the one before.
@@ -54,12 +57,14 @@ ON CONFLICT (migration_id, number) DO NOTHING)";
 constexpr char kSaveMerge[] = R"(
 INSERT INTO agent_branch.merge AS m (id, session_id, strategy, on_drift, status, accepted,
   base_fingerprint, parent_fingerprint, parent_reset_at, backup_name, backup_branch_id, reason,
-  started_at, finished_at, on_unrecorded, chosen, chosen_reason, transaction_id, certificate, candidates)
+  started_at, finished_at, on_unrecorded, chosen, chosen_reason, transaction_id, certificate, candidates,
+  gates)
 VALUES ($1, $2, $3, $4, $5, $6, nullif($7, ''), nullif($8, ''), nullif($9, ''), nullif($10, ''),
   nullif($11, ''), nullif($12, ''),
   CASE WHEN $5 = 'running' THEN clock_timestamp() END,
   CASE WHEN $5 NOT IN ('queued', 'running') THEN clock_timestamp() END, $13, nullif($14, ''),
-  nullif($15, ''), nullif($16, '')::xid8, nullif($17, '')::jsonb, $18)
+  nullif($15, ''), nullif($16, '')::xid8, nullif($17, '')::jsonb, $18,
+  nullif($19, '')::jsonb)
 ON CONFLICT (id) DO UPDATE SET
   status = excluded.status, accepted = excluded.accepted,
   base_fingerprint = excluded.base_fingerprint, parent_fingerprint = excluded.parent_fingerprint,
@@ -68,7 +73,7 @@ ON CONFLICT (id) DO UPDATE SET
   started_at = coalesce(m.started_at, excluded.started_at), finished_at = excluded.finished_at,
   chosen = excluded.chosen, chosen_reason = excluded.chosen_reason,
   transaction_id = excluded.transaction_id, certificate = excluded.certificate,
-  candidates = excluded.candidates)";
+  candidates = excluded.candidates, gates = excluded.gates)";
 
 constexpr char kSaveStep[] = R"(
 INSERT INTO agent_branch.step (id, project_id, session_id, kind, target, status, outcome,
@@ -86,6 +91,27 @@ VALUES ($1, nullif($2, 0), $3, $4, $5, CASE WHEN $6 > 0 THEN to_timestamp($6) EN
 ON CONFLICT (branch_id) DO UPDATE SET name = excluded.name, deleted_at = excluded.deleted_at,
   keep_until = excluded.keep_until,
   endpoint_id = excluded.endpoint_id)";
+
+constexpr char kSaveUndoPoint[] = R"(
+INSERT INTO agent_branch.undo_point (merge_id, session_id, backup_name, backup_branch_id, standpoint,
+  statistics, record, parent_reset_at, undo_until, why_not)
+VALUES ($1, $2, nullif($3, ''), nullif($4, ''), nullif($5, '')::jsonb, nullif($6, '')::jsonb,
+  nullif($7, '')::jsonb, $8, CASE WHEN $9 > 0 THEN to_timestamp($9) END, nullif($10, ''))
+ON CONFLICT (merge_id) DO UPDATE SET backup_name = excluded.backup_name,
+  backup_branch_id = excluded.backup_branch_id, standpoint = excluded.standpoint,
+  statistics = excluded.statistics, record = excluded.record,
+  parent_reset_at = excluded.parent_reset_at, undo_until = excluded.undo_until,
+  why_not = excluded.why_not)";
+
+constexpr char kSaveUndo[] = R"(
+INSERT INTO agent_branch.undo (id, merge_id, session_id, forced, requested_by, status,
+  parent_reset_at, preserved_name, preserved_branch_id, accepted, lost, reason)
+VALUES ($1, $2, $3, $4, nullif($5, ''), $6, nullif($7, ''), nullif($8, ''), nullif($9, ''), $10,
+  nullif(string_to_array($11, E'\n'), '{}'), nullif($12, ''))
+ON CONFLICT (id) DO UPDATE SET status = excluded.status, parent_reset_at = excluded.parent_reset_at,
+  preserved_name = excluded.preserved_name, preserved_branch_id = excluded.preserved_branch_id,
+  accepted = excluded.accepted, lost = excluded.lost, reason = excluded.reason,
+  finished_at = CASE WHEN excluded.status NOT IN ('queued', 'running') THEN clock_timestamp() END)";
 
 constexpr char kSaveSweep[] = R"(
 UPDATE agent_branch.sweep SET
@@ -168,10 +194,10 @@ std::string Joined(const std::vector<int> &numbers) {
   return joined;
 }
 
-std::string Joined(const std::vector<std::string> &words) {
+std::string Joined(const std::vector<std::string> &words, char between = ' ') {
   std::string joined;
   for (const std::string &word : words) {
-    if (!joined.empty()) joined += ' ';
+    if (!joined.empty()) joined += between;
     joined += word;
   }
   return joined;
@@ -228,20 +254,24 @@ struct Writer {
   }
 
   void operator()(const MergeRow &row) const {
-    transaction.Execute(kSaveMerge, {row.id, row.session_id, row.strategy, row.on_drift, row.status,
-                                     row.accepted, row.base_fingerprint, row.parent_fingerprint,
-                                     row.parent_reset_at, row.backup_name, row.backup_branch_id,
-                                     row.reason, row.on_unrecorded, row.chosen, row.chosen_reason,
-                                     row.transaction_id, row.certificate, row.candidates});
+    transaction.Execute(
+        kSaveMerge,
+        {row.id, row.session_id, row.strategy, row.on_drift, row.status, row.accepted,
+         row.base_fingerprint, row.parent_fingerprint, row.parent_reset_at, row.backup_name,
+         row.backup_branch_id, row.reason, row.on_unrecorded, row.chosen, row.chosen_reason,
+         row.transaction_id, row.certificate, row.candidates, row.gates});
   }
 
   void operator()(const ConflictRow &row) const {
     transaction.Execute(
         "INSERT INTO agent_branch.conflict (merge_id, session_id, object, change, base_hash, "
-        "parent_hash, branch_hash) VALUES ($1, $2, $3, $4, nullif($5, ''), nullif($6, ''), "
-        "nullif($7, ''))",
+        "parent_hash, branch_hash, base_definition, branch_definition, parent_definition, "
+        "depends_on, counterexamples) VALUES ($1, $2, $3, $4, nullif($5, ''), nullif($6, ''), "
+        "nullif($7, ''), nullif($8, ''), nullif($9, ''), nullif($10, ''), nullif($11, ''), "
+        "nullif($12, '')::jsonb)",
         {row.merge_id, row.session_id, row.object, row.change, row.base_hash, row.parent_hash,
-         row.branch_hash});
+         row.branch_hash, row.base_definition, row.branch_definition, row.parent_definition,
+         row.depends_on, row.counterexamples});
   }
 
   void operator()(const StepRow &row) const {
@@ -324,6 +354,19 @@ struct Writer {
         {row.session_id, row.branch_id, row.base_fingerprint, row.branch_fingerprint});
   }
 
+  void operator()(const UndoPointRow &row) const {
+    transaction.Execute(kSaveUndoPoint, {row.merge_id, row.session_id, row.backup_name,
+                                         row.backup_branch_id, row.standpoint, row.statistics,
+                                         row.record, row.parent_reset_at, row.until, row.why_not});
+  }
+
+  void operator()(const UndoRow &row) const {
+    transaction.Execute(
+        kSaveUndo, {row.id, row.merge_id, row.session_id, row.forced, row.requested_by, row.status,
+                    row.parent_reset_at, row.preserved_name, row.preserved_branch_id, row.accepted,
+                    Joined(row.lost, '\n'), row.reason});
+  }
+
   void operator()(const FixCallRow &row) const {
     transaction.Execute(
         kSaveFixCall,
@@ -347,6 +390,16 @@ struct Writer {
     }
     transaction.Execute(kSaveMemory,
                         {row.project_id, row.signature, row.original, row.fix, row.worked});
+  }
+
+  void operator()(const PreviewRow &row) const {
+    // Whoever does not come for it is gone, or has given up waiting.
+    transaction.Execute(
+        "DELETE FROM agent_branch.preview WHERE made_at < now() - interval '1 hour'");
+    transaction.Execute(
+        "INSERT INTO agent_branch.preview (ticket, session_id, result) VALUES ($1, $2, $3::jsonb) "
+        "ON CONFLICT (ticket) DO UPDATE SET result = excluded.result",
+        {row.ticket, row.session_id, row.result});
   }
 
   void operator()(const WaitRow &row) const {

@@ -3,6 +3,7 @@
 
 #include "postgres/installed_version.hpp"
 #include "postgres/spi.hpp"
+#include "postgres/wait_events.hpp"
 
 #include "postgres/server.hpp"
 
@@ -60,7 +61,7 @@ void AwaitMatchingVersion() {
     }
     PublishError(status.message());
     CallPg([] {
-      WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, -1, PG_WAIT_EXTENSION);
+      WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, -1, WaitEventOfWorker());
       CHECK_FOR_INTERRUPTS();
       if (!ConfigReloadPending) return;
       ConfigReloadPending = false;

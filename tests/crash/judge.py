@@ -12,6 +12,8 @@ def outcome(world):
         "migrations": {row["name"]: row["statuses"] for row in world.rows(
             "SELECT name, string_agg(status, ', ' ORDER BY migration_id, number) AS statuses "
             "FROM agent_branch.migration_attempt GROUP BY name")},
+        "undos": [row["status"] for row in world.rows(
+            "SELECT status FROM agent_branch.undo ORDER BY id")],
     }
 
 
@@ -24,7 +26,7 @@ def wrongs(world, expected):
         found.append(f"came to {seen} and not to {expected}")
     finish(world)
     return (found + _steps(world) + _branches(world) + _merges(world) + _migrations(world)
-            + _questions(world))
+            + _questions(world) + _undos(world))
 
 
 def finish(world):
@@ -45,14 +47,16 @@ def _steps(world):
 
 
 def _branches(world):
-    kept = {row["branch_id"] for row in world.rows(
-        "SELECT branch_id FROM agent_branch.kept_branch WHERE deleted_at IS NULL")}
+    kept = {row["branch_id"]: row["wanted"] for row in world.rows(
+        "SELECT branch_id, coalesce(keep_until > now(), false) AS wanted "
+        "FROM agent_branch.kept_branch WHERE deleted_at IS NULL")}
     found = []
     for branch in world.at_neon()["branches"]:
         permanent = branch["id"] in (world.root, world.parent_id, *world.foreign)
-        # What Neon does not let go, and our tables know of, is not forgotten.
-        pinned = branch["id"] in kept and not branch["deletable"]
-        if not permanent and not pinned:
+        # What Neon does not let go, and our tables know of, is not forgotten; nor is what is kept
+        # for an undo.
+        known = branch["id"] in kept and (kept[branch["id"]] or not branch["deletable"])
+        if not permanent and not known:
             found.append(f"branch {branch['name']} is left"
                          + (", and could be deleted" if branch["deletable"] else ""))
     names = [branch["name"] for branch in world.at_neon()["branches"]]
@@ -81,6 +85,16 @@ def _merges(world):
             found.append(f"session {row['name']} was restored from {restores} times, has "
                          f"{row['merges']} merges and was told to be merged {row['told']} times")
     return found + _replays(world)
+
+
+def _undos(world):
+    """Each is one restore from the merge's backup, or none."""
+    restored = [json.loads(effect["body"])["preserve_under_name"]
+                for effect in world.effects() if effect["path"].endswith("/restore")]
+    return [f"undo {row['id']} is {row['status']}, and was restored {times} times"
+            for row in world.rows("SELECT id, status, preserved_name FROM agent_branch.undo")
+            for times in [restored.count(row["preserved_name"])]
+            if times != (row["status"] == "undone")]
 
 
 def _replays(world):

@@ -268,6 +268,31 @@ def _merge_by_candidate(world):
     world.rows("SELECT agent_merge('s', 'candidate')")
 
 
+# --- undo
+
+
+def _undoable(world):
+    world.register(undo_window="1 hour")
+    a_session_with_work(world)
+
+
+@scenario("merge by replay, with a backup", "flat", "lineage", setup=_undoable)
+def _merge_with_backup(world):
+    world.rows("SELECT agent_merge('s', 'replay')")
+
+
+def _merged_and_undoable(world):
+    _undoable(world)
+    world.merge("s", strategy="replay")
+    world.tidy()
+
+
+# By force: the cluster of the parents is written to by others, too.
+@scenario("undo", "flat", "lineage", setup=_merged_and_undoable)
+def _undo(world):
+    world.rows("SELECT agent_merge_undo('s', true)")
+
+
 # --- rebase
 
 

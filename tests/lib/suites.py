@@ -54,7 +54,7 @@ def all_suites(build):
         pytest("crash", 600, True),
         pytest("fixer", 600, True, files_at_once=os.cpu_count() or 1),
         pytest("contract", 600, True),
-        Suite("lint", [sys.executable, "-u", "tests/lint/run", "--rules"], results.from_tap, 180,
+        Suite("lint", [sys.executable, "-u", "tests/lint/run", "--rules"], results.from_tap, 480,
               "tests/lint/run"),
     ]
 

@@ -17,6 +17,7 @@ _MAY = {
     "worker": (r".*", r"(?:extension|emulator)/.*"),
     "extension": (r".*", r"curl/.*|libpq-fe\.h|emulator/.*|worker/(?!core/).*"),
     "postgres": (r".*", r"curl/.*|libpq-fe\.h|(?:extension|emulator)/.*|worker/(?!core/).*"),
+    "fleet": (r"[a-z_]+|(?:poll|unistd|sys/eventfd)\.h|libpq-fe\.h|openssl/.*|boost/.*|fleet/.*|worker/core/base/rapidjson\.hpp", None),
     "emulator": (r".*", r"(?:postgres|extension)/.*|postgres\.h|worker/(?!core/).*"),
 }
 

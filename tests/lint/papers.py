@@ -5,7 +5,7 @@ import re
 
 from rules import all_files, read, rule
 
-_FOLDERS = "bench|debian|demo|docs|emulator|extension|postgres|sql|tests|tools|worker"
+_FOLDERS = "bench|debian|demo|docs|emulator|extension|fleet|monitoring|postgres|sql|tests|tools|worker"
 
 
 @rule("CONTRIBUTING.md and docs/ name files and folders that are there")

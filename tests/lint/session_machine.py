@@ -51,18 +51,27 @@ _FLOWS = {
                    "and the segment runs again. A statement outside of transactions is looked at by what it was about.",
     "FixFlow": "The question is made anew from the failed attempt's row; an answer that was not recorded is asked for "
                "once more, and counts once.",
-    "MergeFlow": "The queue is that of the merges' ids; a merge that may have restored the parent goes first.",
+    "MergeFlow": "What may have been done to the parent is found out before the strategy goes on.",
+    "MergeTurn": "The queue is that of the merges' and undos' ids; one that may have restored the parent goes first.",
+    "UndoPoints": "A backup without a recorded answer is looked up by its name, which only its merge uses.",
+    "ConflictReader": "(a part of merges: both sides are asked anew)",
+    "UndoFlow": "The session that was merged is read again for its undo; the name that its restore preserves the parent "
+                "under says whether that was done; then the parent is read.",
     "ReplayMerge": "The parent is asked what became of the transaction whose id the merge's row has.",
     "RebaseFlow": "Until the branch is set aside nothing was done; from then on the session's row says that it has no "
                   "branch, and the rebase's own row what is compared in the end.",
     "RecordedWorkReader": "(a part of merges and rebases: the branch is asked anew)",
     "ParentReader": "(a part of merges: the parent is looked at anew)",
+    "GateKeeper": "(a part of merges and previews: the gates are asked anew)",
+    "PreviewFlow": "Nothing: who waits for a preview asks again once the worker is another.",
     "StillProver": "(a part of merges by restore: the proof is made anew)",
     "RestoreMerge": "The backup's name, which only this merge uses, says whether the restore was done; then the parent "
                     "is read.",
     "EndFlow": "The branch is read, since what was known of its owner is forgotten, and deleted; deleting again does no "
                "harm.",
     "KeptBranches": "A deletion that was not recorded is looked up; the pass begins with a new list.",
+    "ProvisionFlow": "A project whose creation was not recorded is looked for by its name and the mark on its first branch, "
+                     "the parent branch by its name.",
     "SuspendComputes": "A suspension is done again, which does no harm.",
     "SweepFlow": "A run that had not ended begins anew; a project's own sweep comes by its schedule.",
     "SessionContext": "(parts of the flows above)",

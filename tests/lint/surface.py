@@ -124,3 +124,36 @@ def sql_search_path():
                 name = _CREATE.search(statement)
                 complaints.append(f"{path}: {name[2] if name else statement.split()[:4]}")
     return complaints
+
+
+# How the code says an SQLSTATE: raised as an error, or kept as a status. One that is only compared
+# with an error that came from somewhere else is nobody's here to explain.
+_RAISED = (r'\b(?:Raise|Error|Make)\(\s*(?:[\w:]+,\s*)?"([0-9A-Z]{5})"',
+           r'\bchar k\w+\[\] = "((?=\w*\d)[0-9A-Z]{5})"')
+_NAMED = (r"\berrcode\(ERRCODE_([A-Z_]+)\)", r"ERRCODE = '([a-z_]+)'")
+
+
+def _documented_codes():
+    return set(re.findall(r"`([0-9A-Z]{5})`", read("docs/errors.md")))
+
+
+@rule("docs/errors.md names every SQLSTATE that the code raises")
+def sqlstates_are_documented():
+    try:
+        from psycopg2 import errorcodes
+    except ImportError as reason:
+        raise Skip("psycopg2 knows the names of SQLSTATEs, and is not installed") from reason
+    known, complaints = _documented_codes(), []
+    found = set()
+    for path in sorted(glob.glob("extension/*.cpp") + glob.glob("postgres/*.cpp") +
+                       glob.glob("worker/**/*.?pp", recursive=True) + glob.glob("sql/*.sql")):
+        text = read(path)
+        codes = [code for pattern in _RAISED for code in re.findall(pattern, text)]
+        # The one name that two codes have: RAISE takes the first.
+        codes += ["22004" if name == "null_value_not_allowed" else getattr(errorcodes, name.upper())
+                  for pattern in _NAMED for name in re.findall(pattern, text)]
+        found.update(codes)
+        complaints += [f"{path}: {code}" for code in sorted(set(codes) - known)]
+    if len(found) < 20:
+        complaints.append(f"only {len(found)} SQLSTATEs were found in the sources: look again how")
+    return complaints

@@ -3,7 +3,7 @@ BEGIN;
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS agent_branch;
-SELECT plan(63);
+SELECT plan(65);
 
 CREATE ROLE agent_test_alice;
 CREATE ROLE agent_test_bob;
@@ -140,6 +140,13 @@ SELECT results_eq($$SELECT asked, asked_as::text COLLATE "default", session, pro
 	$$VALUES ('extend', 'agent_test_alice', 'a', 'north')$$, 'a request is an event');
 SELECT is((SELECT asked_by FROM agent_audit WHERE asked = 'extend'), session_user, 'with who had logged in');
 SELECT is((SELECT asked_as FROM agent_events WHERE session = 'a' AND old_state IS NULL), 'agent_test_alice', 'as the begin of a session is');
+-- What was sent for it.
+INSERT INTO agent_branch.step (id, project_id, session_id, kind, target, status)
+	SELECT 900001, s.project_id, s.id, 'set expiry', 'br-a', 'intended' FROM agent_branch.session AS s WHERE s.name = 'a';
+SELECT is_empty($$SELECT FROM agent_audit WHERE sent IS NOT NULL$$, 'what is only intended is no event');
+UPDATE agent_branch.step SET status = 'done', request_id = 'neon-7', outcome = 'HTTP 200' WHERE id = 900001;
+SELECT results_eq($$SELECT session, project, sent, target, request_id, outcome FROM agent_audit WHERE sent IS NOT NULL$$,
+	$$VALUES ('a', 'north', 'set expiry', 'br-a', 'neon-7', 'done: HTTP 200')$$, 'what was sent is one, with what came of it');
 SELECT agent_branch.seal_events();
 SELECT is((SELECT v.whole FROM agent_events_verify() AS v), true, 'the chain is whole');
 SELECT is((SELECT v.checked FROM agent_events_verify() AS v), (SELECT count(*) FROM agent_branch.event), 'and has all events');

@@ -3,7 +3,7 @@ BEGIN;
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS agent_branch;
-SELECT plan(48);
+SELECT plan(70);
 
 SELECT lives_ok($$SELECT agent_project_register('agent-test')$$, 'a project by its id alone');
 SELECT results_eq($$SELECT project, parent, database, role, options, registered_by = current_user::text::regrole FROM agent_projects WHERE project = 'agent-test'$$,
@@ -61,10 +61,40 @@ SELECT throws_ok($$SELECT agent_project_register('p', options => '{"on_unrecorde
 SELECT throws_ok($$SELECT agent_project_register('p', options => '{"on_drift": "ignore"}')$$, '22023', 'unknown value of on_drift "ignore"', 'unknown on_drift');
 SELECT throws_ok($$SELECT agent_project_register('p', options => '{"fixer": "perhaps"}')$$, '22023', 'unknown value of option "fixer" "perhaps"', 'fixer');
 SELECT throws_ok($$SELECT agent_project_register('p', options => '{"fixer_function": "f(); DROP TABLE x"}')$$, '22023', 'invalid value of option "fixer_function"', 'fixer_function');
-SELECT throws_ok($$SELECT agent_project_register('p', options => '{"gates": ["SELECT true"]}')$$, '0A000', 'option "gates" is not supported yet', 'gates');
+SELECT throws_ok(format($$SELECT agent_project_register('p', options => jsonb_build_object('gates', jsonb_build_object('g', %L)))$$, g.sql),
+	'22023', 'gate "g" cannot be read as a query', 'no gate: ' || g.sql)
+FROM (VALUES ('DELETE FROM t'), ('SELECT 1; SELECT 2'), ('SELECT 1) AS g; DROP TABLE t; SELECT 1 FROM (SELECT 2'), ('COMMIT'), ('SELECT FROM WHERE')) AS g (sql);
+SELECT throws_ok($$SELECT agent_project_register('p', options => '{"gates": {"g": {"sql": "SELECT 1", "timeout": "soon"}}}')$$,
+	'22023', 'option "timeout of gate g" must be an interval', 'a gate''s time');
+SELECT throws_ok($$SELECT agent_project_register('p', options => '{"gates": {"g": {"sql": "SELECT 1", "timeout": "0"}}}')$$,
+	'22023', 'option "timeout of gate g" must be greater than zero', 'no time for a gate');
+SELECT throws_ok($$SELECT agent_project_register('p', options => '{"gates": {"g": {"on": "branch"}}}')$$, '22023', 'gate "g" has neither a query nor a limit', 'nothing to ask');
+SELECT lives_ok($$SELECT agent_project_register('gated', options => '{"gates": {"a": "SELECT 1 WHERE false; ", "b": {"sql": "VALUES (true) -- ok", "on": "parent", "timeout": "5 s"}}}')$$, 'gates');
+SELECT lives_ok($$SELECT agent_project_register('gated', options => '{"gates": ["WITH w AS (SELECT 1) SELECT * FROM w WHERE false"]}')$$, 'gates without names');
 SELECT throws_ok($$SELECT agent_project_register('p', options => '{"api_key_file": "../key"}')$$, '22023', 'invalid value of option "api_key_file"', 'a path out of the directory');
 SELECT throws_ok($$SELECT agent_project_register('p', options => '{"api_key_file": ".key"}')$$, '22023', 'invalid value of option "api_key_file"', 'a hidden file');
 SELECT is_empty($$SELECT FROM agent_branch.project WHERE project = 'p'$$, 'what was refused left nothing');
+
+-- agent_project_create(): what it writes, and that the name stands for the project.
+SELECT lives_ok($$SELECT agent_project_create('agent test shop', '{"max_cu": 2, "parent": "dev", "region": "aws-eu-central-1"}')$$, 'a project to be made');
+SELECT results_eq($$SELECT project, name, parent, options, state FROM agent_projects WHERE name = 'agent test shop'$$,
+	$$VALUES (NULL::text, 'agent test shop', 'dev', '{"max_cu": 2}'::jsonb, 'creating')$$, 'is shown while it is being made');
+SELECT results_eq($$SELECT wish, mark IS NOT NULL, asked_at FROM agent_branch.provision WHERE name = 'agent test shop'$$,
+	$$VALUES ('{"production": "production", "region": "aws-eu-central-1"}'::jsonb, true, NULL::timestamptz)$$, 'what is for Neon stands apart');
+SELECT throws_ok($$SELECT agent_project_create('agent test shop')$$, '42710', 'project "agent test shop" exists already', 'a name is taken once');
+SELECT throws_ok($$SELECT agent_project_create('agent-test')$$, '42710', 'project "agent-test" exists already', 'an id is no free name');
+SELECT throws_ok($$SELECT agent_project_register('agent test shop')$$, '55006', 'project "agent test shop" is being made at Neon', 'it cannot be registered meanwhile');
+SELECT throws_ok($$SELECT agent_project_create(NULL)$$, '22004', 'argument "name" must not be null', 'no name');
+SELECT throws_ok($$SELECT agent_project_create('x', '{"parent": "production"}')$$, '22023', 'options "parent" and "production" must differ', 'one branch for two');
+SELECT throws_ok($$SELECT agent_project_create('x', '{"speed": 1}')$$, '22023', 'unknown option "speed"', 'unknown option');
+SELECT throws_ok($$SELECT agent_branch_create('s', 'agent test shop')$$, '55006', 'project "agent test shop" is being made at Neon', 'nor worked in');
+UPDATE agent_branch.provision SET asked_at = now() WHERE name = 'agent test shop';
+SELECT throws_ok($$SELECT agent_project_remove('agent test shop')$$, '55006', 'project "agent test shop" is being made at Neon', 'nor given up while Neon is asked');
+UPDATE agent_branch.provision SET asked_at = NULL WHERE name = 'agent test shop';
+SELECT lives_ok($$SELECT agent_project_remove('agent test shop')$$, 'but before or after');
+SELECT agent_project_register('wild-sea-1');
+UPDATE agent_branch.project SET name = 'agent test shop' WHERE project = 'wild-sea-1';
+SELECT lives_ok($$SELECT agent_project_pause('agent test shop'), agent_project_resume('wild-sea-1')$$, 'name and id are the same project');
 
 SELECT * FROM finish();
 ROLLBACK;

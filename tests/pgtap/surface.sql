@@ -3,7 +3,7 @@ BEGIN;
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS agent_branch;
-SELECT plan(53);
+SELECT plan(56);
 
 SELECT has_schema('agent_branch');
 SELECT schema_owner_is('agent_branch', (SELECT extowner::regrole::name FROM pg_extension WHERE extname = 'agent_branch'));
@@ -34,7 +34,7 @@ SELECT is(pg_get_function_result('agent_metrics'::regproc),
 SELECT is(pg_get_function_result('agent_branch.doctor'::regproc), 'SETOF record', 'rows of doctor()');
 SELECT columns_are('agent_grants', ARRAY['role', 'level', 'project', 'limits', 'granted_by', 'granted_at']);
 SELECT columns_are('agent_audit', ARRAY['id', 'at', 'asked', 'asked_as', 'asked_by', 'client_addr', 'session', 'project',
-	'old_state', 'state', 'error', 'session_id', 'place', 'hash']);
+	'old_state', 'state', 'error', 'session_id', 'place', 'hash', 'sent', 'target', 'request_id', 'outcome']);
 SELECT is_procedure('agent_run', 'agent_run() is a procedure');
 SELECT is(pg_get_function_arguments('agent_run'::regproc),
 	'IN session text, IN migrations text[], INOUT result jsonb, IN project text DEFAULT NULL::text, '
@@ -49,11 +49,16 @@ SELECT is(pg_get_function_arguments('agent_wait'::regproc),
 
 SELECT columns_are('agent_projects', ARRAY['project', 'parent', 'database', 'role', 'options', 'registered_by',
 	'registered_at', 'sessions', 'queued', 'paused_at', 'pause_reason',
-	'swept_at', 'upkeep_error', 'upkeep_error_since']);
+	'swept_at', 'upkeep_error', 'upkeep_error_since', 'name', 'state']);
 SELECT columns_are('agent_sessions', ARRAY['session', 'project', 'state', 'settled', 'error', 'hint', 'owner',
 	'branch_name', 'branch_id', 'endpoint_id', 'queue_position', 'created_at', 'ready_at', 'state_changed_at',
 	'expires_at', 'branch_expires_at', 'finished_at', 'pinned', 'api_calls', 'base_fingerprint', 'id', 'waits_for', 'waits_since',
 	'goes_on_with']);
+SELECT columns_are('agent_api_calls', ARRAY['route', 'calls', 'errors', 'errors_by_kind', 'retries', 'waits', 'wait_time',
+	'total_time', 'mean_time', 'p50_time', 'p90_time', 'p99_time', 'max_time', 'stats_reset']);
+SELECT columns_are('agent_spans', ARRAY['trace_id', 'span_id', 'parent_span_id', 'name', 'kind', 'started_at', 'ended_at', 'error',
+	'attributes', 'session', 'project', 'session_id']);
+SELECT function_returns('agent_stats_reset', ARRAY[]::text[], 'void');
 SELECT function_returns('agent_branch', 'read_script', ARRAY['text'], 'jsonb');
 SELECT function_returns('agent_branch', 'check_fix', ARRAY['text'], 'jsonb');
 SELECT function_returns('agent_branch', 'fix_facts_query', ARRAY['text', 'text'], 'text');
@@ -63,19 +68,21 @@ SELECT columns_are('agent_migrations', ARRAY['session', 'project', 'ordinal', 'n
 SELECT columns_are('agent_migration_attempts', ARRAY['session', 'project', 'ordinal', 'attempt', 'made_by', 'name',
 	'status', 'reason', 'sql', 'queued_at', 'started_at', 'finished_at', 'duration', 'statements', 'statements_done',
 	'alone', 'rows', 'risks', 'statement', 'sqlstate', 'message', 'detail', 'hint', 'context', 'line', 'column',
-	'session_id']);
+	'session_id', 'notices']);
 SELECT columns_are('agent_merges', ARRAY['session', 'project', 'status', 'strategy', 'on_drift', 'reason',
 	'requested_at', 'started_at', 'finished_at', 'base_fingerprint', 'parent_fingerprint', 'backup_name',
-	'backup_branch_id', 'session_id', 'on_unrecorded', 'chosen', 'chosen_reason', 'transaction_id', 'certificate', 'candidates']);
+	'backup_branch_id', 'session_id', 'on_unrecorded', 'chosen', 'chosen_reason', 'transaction_id', 'certificate', 'candidates',
+	'gates', 'undo_until', 'not_undoable', 'undo_status', 'undone_at', 'undone_by', 'undo_reason', 'undo_lost', 'preserved_name']);
 SELECT columns_are('agent_fixer_calls', ARRAY['session', 'project', 'ordinal', 'attempt', 'source', 'model', 'outcome',
 	'reason', 'explanation', 'input_tokens', 'output_tokens', 'cost', 'asked_at', 'answered_at', 'duration',
 	'session_id']);
 SELECT columns_are('agent_fixer_memory', ARRAY['project', 'id', 'original', 'fix', 'worked', 'failed', 'first_at',
 	'last_at']);
 SELECT columns_are('agent_conflicts', ARRAY['session', 'project', 'object', 'change', 'base_hash', 'branch_hash',
-	'parent_hash', 'reason', 'found_at', 'session_id']);
+	'parent_hash', 'reason', 'found_at', 'session_id', 'base_definition', 'branch_definition', 'parent_definition',
+	'depends_on', 'counterexamples']);
 SELECT columns_are('agent_events', ARRAY['id', 'at', 'session', 'project', 'old_state', 'state', 'error',
-	'session_id', 'asked_as', 'asked_by', 'client_addr']);
+	'session_id', 'asked_as', 'asked_by', 'client_addr', 'traceparent']);
 SELECT columns_are('agent_branches', ARRAY['sweep', 'dry_run', 'seen_at', 'project', 'branch_id', 'name',
 	'parent_id', 'class', 'action', 'session', 'created_at', 'expires_at', 'age', 'children', 'monthly_cost',
 	'upkeep_error', 'upkeep_error_since']);

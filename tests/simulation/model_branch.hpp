@@ -58,6 +58,8 @@ class ModelBranches : public BranchRunner {
   void Later(uint64_t id, milliseconds after, void (ModelBranches::*what)(uint64_t));
   void Run(uint64_t id);
   void RunMigration(uint64_t id, ModelBranch &branch);
+  void TellDefinitions(uint64_t id);
+  void TellGate(uint64_t id);
   void Describe(uint64_t id, ModelBranch &branch);
   void TellVersion(uint64_t id, ModelBranch &branch);
   void TellStandpoint(uint64_t id, ModelBranch &branch);

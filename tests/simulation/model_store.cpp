@@ -57,6 +57,12 @@ Result<StoreSnapshot> ModelStore::Load() {
     merge.reason.clear();  // it is for people to read, and not loaded
   for (const auto &[id, row] : rebases_)
     loaded.rebases.push_back(row);
+  loaded.undos = Select(
+      undos_, [](const auto &row) { return row.status == "queued" || row.status == "running"; });
+  for (const MergeRow &merge : loaded.merges) {
+    const auto point = undo_points_.find(merge.id);
+    if (point != undo_points_.end()) loaded.undo_points.push_back(point->second);
+  }
   loaded.steps = Select(steps_, [](const auto &row) { return row.status == "intended"; });
   for (const auto &[id, row] : kept_) {
     if (!row.deleted) loaded.kept.push_back(row);
@@ -130,6 +136,13 @@ Result<ForkRow> ModelStore::Fork(int64_t session_id) {
   return found == forks_.end() ? ForkRow{session_id, false, {}, {}} : found->second;
 }
 
+Result<std::optional<UndoPointRow>> ModelStore::UndoPoint(int64_t merge_id) {
+  if (chance_->Happens(faults_->read_fails)) return Refused();
+  const auto found = undo_points_.find(merge_id);
+  if (found == undo_points_.end()) return std::optional<UndoPointRow>();
+  return std::optional<UndoPointRow>(found->second);
+}
+
 Result<int64_t> ModelStore::CreateSweep() {
   if (chance_->Happens(faults_->commit_fails)) return Refused();
   SweepRow sweep;
@@ -193,8 +206,11 @@ struct ModelStore::Applier {
     if (!row.parent.empty()) known.parent = row.parent;
     if (!row.branch.empty()) known.branch = row.branch;
   }
+  void operator()(const UndoPointRow &row) const { store->undo_points_[row.merge_id] = row; }
+  void operator()(const UndoRow &row) const { store->undos_[row.id] = row; }
   void operator()(const UpkeepRow &) const {}
-  void operator()(const WaitRow &) const {}  // for people to read
+  void operator()(const PreviewRow &) const {}  // nobody asks for one
+  void operator()(const WaitRow &) const {}     // for people to read
   // Nobody mends migrations here.
   void operator()(const FixCallRow &) const {}
   void operator()(const RefusedFixRow &) const {}

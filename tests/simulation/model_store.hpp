@@ -32,6 +32,7 @@ class ModelStore : public Store {
   Result<std::string> SnapshotObjects(const std::string &fingerprint) override;
   Result<std::vector<AppliedMigration>> AppliedMigrations(int64_t session_id) override;
   Result<ForkRow> Fork(int64_t session_id) override;
+  Result<std::optional<UndoPointRow>> UndoPoint(int64_t merge_id) override;
   Result<int64_t> CreateSweep() override;
   Status Commit(const Batch &batch) override;
 
@@ -102,8 +103,10 @@ class ModelStore : public Store {
   std::map<int64_t, int64_t> changed_at_;
   std::map<std::string, std::string> snapshots_;
   std::set<std::pair<int64_t, int>> earlier_;
-  std::map<int64_t, RebaseRow> rebases_;  // by session
-  std::map<int64_t, ForkRow> forks_;      // by session
+  std::map<int64_t, RebaseRow> rebases_;         // by session
+  std::map<int64_t, ForkRow> forks_;             // by session
+  std::map<int64_t, UndoPointRow> undo_points_;  // by merge
+  std::map<int64_t, UndoRow> undos_;
   std::map<std::string, SweepBranchRow> swept_;
   std::vector<CredentialRow> credentials_;
   int64_t next_id_ = 1;

@@ -147,11 +147,14 @@ ModelNeon::Answer ModelNeon::Create(Call &call) {
   const JsonValue *annotation = JsonMember(&call.body, "annotation_value");
   branch.annotation[kInstallationKey] = JsonString(annotation, kInstallationKey);
   branch.session_uuid = JsonString(annotation, kSessionKey);
-  harms->NoteFork(branch.session_uuid, clock_->Now());
+  // A backup is no session's, and has no compute.
+  const bool backup = branch.session_uuid.empty();
+  branch.is_awake = !backup;
+  if (!backup) harms->NoteFork(branch.session_uuid, clock_->Now());
   branch.annotation[kSessionKey] = branch.session_uuid;
   for (const auto &[id, other] : call.project->branches) {
-    bool same = id != branch.id && other.ours() && other.session_uuid == branch.session_uuid &&
-                !other.renamed;
+    bool same = !backup && id != branch.id && other.ours() &&
+                other.session_uuid == branch.session_uuid && !other.renamed;
     // One that comes late may find the name free again; then its session has ended long ago.
     if (same && call.on_time) {
       witness_->Violation("a session has two branches: " + id + " and " + branch.id);

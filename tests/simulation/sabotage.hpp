@@ -44,6 +44,9 @@ class StoreTap : public Store {
     return store_->AppliedMigrations(session_id);
   }
   Result<ForkRow> Fork(int64_t session_id) override { return store_->Fork(session_id); }
+  Result<std::optional<UndoPointRow>> UndoPoint(int64_t merge_id) override {
+    return store_->UndoPoint(merge_id);
+  }
   Result<int64_t> CreateSweep() override { return store_->CreateSweep(); }
   Status Commit(const Batch &batch) override {
     Batch changed = batch;

@@ -181,3 +181,31 @@ def test_no_acknowledged_order_is_lost_while_sessions_are_merged(real, orders):
     there = {item for (item,) in query(parent, f"SELECT item FROM {orders}")}
     assert set(acknowledged) <= there
     assert {f"session-{number}" for number in range(6)} <= there
+
+
+def test_a_body_that_names_what_the_other_side_dropped_is_a_conflict(real, orders):
+    """PostgreSQL does not look into it: the function would be broken, and nobody told."""
+    real.ready("s")
+    real.migrate("s", f"""CREATE FUNCTION {orders}_count() RETURNS bigint LANGUAGE plpgsql AS
+        'BEGIN RETURN (SELECT count(*) FROM {orders}); END'""")
+    query(parent_of(real, "s"), f"ALTER TABLE {orders} RENAME TO {orders}_before")
+    real.merge("s", "conflict", on_drift="rebase")
+    (conflict,) = real.rows("SELECT * FROM agent_conflicts WHERE session = 's' "
+                            "AND depends_on = %s", f"table public.{orders}")
+    assert (conflict["change"], conflict["object"]) == (
+        "depends", f"function public.{orders}_count()")
+    assert f"FROM {orders}" in conflict["branch_definition"]
+    assert conflict["parent_definition"] is None
+    real.discard("s")
+
+
+def test_a_conflict_shows_what_both_sides_say(real, orders):
+    real.ready("s")
+    real.migrate("s", f"ALTER TABLE {orders} ALTER COLUMN item SET DEFAULT 'ours'")
+    query(parent_of(real, "s"), f"ALTER TABLE {orders} ALTER COLUMN item SET DEFAULT 'theirs'")
+    real.merge("s", "conflict", on_drift="rebase")
+    (conflict,) = real.rows("SELECT * FROM agent_conflicts WHERE session = 's'")
+    assert conflict["object"] == f"column item of table public.{orders}"
+    assert "'ours'" in conflict["branch_definition"]
+    assert "'theirs'" in conflict["parent_definition"]
+    real.discard("s")

@@ -4,7 +4,6 @@
 #include <limits>
 #include <utility>
 
-#include "worker/branch/record.hpp"
 #include "worker/branch/task_text.hpp"
 #include "worker/core/script/source_text.hpp"
 
@@ -137,7 +136,7 @@ void Channel::BeginTask(TimePoint now) {
     return KeepOpen(now);
   }
   if (task_->kind == BranchTaskKind::kMigrate) {
-    if (task_->record) return Send(Step::kBaseline, RecordBaseline(), now);
+    if (task_->record) return Send(Step::kBaseline, BaselineText(*task_), now);
     return SendScript(now);
   }
   if (task_->kind == BranchTaskKind::kRunAlone) {
@@ -223,6 +222,11 @@ void Channel::OnBaseline(TimePoint now) {
   reused_ = false;  // it was alive: what is lost from here on is not an old connection
   if (!connection_->reply().failed) {
     baseline_ = connection_->reply().last_row;
+    before_.clear();
+    if (IsMeasured(*task_) && !baseline_.empty()) {
+      before_ = std::move(baseline_.back());
+      baseline_.pop_back();
+    }
     return SendScript(now);
   }
   Finish(Rejected(task_->id, connection_->reply().error.fields));
@@ -234,7 +238,7 @@ void Channel::OnScript(TimePoint now) {
   rows_ += reply.rows;
   if (!reply.failed && !reply.copied && !reply.committed && connection_->InTransaction()) {
     if (script_ < task_->more.size()) return Send(Step::kBetween, BetweenScripts(), now);
-    return Send(Step::kCheck, MigrationCheck(*task_), now);
+    return Send(Step::kCheck, MigrationCheck(*task_, before_), now);
   }
   const bool ended = reply.committed || (!reply.failed && !reply.copied);
   if (ended) {
@@ -353,7 +357,10 @@ void Channel::OnQuery(TimePoint now) {
     Finish(Rejected(task_->id, reply.error.fields));
     return Reset(now);
   }
+  // What runs somebody's own text may have taken advisory locks, or listen.
+  const bool ours = task_->kind != BranchTaskKind::kGate;
   Finish(FinishedQuery(*task_, reply));
+  if (!ours) return Reset(now);
   KeepOpen(now);
 }
 

@@ -132,6 +132,7 @@ class Channel {
   size_t script_ = 0;                  // which of the task's texts
   int64_t rows_ = 0;                   // of the texts
   std::vector<std::string> baseline_;  // what the record begins with: see RecordBaseline()
+  std::string before_;                 // the schema, where the task measures: see measure.hpp
   BranchEvent ready_;                  // what is told once the migration is proven
   TimePoint overdue_at_;
   TimePoint idle_since_;

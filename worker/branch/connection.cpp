@@ -267,7 +267,7 @@ void Connection::AbsorbRow(const PGresult *result) {
   // It came at once, before anybody could count.
   if (bytes > longest_message_) return Break("the server sent a message that is too long");
   // No query of ours has more columns; a migration's rows are of no interest.
-  const int columns = std::min(PQnfields(result), 4);
+  const int columns = std::min(PQnfields(result), 5);
   for (int column = 0; column < columns; ++column) {
     reply_.last_row.emplace_back(PQgetvalue(result, 0, column),
                                  static_cast<size_t>(PQgetlength(result, 0, column)));

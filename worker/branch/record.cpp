@@ -1,6 +1,7 @@
 #include "worker/branch/record.hpp"
 
 #include "worker/branch/fingerprint_parts.hpp"
+#include "worker/branch/measure.hpp"
 
 namespace agent_branch {
 namespace {
@@ -77,6 +78,13 @@ std::string MovedSequences() {
          ") note ON split_part(note, ':', 1)::oid = s.oid WHERE note <> s.place)";
 }
 
+// Those of partitioned tables are invalid until every partition has its own.
+std::string InvalidIndexes() {
+  return "(SELECT coalesce(jsonb_agg(c.relname), '[]') FROM (SELECT c.relname FROM pg_index x "
+         "JOIN pg_class c ON c.oid = x.indexrelid WHERE NOT x.indisvalid AND c.relkind = 'i' "
+         "ORDER BY 1 LIMIT 100) c)";
+}
+
 }  // namespace
 
 std::string RecordBaseline() {
@@ -100,18 +108,22 @@ std::string RecordPreparation() {
          "pg_catalog.pg_current_xact_id_if_assigned()::text::int8; step int8 := 1; "
          "grows bool := true; BEGIN WHILE newest IS NOT NULL AND step > 0 LOOP "
          "BEGIN PERFORM pg_catalog.pg_xact_status((newest + step)::text::pg_catalog.xid8); "
-         "newest := newest + step; EXCEPTION WHEN invalid_parameter_value THEN grows := false; END; "
+         "newest := newest + step; EXCEPTION WHEN invalid_parameter_value THEN grows := false; "
+         "END; "
          "step := CASE WHEN grows THEN step * 2 ELSE step / 2 END; END LOOP; "
          "PERFORM pg_catalog.set_config('agent_branch_migration.next_xid', "
          "coalesce((newest + 1)::text, ''), true); END $agent_branch$";
 }
 
-std::string RecordExpression() {
-  return "jsonb_build_object('counted', current_setting('track_counts') = 'on', 'rows', " + Rows() +
+std::string RecordExpression(bool measured) {
+  return "jsonb_build_object('invalid', " + InvalidIndexes() +
+         ", 'counted', current_setting('track_counts') = 'on', 'rows', " + Rows() +
          ", 'rewritten', " + Rewritten() + ", 'locks', " + Locks() + ", 'sequences', " +
          MovedSequences() +
-         ", 'next_xid', current_setting('agent_branch_migration.next_xid', true), 'milliseconds', (extract(epoch FROM clock_timestamp() - transaction_timestamp()) * "
-         "1000)::int8)::text";
+         ", 'next_xid', current_setting('agent_branch_migration.next_xid', true), 'milliseconds', "
+         "(extract(epoch FROM clock_timestamp() - transaction_timestamp()) * "
+         "1000)::int8" +
+         (measured ? ", 'done', " + MeasureExpression() : std::string()) + ")::text";
 }
 
 }  // namespace agent_branch

@@ -14,6 +14,7 @@ std::string RecordBaseline();
 // An SQL expression for the transaction, with pg_catalog alone in the search_path: a JSON object as
 // text.
 //
+//   invalid        names of indexes that are, without their schemas; 100 at most
 //   counted        false: track_counts is off and cannot be turned on, `rows` says nothing
 //   rows           table → {inserted, updated, deleted}; not of tables that were dropped
 //   rewritten      tables that got a new file: TRUNCATE, ALTER TABLE that rewrites, VACUUM FULL
@@ -21,10 +22,11 @@ std::string RecordBaseline();
 //   sequences      those that were there before and moved meanwhile, by anybody
 //   next_xid       the transaction id that comes next: ids of subtransactions are below it
 //   milliseconds   since the transaction began: no lock was held for longer
+//   done           what branch/measure.hpp says, where that is asked for
 //
 // A partition is told by its own name, toast goes without saying, temporary tables are left out.
 // Names are qualified and quoted.
-std::string RecordExpression();
+std::string RecordExpression(bool measured);
 
 // What is run before it in the same subtransaction: it finds the first transaction id that neither
 // the transaction nor its subtransactions can have.

@@ -5,10 +5,13 @@
 
 #include "worker/branch/catalog_version.hpp"
 #include "worker/branch/fingerprint.hpp"
+#include "worker/branch/gate_query.hpp"
 #include "worker/branch/look_query.hpp"
+#include "worker/branch/measure.hpp"
 #include "worker/branch/record.hpp"
 #include "worker/branch/schema_excerpt.hpp"
 #include "worker/branch/standpoint.hpp"
+#include "worker/core/script/risks.hpp"
 
 namespace agent_branch {
 namespace {
@@ -181,20 +184,37 @@ std::string LookText(const BranchTask &task) {
 std::string ExcerptText(const BranchTask &task) {
   return "BEGIN READ ONLY; " + SetTimeout("statement_timeout", task.statement_timeout) +
          SetTimeout("lock_timeout", task.lock_timeout) + kDescribing +
-         SchemaExcerptQuery(task.sql) + "; ROLLBACK";
+         (task.facts.empty() ? SchemaExcerptQuery(task.sql) : "SELECT " + task.facts) +
+         "; ROLLBACK";
+}
+
+std::string GateText(const BranchTask &task) {
+  return "BEGIN READ ONLY; " + SetTimeout("statement_timeout", task.statement_timeout) +
+         SetTimeout("lock_timeout", task.lock_timeout) + GateScript(task.sql) + "; ROLLBACK";
 }
 
 }  // namespace
 
+bool IsMeasured(const BranchTask &task) {
+  return task.record && std::find(task.settings.begin(), task.settings.end(), kMeasureSetting) !=
+                            task.settings.end();
+}
+
+std::string BaselineText(const BranchTask &task) {
+  if (!IsMeasured(task)) return RecordBaseline();
+  return MeasureBaseline(task.lock_timeout) + RecordBaseline() + ", " + BaselineExpression();
+}
+
 // Deferred triggers would fire at COMMIT, after the record is taken.
-std::string MigrationCheck(const BranchTask &task) {
+std::string MigrationCheck(const BranchTask &task, const std::string &before) {
   std::string columns =
       "SELECT pg_catalog.current_setting('agent_branch_migration.token', true),"
       " pg_catalog.pg_current_xact_id_if_assigned()";
   if (!task.record) return columns;
   return "SET CONSTRAINTS ALL IMMEDIATE; SAVEPOINT agent_branch_record; SET LOCAL search_path = "
          "pg_catalog, pg_temp; SET LOCAL jit = off; " +
-         RecordPreparation() + "; " + columns + ", " + RecordExpression() +
+         RecordPreparation() + "; " + (IsMeasured(task) ? MeasureStatements(before) + "; " : "") +
+         columns + ", " + RecordExpression(IsMeasured(task)) +
          "; ROLLBACK TO SAVEPOINT agent_branch_record; RELEASE SAVEPOINT agent_branch_record";
 }
 
@@ -215,6 +235,8 @@ Result<std::string> QueryText(const BranchTask &task, int server_version) {
     }
     case BranchTaskKind::kExcerpt:
       return ExcerptText(task);
+    case BranchTaskKind::kGate:
+      return GateText(task);
     case BranchTaskKind::kLookAlone:
     case BranchTaskKind::kRisks:
       return LookText(task);
@@ -387,6 +409,7 @@ BranchEvent FinishedQuery(const BranchTask &task, const Reply &reply) {
     case BranchTaskKind::kTransactionStatus:
       return FinishedTransactionStatus(task.id, reply);
     case BranchTaskKind::kExcerpt:
+    case BranchTaskKind::kGate:
     case BranchTaskKind::kLookAlone:
     case BranchTaskKind::kRisks:
     case BranchTaskKind::kDefinitions:

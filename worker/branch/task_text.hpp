@@ -38,8 +38,14 @@ std::optional<DeferrableConstraints> ReadDeferrable(const Reply &reply, const st
 Prologue NextPrologue(const BranchTask &task, const RunnerOptions &options,
                       const std::string &token, const DeferrableConstraints &constraints,
                       const std::vector<std::string> &baseline);
+// What is asked before a transaction that is recorded: see record.hpp and, for the fifth column,
+// measure.hpp.
+std::string BaselineText(const BranchTask &task);
+// Whether the task's settings ask for that.
+bool IsMeasured(const BranchTask &task);
 // Returns the token, or null, the transaction's id, or null, and the record where it is asked for.
-std::string MigrationCheck(const BranchTask &task);
+// before: of the schema, where it is measured.
+std::string MigrationCheck(const BranchTask &task, const std::string &before);
 // kReadyToCommit, when the answer to that shows the transaction that the task began.
 std::optional<BranchEvent> ReadyToCommit(const BranchTask &task, const Reply &reply,
                                          const std::string &token, int64_t rows);

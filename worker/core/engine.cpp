@@ -33,7 +33,7 @@ Engine::Engine(Parts parts, const StoreSnapshot &snapshot)
       scheduler_(parts.clock),
       journal_(snapshot.last_step_id),
       calls_({parts.http, &journal_, parts.keys, parts.budgets, parts.clock, parts.random,
-              parts.settings}),
+              parts.settings, parts.observer}),
       operations_(&calls_, parts.clock),
       models_({parts.http, parts.keys, parts.clock, parts.settings}),
       tasks_(parts.branches),
@@ -48,10 +48,13 @@ Engine::Engine(Parts parts, const StoreSnapshot &snapshot)
       migrate_(&context_, &uris_, &fix_),
       rebase_(&context_, &uris_),
       merge_(&context_, &uris_, &admission_, &rebase_),
+      preview_(&context_, &uris_, &admission_),
+      undo_(&context_, &uris_, &admission_),
       end_(&context_),
       resting_(&context_, &uris_),
       kept_(&context_),
       suspend_(&context_),
+      provision_(&context_, &scheduler_, parts.provisions),
       sweep_(&context_, [this](Session &session) { GiveUp(session, Goal::kExpire); }),
       waits_(&world_, &journal_, parts.clock) {
   scheduler_.observer = &waits_;
@@ -73,6 +76,11 @@ Engine::Engine(Parts parts, const StoreSnapshot &snapshot)
   for (const RebaseRow &row : snapshot.rebases) {
     if (Session *session = world_.FindSession(row.session_id)) session->rebase = row;
   }
+  for (const UndoRow &row : snapshot.undos)
+    LoadUndo(row);
+  for (const UndoPointRow &row : snapshot.undo_points) {
+    if (Session *session = world_.FindSession(row.session_id)) session->undo_point = row;
+  }
   for (const StepRow &step : snapshot.steps)
     LoadStep(step);
   for (const KeptBranchRow &row : snapshot.kept) {
@@ -85,11 +93,13 @@ Engine::Engine(Parts parts, const StoreSnapshot &snapshot)
     LoadCredential(row);
   for (const SweepRow &row : snapshot.sweeps)
     sweep_.StartRun(row);
+  provision_.Look();
 }
 
 Engine::~Engine() {
   scheduler_.observer = nullptr;
   world_.sessions.clear();
+  provision_.End();
   for (const auto &[id, project] : world_.projects) {
     project->sweeper.reset();
     project->deleter.reset();
@@ -153,6 +163,13 @@ void Engine::LoadMerge(const MergeRow &row) {
   context_.ProjectOf(*session).merge_queue[row.id] = row.session_id;
 }
 
+void Engine::LoadUndo(const UndoRow &row) {
+  Session *session = world_.FindSession(row.session_id);
+  if (session == nullptr) return;
+  session->undo = row;
+  context_.ProjectOf(*session).merge_queue[row.id] = row.session_id;
+}
+
 void Engine::LoadStep(const StepRow &step) {
   if (step.kind == StepKind::kStartCompute) {
     // Whoever does not reach the branch starts its compute again.
@@ -162,7 +179,8 @@ void Engine::LoadStep(const StepRow &step) {
   if (Session *session = world_.FindSession(step.session_id)) {
     // A restore may be waited for while the branch's expiry is set; only that can be done again.
     const auto merges = [](const StepRow &one) {
-      return one.kind == StepKind::kRestore || one.kind == StepKind::kReplay;
+      return one.kind == StepKind::kRestore || one.kind == StepKind::kReplay ||
+             one.kind == StepKind::kUndo;
     };
     if (session->step && merges(*session->step) && !merges(step)) {
       journal_.Record(step, false, "outcome unknown; it is done again");
@@ -225,6 +243,10 @@ void Engine::OnRequests(const Intake &intake) {
 }
 
 void Engine::Apply(const RequestRow &request, const Intake &intake) {
+  if (request.kind == "preview") {
+    AskPreview(request);
+    return;
+  }
   if (reload_wanted_ || !taken_requests_.insert(request.id).second) return;
   LookAgain(request);
   // Left for the engine that comes then.
@@ -235,10 +257,18 @@ void Engine::Apply(const RequestRow &request, const Intake &intake) {
     reload_wanted_ = true;
     return;
   }
+  if (request.kind == "provision") {
+    provision_.Look();
+    return;
+  }
   if (request.kind == "reap") {
     for (const SweepRow &sweep : intake.sweeps) {
       if (sweep.id == request.subject_id) sweep_.StartRun(sweep);
     }
+    return;
+  }
+  if (request.kind == "undo") {
+    AskUndo(request);
     return;
   }
   Session *session = world_.FindSession(request.session_id);
@@ -250,6 +280,8 @@ void Engine::Apply(const RequestRow &request, const Intake &intake) {
     TurnAway(request, intake);
     return;
   }
+  // What is asked for goes before what is only looked at.
+  if (!session->previews.empty() && session->at_home()) session->Interrupt();
   if (request.kind == "migrate") {
     TakeMigration(request, intake);
   } else if (request.kind == "merge") {
@@ -347,11 +379,40 @@ void Engine::AskMerge(Session &session, const RequestRow &request) {
   session.row.goal = Goal::kMerge;
 }
 
+void Engine::AskPreview(const RequestRow &request) {
+  Session *session = world_.FindSession(request.session_id);
+  if (reload_wanted_ || session == nullptr || session->row.finished || session->set_aside) {
+    journal_.Add(
+        PreviewRow{request.subject_id, request.session_id,
+                   PreviewError(Status::Error("55000", "the session cannot be previewed", {},
+                                              "agent_sessions shows what became of it."))});
+    return;
+  }
+  session->previews[request.subject_id] = MakeMerge(request);
+  if (session->at_rest()) session->Wake();
+}
+
 void Engine::AskRebase(Session &session) {
   // The caller checked, but the session may have moved since: it is then what the caller sees.
   const bool possible =
       !session.merge && !session.rebase && session.row.goal == Goal::kNone && session.at_home();
   if (possible) session.row.goal = Goal::kRebase;
+}
+
+void Engine::AskUndo(const RequestRow &request) {
+  Session *session = world_.FindSession(request.session_id);
+  // Its project is gone, or one was asked for in the same moment.
+  if (session == nullptr || session->undo) return;
+  UndoRow undo;
+  undo.id = request.id;
+  undo.merge_id = request.subject_id;
+  undo.session_id = request.session_id;
+  undo.forced = request.force;
+  undo.requested_by = request.requested_by;
+  journal_.Add(undo);
+  LoadUndo(undo);
+  context_.Save(*session);
+  if (session->at_rest()) session->Wake();
 }
 
 void Engine::GiveUp(Session &session, Goal goal) {
@@ -380,13 +441,15 @@ Flow<> Engine::RunOnce(Session &session, Flow<agent_branch::Next> flow) {
 }
 
 Flow<> Engine::Next(Session &session) {
-  if (session.row.finished) {
+  if (session.row.finished && !session.undo) {
     ended_.push_back(session.row.id);
     return {};
   }
   if (session.set_aside) return {};
   // A flow was ended while its step was open.
   if (session.step) session.uncertain = true;
+  if (!session.previews.empty() && !session.at_home()) preview_.TurnAway(session);
+  if (session.row.finished) return RunOnce(session, undo_.Run(session));
   switch (session.row.state) {
     case SessionState::kQueued:
       if (session.given_up()) return RunOnce(session, end_.Run(session));
@@ -399,8 +462,9 @@ Flow<> Engine::Next(Session &session) {
       if (RebaseFlow::IsWanted(session) && !context_.ProjectOf(session).row.paused)
         return RunOnce(session, rebase_.Run(session));
       Flow<agent_branch::Next> flow = resting_.Begin(session);
-      if (!flow.exists()) return {};
-      return RunOnce(session, std::move(flow));
+      if (flow.exists()) return RunOnce(session, std::move(flow));
+      if (session.previews.empty() || !session.at_home()) return {};
+      return RunOnce(session, preview_.Run(session));
     }
     case SessionState::kMigrating:
       return RunOnce(session, migrate_.Run(session));

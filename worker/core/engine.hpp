@@ -9,12 +9,15 @@
 #include <set>
 
 #include "worker/core/merge/merge_flow.hpp"
+#include "worker/core/merge/preview_flow.hpp"
+#include "worker/core/merge/undo_flow.hpp"
 #include "worker/core/session/create_flow.hpp"
 #include "worker/core/session/end_flow.hpp"
 #include "worker/core/session/migrate_flow.hpp"
 #include "worker/core/session/resting_flow.hpp"
 #include "worker/core/session/wait_reasons.hpp"
 #include "worker/core/upkeep/kept_branches.hpp"
+#include "worker/core/upkeep/provision_flow.hpp"
 #include "worker/core/upkeep/suspend_computes.hpp"
 #include "worker/core/upkeep/sweep_flow.hpp"
 
@@ -31,10 +34,12 @@ class Engine : public SessionBehaviour {
     ScriptReader *scripts = nullptr;
     const Clock *clock = nullptr;
     Random *random = nullptr;
-    const Settings *settings = nullptr;  // may change between turns; then Reconfigure()
-    FixStore *fixes = nullptr;           // null: there is no fixer
-    HelperRunner *helpers = nullptr;     // null: no SQL function is called
-    SqlTrees *trees = nullptr;           // with it
+    const Settings *settings = nullptr;    // may change between turns; then Reconfigure()
+    FixStore *fixes = nullptr;             // null: there is no fixer
+    HelperRunner *helpers = nullptr;       // null: no SQL function is called
+    SqlTrees *trees = nullptr;             // with it
+    ProvisionStore *provisions = nullptr;  // null: no project is made
+    CallObserver *observer = nullptr;      // of the calls of the API; null: nobody counts them
   };
 
   // Takes up what the snapshot left unfinished: each open step is reconciled before anything else.
@@ -89,13 +94,16 @@ class Engine : public SessionBehaviour {
   void LoadSession(const SessionRow &row);
   void LoadMigration(const MigrationRow &row);
   void LoadMerge(const MergeRow &row);
+  void LoadUndo(const UndoRow &row);
   void LoadStep(const StepRow &step);
   void LoadCredential(const CredentialRow &row);
   void Apply(const RequestRow &request, const Intake &intake);
   void TakeMigration(const RequestRow &request, const Intake &intake);
   void TurnAway(const RequestRow &request, const Intake &intake);
   void AskMerge(Session &session, const RequestRow &request);
+  void AskPreview(const RequestRow &request);
   void AskRebase(Session &session);
+  void AskUndo(const RequestRow &request);
   void GiveUp(Session &session, Goal goal);
   void LookAgain(const RequestRow &request);
   void RemoveEnded();
@@ -117,10 +125,13 @@ class Engine : public SessionBehaviour {
   MigrateFlow migrate_;
   RebaseFlow rebase_;
   MergeFlow merge_;
+  PreviewFlow preview_;
+  UndoFlow undo_;
   EndFlow end_;
   RestingFlow resting_;
   KeptBranches kept_;
   SuspendComputes suspend_;
+  ProvisionFlow provision_;
   SweepFlow sweep_;
   WaitReasons waits_;
   std::set<int64_t> taken_requests_;

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/unit/core/engine_driver.hpp"
 
 namespace agent_branch {
@@ -171,6 +173,35 @@ TEST(CreateFlow, BranchThatIsGoneBeforeItsBaseIsTakenFailsTheSession) {
   driver.neon.branches.erase("br-1");
   ASSERT_TRUE(driver.RunUntilState(id, SessionState::kFailed)) << driver.Row(id).error;
   EXPECT_NE(driver.Row(id).error.find("no longer exists"), std::string::npos);
+}
+
+size_t Descriptions(const EngineDriver &driver) {
+  return static_cast<size_t>(std::count_if(
+      driver.branches.started.begin(), driver.branches.started.end(),
+      [](const BranchTask &task) { return task.kind == BranchTaskKind::kFingerprint; }));
+}
+
+TEST(CreateFlow, SessionsThatBeginTogetherDescribeTheirSchemaOnce) {
+  EngineDriver driver;
+  driver.branches.versions_are_told = true;
+  int64_t first = driver.store.CreateSession("one", driver.InAnHour());
+  int64_t second = driver.store.CreateSession("two", driver.InAnHour());
+  ASSERT_TRUE(driver.RunUntilState(first, SessionState::kReady));
+  ASSERT_TRUE(driver.RunUntilState(second, SessionState::kReady));
+  EXPECT_EQ(Descriptions(driver), 1u);
+  EXPECT_EQ(driver.Row(second).base_fingerprint, driver.Row(first).base_fingerprint);
+}
+
+TEST(CreateFlow, SessionDescribesItsSchemaItselfWhenAnotherOneIsNotDoneWithIt) {
+  EngineDriver driver;
+  driver.branches.versions_are_told = true;
+  driver.branches.hold_descriptions = true;
+  int64_t first = driver.store.CreateSession("one", driver.InAnHour());
+  ASSERT_TRUE(driver.RunUntil([&] { return Descriptions(driver) == 1; }));
+  driver.branches.hold_descriptions = false;
+  int64_t second = driver.store.CreateSession("two", driver.InAnHour());
+  ASSERT_TRUE(driver.RunUntilState(second, SessionState::kReady));
+  EXPECT_EQ(driver.Row(first).state, SessionState::kCreating);
 }
 
 TEST(CreateFlow, NameHeldByAMergedBranchIsFreedForTheNextSession) {

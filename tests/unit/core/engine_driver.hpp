@@ -35,6 +35,8 @@ class EngineDriver {
     crash_ = when;
     crash_at_ = commit;
   }
+  // The same, counted from now on.
+  void CrashAfterMore(Crash when, int commits) { CrashAt(when, commits_ + commits); }
   bool requests_arrive = true;  // those under way at a crash
 
   // A session that is ready, with an hour to live.

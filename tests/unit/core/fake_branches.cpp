@@ -62,8 +62,10 @@ void FakeBranches::Start(BranchTask task) {
   event.id = task.id;
   event.outcome = BranchOutcome::kDone;
   if (task.kind == BranchTaskKind::kCatalogVersion) {
-    // Says nothing, so that the fingerprint has to.
+    // Unless told to, it says nothing, so that the fingerprint has to.
+    if (versions_are_told) Describe(branch->second, &event);
   } else if (task.kind == BranchTaskKind::kFingerprint) {
+    if (hold_descriptions) return;
     Describe(branch->second, &event);
   } else if (task.kind == BranchTaskKind::kRunAlone) {
     RunAlone(task, branch->second);
@@ -78,6 +80,18 @@ void FakeBranches::Start(BranchTask task) {
     if (!next_fates.empty()) {
       event.fate = next_fates.front();
       next_fates.pop_front();
+    }
+  } else if (task.kind == BranchTaskKind::kDefinitions) {
+    for (const std::string &applied : branch->second.data)
+      event.answer += (event.answer.empty() ? "" : ",") + ("\"" + applied + "\":") +
+                      "\"definition of " + applied + "\"";
+    event.answer = "{" + event.answer + "}";
+  } else if (task.kind == BranchTaskKind::kGate) {
+    const auto answer = gates.find(task.sql);
+    event.answer = answer == gates.end() ? "[]" : answer->second;
+    if (task.sql.rfind("FAIL", 0) == 0) {
+      event.outcome = BranchOutcome::kRejected;
+      event.error = Status::Error("42P01", "relation \"orders\" does not exist");
     }
   } else if (task.kind == BranchTaskKind::kStandpoint) {
     event.answer = Standpoint(branch->second);

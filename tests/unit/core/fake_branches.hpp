@@ -38,11 +38,14 @@ class FakeBranches : public BranchRunner {
   int lose_commits = 0;                     // the next so many are neither done nor answered
   int fail_alone = 0;                       // the next so many that run alone are rejected
   int running_looks = 0;                    // the next so many looks find the statement at work
-  std::map<std::string, std::string> indexes;    // by name, to "there" or "half"
-  std::string risks = "[]";                      // the answer to questions about risks
-  std::map<std::string, std::string> records;    // by text, what it does to rows: a JSON object
-  std::set<std::string> fail_on;                 // ids of branches on which texts are rejected
-  bool hold_migrations = false;                  // they run, and do not come to their end
+  std::map<std::string, std::string> indexes;  // by name, to "there" or "half"
+  std::string risks = "[]";                    // the answer to questions about risks
+  std::map<std::string, std::string> records;  // by text, what it does to rows: a JSON object
+  std::set<std::string> fail_on;               // ids of branches on which texts are rejected
+  bool hold_migrations = false;                // they run, and do not come to their end
+  bool versions_are_told = false;              // of the catalogs; else nobody knows them
+  bool hold_descriptions = false;            // fingerprints are begun, and do not come to their end
+  std::map<std::string, std::string> gates;  // by query, the answer; others hold
   std::map<std::string, TransactionFate> fates;  // by transaction id
   std::deque<TransactionFate> next_fates;        // what is told before the truth
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <set>
 
 namespace agent_branch {
 namespace {
@@ -34,7 +35,7 @@ Result<StoreSnapshot> FakeStore::Load() {
   for (const auto &[id, row] : projects)
     snapshot.projects.push_back(row);
   for (const auto &[id, row] : sessions) {
-    if (!row.finished) snapshot.sessions.push_back(row);
+    if (!row.finished || HasOpenUndo(id)) snapshot.sessions.push_back(row);
   }
   for (const auto &[id, row] : migrations) {
     bool open = row.status == MigrationStatus::kQueued || row.status == MigrationStatus::kRunning ||
@@ -48,6 +49,12 @@ Result<StoreSnapshot> FakeStore::Load() {
   }
   for (const auto &[id, row] : rebases)
     snapshot.rebases.push_back(row);
+  for (const auto &[id, row] : undos) {
+    if (row.status == "queued" || row.status == "running") snapshot.undos.push_back(row);
+  }
+  for (const MergeRow &merge : snapshot.merges) {
+    if (undo_points.count(merge.id) > 0) snapshot.undo_points.push_back(undo_points.at(merge.id));
+  }
   for (const auto &[id, row] : steps) {
     snapshot.last_step_id = id;
     if (row.status == "intended") snapshot.steps.push_back(row);
@@ -73,9 +80,12 @@ Result<Intake> FakeStore::ReadRequests() {
       intake.projects.push_back(projects.at(sessions.at(request.session_id).project_id));
       intake.sessions.push_back(sessions.at(request.session_id));
     }
+    if (request.kind == "undo") intake.sessions.push_back(sessions.at(request.session_id));
     if (request.kind == "migrate") intake.migrations.push_back(migrations.at(request.subject_id));
     if (request.kind == "reap") intake.sweeps.push_back(sweeps.at(request.subject_id));
   }
+  intake.requests.insert(intake.requests.end(), questions.begin(), questions.end());
+  questions.clear();
   return intake;
 }
 
@@ -115,6 +125,19 @@ Result<ForkRow> FakeStore::Fork(int64_t session_id) {
   return found == forks.end() ? ForkRow{session_id, false, {}, {}} : found->second;
 }
 
+Result<std::optional<UndoPointRow>> FakeStore::UndoPoint(int64_t merge_id) {
+  auto found = undo_points.find(merge_id);
+  if (found == undo_points.end()) return std::optional<UndoPointRow>();
+  return std::optional<UndoPointRow>(found->second);
+}
+
+bool FakeStore::HasOpenUndo(int64_t session_id) const {
+  return std::any_of(undos.begin(), undos.end(), [&](const auto &one) {
+    const UndoRow &undo = one.second;
+    return undo.session_id == session_id && (undo.status == "queued" || undo.status == "running");
+  });
+}
+
 Result<int64_t> FakeStore::CreateSweep() {
   int64_t id = NextId();
   sweeps[id].id = id;
@@ -123,10 +146,12 @@ Result<int64_t> FakeStore::CreateSweep() {
 
 struct FakeStore::Writer {
   FakeStore &store;
+  std::set<int64_t> was_undoing;  // sessions with an undo that this commit begins, or ends
 
   void operator()(const SessionRow &row) const {
     SessionRow &before = store.sessions.at(row.id);
-    EXPECT_FALSE(before.finished) << "session " << row.id << " was finished";
+    EXPECT_TRUE(!before.finished || (row.finished && was_undoing.count(row.id) > 0))
+        << "session " << row.id << " was finished";
     if (before.state != row.state) {
       EXPECT_TRUE(MayFollow(before.state, row.state))
           << "from " << StateName(before.state) << " to " << StateName(row.state);
@@ -189,7 +214,10 @@ struct FakeStore::Writer {
     if (!row.parent.empty()) known.parent = row.parent;
     if (!row.branch.empty()) known.branch = row.branch;
   }
+  void operator()(const UndoPointRow &row) const { store.undo_points[row.merge_id] = row; }
+  void operator()(const UndoRow &row) const { store.undos[row.id] = row; }
   void operator()(const UpkeepRow &row) const { store.upkeep[row.project_id] = row; }
+  void operator()(const PreviewRow &row) const { store.previews[row.ticket] = row.result; }
   void operator()(const WaitRow &row) const { store.waits[row.session_id] = row.waits_for; }
   // Nobody mends migrations here.
   void operator()(const FixCallRow &) const {}
@@ -214,8 +242,15 @@ struct FakeStore::Writer {
 
 Status FakeStore::Commit(const Batch &batch) {
   if (!failure.ok()) return failure;
+  Writer writer{*this, {}};
+  for (const auto &[id, session] : sessions)
+    if (HasOpenUndo(id)) writer.was_undoing.insert(id);
+  for (const Mutation &mutation : batch.mutations) {
+    const UndoRow *undo = std::get_if<UndoRow>(&mutation);
+    if (undo != nullptr) writer.was_undoing.insert(undo->session_id);
+  }
   for (const Mutation &mutation : batch.mutations)
-    std::visit(Writer{*this}, mutation);
+    std::visit(writer, mutation);
   ++commits;
   return {};
 }
@@ -281,6 +316,14 @@ void FakeStore::Discard(int64_t session_id) {
 
 void FakeStore::Rebase(int64_t session_id) {
   Request("rebase", session_id);
+}
+
+int64_t FakeStore::Undo(int64_t session_id, bool force) {
+  RequestRow &request = Request("undo", session_id);
+  request.subject_id = MergeOf(session_id).id;
+  request.force = force;
+  request.requested_by = "somebody";
+  return request.id;
 }
 
 void FakeStore::Extend(int64_t session_id, int64_t expires_at) {

@@ -24,6 +24,7 @@ class FakeStore : public Store {
   Result<std::string> SnapshotObjects(const std::string &fingerprint) override;
   Result<std::vector<AppliedMigration>> AppliedMigrations(int64_t session_id) override;
   Result<ForkRow> Fork(int64_t session_id) override;
+  Result<std::optional<UndoPointRow>> UndoPoint(int64_t merge_id) override;
   Result<int64_t> CreateSweep() override;
   Status Commit(const Batch &batch) override;
 
@@ -35,6 +36,8 @@ class FakeStore : public Store {
   int64_t Merge(int64_t session_id, const std::string &strategy = "restore",
                 const std::string &on_drift = "fail", const std::string &on_unrecorded = "fail");
   void Rebase(int64_t session_id);
+  // Of the session's last merge.
+  int64_t Undo(int64_t session_id, bool force = false);
   void Discard(int64_t session_id);
   void Extend(int64_t session_id, int64_t expires_at);
   int64_t Reap(bool dry_run = false);
@@ -58,10 +61,14 @@ class FakeStore : public Store {
   std::map<int64_t, UpkeepRow> upkeep;  // by project
   std::vector<CredentialRow> credentials;
   std::map<std::string, std::string> snapshots;
-  std::map<int64_t, RebaseRow> rebases;  // by session
-  std::map<int64_t, ForkRow> forks;      // by session
-  std::map<int64_t, std::string> waits;  // by session; "": over
+  std::map<int64_t, RebaseRow> rebases;         // by session
+  std::map<int64_t, ForkRow> forks;             // by session
+  std::map<int64_t, UndoPointRow> undo_points;  // by merge
+  std::map<int64_t, UndoRow> undos;
+  std::map<int64_t, std::string> waits;     // by session; "": over
+  std::map<int64_t, std::string> previews;  // by ticket
   std::vector<RequestRow> requests;
+  std::vector<RequestRow> questions;  // about previews: in no table, and taken once
   bool requests_due = false;
   int commits = 0;
   Status failure;  // what reads of texts and commits say, unless ok()
@@ -70,6 +77,7 @@ class FakeStore : public Store {
   struct Writer;
   RequestRow &Request(const std::string &kind, int64_t session_id);
   int64_t NextId() { return next_id_++; }
+  bool HasOpenUndo(int64_t session_id) const;
 
   std::map<int64_t, std::vector<SessionState>> states_;
   int64_t next_id_ = 1;

@@ -85,7 +85,7 @@ TEST(OptionChecks, WrongTypesValuesAndKeysAreToldApart) {
       {R"({"parent_access":"read_only"})", "0A000"},
       {R"({"parent_access":"all"})", "22023"},
       {R"({"parent_access":true})", "42804"},
-      {R"({"gates":["SELECT true"]})", "0A000"},
+      {R"({"gates":["SELECT true"]})", ""},
       {R"({"gates":"SELECT true"})", "42804"},
       {R"({"gates":[1]})", "42804"},
       {R"({"isolate_role":true})", "0A000"},
@@ -114,13 +114,28 @@ TEST(OptionChecks, KeyFileStaysInItsDirectory) {
   EXPECT_TRUE(CheckProjectOptions(R"({"api_key_file":"team a.key"})").ok());
 }
 
-TEST(OptionChecks, SessionHasComputeSizesOnly) {
+TEST(OptionChecks, SessionHasComputeSizesAndATrace) {
   EXPECT_TRUE(CheckSessionOptions("{}", "{}").ok());
   EXPECT_TRUE(CheckSessionOptions(R"({"min_cu":1,"max_cu":4})", "{}").ok());
   EXPECT_TRUE(CheckSessionOptions(R"({"min_cu":2})", R"({"max_cu":2})").ok());
   EXPECT_EQ(CheckSessionOptions(R"({"min_cu":2})", "{}").sqlstate(), "22023");
   EXPECT_EQ(CheckSessionOptions(R"({"ttl":"1 h"})", "{}").sqlstate(), "22023");
   EXPECT_EQ(CheckSessionOptions("[]", "{}").sqlstate(), "42804");
+}
+
+// Examples and rules of https://www.w3.org/TR/trace-context/#traceparent-header.
+TEST(OptionChecks, TraceparentIsOneOfTheW3cs) {
+  const auto state_of = [](const std::string &value) {
+    return CheckSessionOptions("{\"traceparent\":" + value + "}", "{}").sqlstate();
+  };
+  EXPECT_EQ(state_of(R"("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")"), "");
+  for (const char *wrong : {"\"\"", "\"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0\"",
+                            "\"00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01\"",
+                            "\"00-00000000000000000000000000000000-00f067aa0ba902b7-01\"",
+                            "\"00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01\"",
+                            "\"ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\""})
+    EXPECT_EQ(state_of(wrong), "22023") << wrong;
+  EXPECT_EQ(state_of("1"), "42804");
 }
 
 TEST(OptionChecks, MergeIsChosenByTheCallThenTheProjectThenTheDefault) {

@@ -84,32 +84,52 @@ TEST(Risks, RefusalNamesTheStatements) {
   EXPECT_TRUE(WeighRisks(With(many), "[]", {}).refusal.ok());
 }
 
-std::string Measured(const std::string &table, const Strings &refused, const Strings &fills = {}) {
+std::string Done(const std::string &tables, const std::string &objects = "",
+                 const std::string &made = "") {
+  return R"({"milliseconds": 1500, "done": {"tables": [)" + tables + R"(], "objects": [)" +
+         objects + R"(], "made": [)" + made + "]}}";
+}
+
+std::string Measured(const std::string &record, const Strings &refused, const Strings &fills = {},
+                     const std::string &earlier = "") {
   Script script = With({});
   script.statements[0].fills = fills;
-  const Risks risks = WeighRecord(script, "{\"tables\": [" + table + "]}", refused);
+  const Risks risks = WeighRecord(script, record, earlier, refused);
   return risks.refusal.ok() ? risks.json == "[]" ? "none" : "told" : risks.refusal.sqlstate();
 }
 
 TEST(Risks, WhatWasDoneIsJudgedWhateverTheTextIs) {
-  const Strings refused = {"drop", "truncate", "unfiltered", "rewrite"};
-  const std::string users = R"({"table": "public.users", "rows_before": 50, )";
+  const Strings refused = {"drop",     "truncate", "unfiltered", "rewrite",
+                           "not_null", "rename",   "lock"};
+  const std::string users = R"({"table": "public.users", "bytes": 8192, )";
   for (const char *done :
-       {R"("deleted": 50})", R"("updated": 50})", R"("updated": 80})", R"("truncated": true})",
-        R"("dropped": true})", R"("detached": true})", R"("rewritten": true, "bytes": 9000000})"})
-    EXPECT_EQ(Measured(users + done, refused), "AB002") << done;
+       {R"("all": true, "deleted": 50})", R"("all": true, "updated": 50})", R"("truncated": true})",
+        R"("dropped": true})", R"("detached": true})", R"("rewritten": true, "bytes": 9000000})",
+        R"("columns": ["mail"]})", R"("not_null": ["mail"]})", R"("renamed": ["public.people"]})",
+        R"("lock": "SHARE"})"}) {
+    const bool large = std::string(done).find("bytes") != std::string::npos;
+    const std::string begin = large ? R"({"table": "public.users", )" : users;
+    EXPECT_EQ(Measured(Done(begin + done), refused), "AB002") << done;
+  }
   for (const char *done :
-       {R"("deleted": 49})", R"("updated": 1})", R"("inserted": 500})",
-        R"("rewritten": true, "bytes": 8192})", R"("lock": "SHARE"})",
-        R"("deleted": 50, "created": true})", R"("truncated": true, "temporary": true})"})
-    EXPECT_EQ(Measured(users + done, refused), "none") << done;
-  EXPECT_EQ(Measured(users + R"("deleted": 50})", {"drop"}), "told");
-  EXPECT_EQ(Measured(R"({"table": "t", "deleted": 1})", refused), "AB002");
-  EXPECT_EQ(Measured(R"({"table": "t", "rows_before": 0, "truncated": true})", refused), "none");
+       {R"("deleted": 49})", R"("rewritten": true})", R"("inserted": 500})", R"("all": false})"})
+    EXPECT_EQ(Measured(Done(users + done), refused), "none") << done;
+  EXPECT_EQ(Measured(Done(users + R"("all": true})"), {"drop"}), "told");
+  const char *view = R"({"kind": "view", "name": "public.v"})";
+  EXPECT_EQ(Measured(Done("", view), {"drop"}), "AB002");
+  EXPECT_EQ(Measured(Done("", R"({"kind": "view", "name": "v", "renamed": true})"), {"drop"}),
+            "told");
+}
+
+TEST(Risks, WhatEarlierTransactionsOfTheMigrationMadeIsItsOwn) {
+  const std::string record = Done(R"({"table": "public.draft", "dropped": true})");
+  EXPECT_EQ(Measured(record, {"drop"}, {}, Done("", "", R"("public.draft")")), "none");
+  EXPECT_EQ(Measured(record, {"drop"}, {}, Done("", "", R"("public.other")")), "AB002");
+  EXPECT_EQ(Measured(record, {"drop"}, {}, R"({"counted": false}, {"done": 1})"), "AB002");
 }
 
 TEST(Risks, RowsThatTheTextChangesRightlyAreNone) {
-  const std::string all = R"({"table": "app.users", "rows_before": 2, "updated": 2})";
+  const std::string all = Done(R"({"table": "app.users", "all": true, "updated": 2})");
   EXPECT_EQ(Measured(all, {"unfiltered"}, {"users"}), "none");
   EXPECT_EQ(Measured(all, {"unfiltered"}, {"app.users"}), "none");
   EXPECT_EQ(Measured(all, {"unfiltered"}, {"sers"}), "AB002");
@@ -117,10 +137,18 @@ TEST(Risks, RowsThatTheTextChangesRightlyAreNone) {
 }
 
 TEST(Risks, NoRecordIsNoInnocence) {
-  for (const char *record : {"", "{}", "[]", "{\"tables\": 1}"}) {
-    EXPECT_EQ(WeighRecord(With({}), record, {"drop"}).refusal.sqlstate(), "AB002") << record;
-    EXPECT_TRUE(WeighRecord(With({}), record, {}).refusal.ok());
+  for (const char *record :
+       {"", "{}", "[]", "{\"done\": 1}", "{\"done\": {\"tables\": 1, \"objects\": []}}"}) {
+    EXPECT_EQ(WeighRecord(With({}), record, "", {"drop"}).refusal.sqlstate(), "AB002") << record;
+    EXPECT_TRUE(WeighRecord(With({}), record, "", {}).refusal.ok());
   }
+}
+
+TEST(Risks, MeasuredKindsAreToldThatTheTextDidNotTell) {
+  EXPECT_EQ(JoinRisks(R"([{"kind":"drop"}])", R"([{"kind":"drop"},{"kind":"rename"}])"),
+            R"([{"kind":"drop"},{"kind":"rename"}])");
+  EXPECT_EQ(JoinRisks("", R"([{"kind":"drop"}])"), R"([{"kind":"drop"}])");
+  EXPECT_EQ(JoinRisks("[]", "none"), "[]");
 }
 
 TEST(Risks, WhatCannotBeReadIsRefusedAsAnErrorThatCanBeMended) {

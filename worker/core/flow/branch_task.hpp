@@ -29,6 +29,7 @@ enum class BranchTaskKind {
   kStandpoint,   // what any write moves on: see core/merge/standpoint.hpp
   kUnrecorded,   // which transactions committed since `transaction_id`, besides those in `sql`,
                  // a JSON array of ids; rows changed by table
+  kGate,         // the first rows of the query `sql`, in a transaction that can write nothing
 };
 
 // A statement outside of a transaction has no id to ask after: what it was about tells.
@@ -60,7 +61,7 @@ struct BranchTask {
   // while after the last of them: a session's branch, or a project's parent.
   std::string connection_key;
   Secret uri;                      // the direct one; postgresql://…
-  std::string sql;                 // kMigrate, kRunAlone, kRisks, kDefinitions, kUnrecorded
+  std::string sql;                 // kMigrate, kRunAlone, kRisks, kDefinitions, kUnrecorded, kGate
   int statements = 1;              // kMigrate: how many `sql` holds, at most
   std::vector<BranchScript> more;  // kMigrate: what runs after `sql` in the same transaction
   // SET statements to be in effect for `sql`, but for none of the tasks after it.
@@ -79,6 +80,8 @@ struct BranchTask {
   // kMigrate: for all statements of `sql` together, or as long as one may take if that is longer.
   std::chrono::milliseconds script_timeout{3'600'000};
   std::chrono::milliseconds lock_timeout{30'000};
+  // Where the project's statement_timeout is longer, this one holds.
+  std::chrono::milliseconds longest_statement = std::chrono::milliseconds::max();
   // Where the project's lock_timeout is longer, this one holds.
   std::chrono::milliseconds longest_lock_wait = std::chrono::milliseconds::max();
 };
@@ -146,7 +149,7 @@ struct BranchEvent {
   int completed = -1;
   size_t script = 0;
   // kLookAlone; kRisks: a JSON array; kExcerpt, `facts`: text; kDefinitions: a JSON object, key →
-  // definition; kStandpoint, kUnrecorded: a JSON object.
+  // definition; kStandpoint, kUnrecorded: a JSON object. kGate: a JSON array of texts, a row each.
   std::string answer;
   std::string record;   // kMigrate at kReadyToCommit: a JSON object, see branch/record.hpp
   std::string objects;  // kFingerprint, and to prove a migration: a JSON object, "kind identity" →

@@ -57,7 +57,7 @@ ApiWait FlowContext::Call(Actor &actor, ApiCall call) {
 
 RunningTask FlowContext::Start(Actor &actor, const Project &project, BranchTask task,
                                std::string what) {
-  task.statement_timeout = project.row.statement_timeout;
+  task.statement_timeout = std::min(project.row.statement_timeout, task.longest_statement);
   task.lock_timeout = std::min(project.row.lock_timeout, task.longest_lock_wait);
   return RunningTask(parts_.tasks, &actor, std::move(task), std::move(what));
 }

@@ -23,4 +23,11 @@ Flow<TransactionEnd> RunTransaction(FlowContext &context, Actor &actor, const Pr
   co_return end;
 }
 
+std::string WithTransaction(const std::string &record, const std::string &id) {
+  const std::string member = "\"transaction_id\": \"" + id + "\"";
+  const size_t begin = record.find('{');
+  if (begin == std::string::npos) return "{" + member + "}";
+  return "{" + member + ", " + record.substr(begin + 1);
+}
+
 }  // namespace agent_branch

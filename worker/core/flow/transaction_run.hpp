@@ -27,4 +27,7 @@ struct TransactionEnd {
 Flow<TransactionEnd> RunTransaction(FlowContext &context, Actor &actor, const Project &project,
                                     BranchTask task, std::string what, TransactionCalls calls);
 
+// What the transaction did, which is a JSON object (BranchEvent.record), with the transaction's id.
+std::string WithTransaction(const std::string &record, const std::string &id);
+
 }  // namespace agent_branch

@@ -16,13 +16,26 @@ Flow<Next> MergeFlow::Run(Session &session) {
     co_return Next::Look();
   }
   if (session.given_up() && MayBeGivenUp(session)) {
-    // What a replay's transaction did was rolled back with its connection.
-    if (session.step && session.step->kind == StepKind::kReplay)
-      context_->CloseStep(session, false, "given up before its commit");
+    // What a replay's transaction did was rolled back with its connection. A backup that was made
+    // for it says whose it is, so that a sweep finds it.
+    const bool replays = session.step && (session.step->kind == StepKind::kReplay ||
+                                          session.step->kind == StepKind::kBackUp);
+    if (replays) context_->CloseStep(session, false, "given up before its commit");
     end_.Cancel(session);
     co_return Next::Look();
   }
-  co_await AwaitTurn(session);
+  co_await turn_.Await(session);
+  if (session.merge->status != "running") {
+    session.merge->status = "running";
+    context_->journal().Add(*session.merge);
+  }
+  if (session.step && session.step->kind == StepKind::kBackUp) {
+    Next next = co_await undo_points_.Reconcile(session);
+    co_return next;
+  }
+  // Before a restore is sent, the only operations are those of a replay's backup.
+  const bool backs_up = session.merge->chosen == "replay" && !session.row.operations.empty();
+  if (backs_up) co_await context_->AwaitNotedBefore(session);
   const bool replaying = session.step && session.step->kind == StepKind::kReplay;
   if (replaying || session.may_have_replayed()) {
     Next next = co_await replay_.Reconcile(session);
@@ -181,36 +194,6 @@ Flow<Next> MergeFlow::MakeCandidate(Session &session) {
   project.merging_session = 0;
   project.merge_turn.NotifyAll();
   co_return Next::Look();
-}
-
-int64_t MergeFlow::NextInQueue(const Project &project) const {
-  int64_t next = 0;
-  for (const auto &[merge_id, session_id] : project.merge_queue) {
-    const Session *session = context_->world().FindSession(session_id);
-    if (session == nullptr || session->row.state != SessionState::kMerging) continue;
-    // One that may have changed the parent before a restart goes on before any other begins.
-    if (session->may_have_merged()) return session_id;
-    if (next == 0) next = session_id;
-  }
-  return next;
-}
-
-Flow<> MergeFlow::AwaitTurn(Session &session) {
-  Project &project = context_->ProjectOf(session);
-  while (project.merging_session != session.row.id) {
-    if (project.merging_session == 0) {
-      const int64_t next = NextInQueue(project);
-      if (next == session.row.id) break;
-      Session *other = context_->world().FindSession(next);
-      Require(other != nullptr, "a merge that waits for its turn is in the queue");
-      other->Wake();
-    }
-    co_await ConditionWait(&session, &project.merge_turn, "the merge of another session");
-  }
-  project.merging_session = session.row.id;
-  if (session.merge->status == "running") co_return;
-  session.merge->status = "running";
-  context_->journal().Add(*session.merge);
 }
 
 }  // namespace agent_branch

@@ -4,7 +4,9 @@
 
 #include <string>
 
+#include "worker/core/merge/gates.hpp"
 #include "worker/core/merge/merge_end.hpp"
+#include "worker/core/merge/merge_turn.hpp"
 #include "worker/core/merge/rebase_flow.hpp"
 #include "worker/core/merge/replay_merge.hpp"
 #include "worker/core/merge/restore_merge.hpp"
@@ -16,12 +18,15 @@ class MergeFlow {
   MergeFlow(SessionContext *context, ConnectionUris *uris, Admission *admission, RebaseFlow *rebase)
       : context_(context),
         rebase_(rebase),
+        turn_(context),
         end_(context),
+        undo_points_(context, uris),
         parent_(context, uris),
         record_(context, uris),
         still_(context, &parent_),
-        replay_(context, uris, &end_),
-        restore_(context, uris, admission, &end_) {}
+        gates_(context, &parent_, &record_),
+        replay_(context, uris, &end_, &gates_, &undo_points_),
+        restore_(context, uris, admission, &end_, &gates_, &undo_points_) {}
 
   // state kMerging.
   Flow<Next> Run(Session &session);
@@ -29,10 +34,6 @@ class MergeFlow {
   bool MayBeGivenUp(const Session &session) const;
 
  private:
-  Flow<> AwaitTurn(Session &session);
-  // The session whose merge is next, among those that are ready for it.
-  int64_t NextInQueue(const Project &project) const;
-
   // --- The choice of a strategy.
   Flow<Next> Choose(Session &session);
   // Whether the branch is what it was when it was made; in doubt it is not.
@@ -54,10 +55,13 @@ class MergeFlow {
 
   SessionContext *context_;
   RebaseFlow *rebase_;
+  MergeTurn turn_;
   MergeEnd end_;
+  UndoPoints undo_points_;
   ParentReader parent_;
   RecordedWorkReader record_;
   StillProver still_;
+  GateKeeper gates_;
   ReplayMerge replay_;
   RestoreMerge restore_;
 };

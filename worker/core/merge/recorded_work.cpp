@@ -48,6 +48,16 @@ bool TakesRowsAway(const Script &script) {
   return false;
 }
 
+void AddRisks(int ordinal, const Script &script, RecordedWork *work) {
+  constexpr size_t kMostRisks = 200;
+  for (size_t n = 0; n < script.statements.size(); ++n) {
+    for (const StatementRisk &risk : script.statements[n].risks) {
+      if (work->risks.size() == kMostRisks) return;
+      work->risks.push_back({ordinal, static_cast<int>(n) + 1, risk});
+    }
+  }
+}
+
 // nothing_after: why no migration can follow those that were added; empty: one can.
 Status Add(const AppliedMigration &migration, const Script &script, std::string *nothing_after,
            RecordedWork *work) {
@@ -64,6 +74,7 @@ Status Add(const AppliedMigration &migration, const Script &script, std::string 
   *nothing_after = WhyNothingAfter(script, migration.sql);
   if (!nothing_after->empty()) *nothing_after = Ordinal(migration) + " " + *nothing_after;
   work->takes_rows_away = work->takes_rows_away || TakesRowsAway(script);
+  AddRisks(migration.ordinal, script, work);
   work->migrations.push_back(std::move(recorded));
   return AddRecord(migration.record, &work->rows);
 }

@@ -17,6 +17,13 @@ struct RecordedMigration {
   BranchScript script;
 };
 
+// A statement of a migration that takes something away, or keeps others out, as it is written.
+struct RecordedRisk {
+  int ordinal = 0;    // of the migration
+  int statement = 0;  // in it, from 1
+  StatementRisk risk;
+};
+
 // The migrations that are applied on the branch, in their order, as they ran.
 struct RecordedWork {
   std::vector<RecordedMigration> migrations;
@@ -24,6 +31,7 @@ struct RecordedWork {
   std::string not_one_piece;  // why they are not one transaction, as a clause; empty: they can be
   // They drop, truncate or empty tables as they are written.
   bool takes_rows_away = false;
+  std::vector<RecordedRisk> risks;  // the first of them
 };
 
 // A session's branch as it is now.
@@ -47,14 +55,13 @@ class RecordedWorkReader {
   // Fails when the branch cannot be asked now. `rows_count`: rows of no migration are looked for;
   // when they are to be left behind anyway, nobody waits for them to be told of.
   Flow<Result<BranchNow>> LookAtBranch(Session &session, RecordedWork recorded, bool rows_count);
+  // A task with one event. When it does not run, finds out whether the branch is still there.
+  Flow<BranchEvent> RunOnBranch(Session &session, BranchTask task, std::string what);
 
  private:
   Flow<Result<Script>> ScriptOf(Session &session, const AppliedMigration &migration);
   Flow<Result<std::vector<std::string>>> FindUnrecorded(Session &session, RecordedWork recorded);
   Flow<BranchEvent> AskUnrecorded(Session &session, std::string since, std::string own);
-  // When it does not run, finds out whether the branch is still there.
-  Flow<BranchEvent> RunOnBranch(Session &session, BranchTask task, std::string what);
-
   SessionContext *context_;
   ConnectionUris *uris_;
 };

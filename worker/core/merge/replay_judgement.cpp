@@ -21,11 +21,28 @@ int64_t Number(const JsonValue &object, const char *name) {
   return found ? member->value.GetInt64() : 0;
 }
 
+void AddLocks(const JsonValue &record, ChangedRows *sum) {
+  const JsonValue *locks = JsonMember(&record, "locks");
+  HeldLocks held;
+  held.milliseconds = Number(record, "milliseconds");
+  if (locks != nullptr && locks->IsObject()) {
+    for (const auto &table : locks->GetObject()) {
+      if (!table.value.IsString()) continue;
+      held.strongest[std::string(table.name.GetString(), table.name.GetStringLength())] =
+          std::string(table.value.GetString(), table.value.GetStringLength());
+    }
+  } else if (!JsonBool(&record, "counted")) {
+    sum->locks_known = false;
+  }
+  sum->locks.push_back(std::move(held));
+}
+
 Status AddOne(const JsonValue &record, ChangedRows *sum) {
   const auto counted = record.FindMember("counted");
   if (counted == record.MemberEnd() || !counted->value.IsBool()) return Malformed();
   sum->counted = sum->counted && counted->value.GetBool();
   sum->milliseconds += Number(record, "milliseconds");
+  AddLocks(record, sum);
   const std::string id = JsonString(&record, "transaction_id");
   const std::string next = JsonString(&record, "next_xid");
   if (!id.empty()) {
@@ -35,6 +52,11 @@ Status AddOne(const JsonValue &record, ChangedRows *sum) {
   if (const JsonValue *rewritten = JsonArray(&record, "rewritten")) {
     for (const JsonValue &table : rewritten->GetArray())
       if (table.IsString()) sum->rewritten.emplace(table.GetString(), table.GetStringLength());
+  }
+  if (const JsonValue *moved = JsonArray(&record, "sequences")) {
+    for (const JsonValue &sequence : moved->GetArray())
+      if (sequence.IsString())
+        sum->sequences.emplace(sequence.GetString(), sequence.GetStringLength());
   }
   const auto rows = record.FindMember("rows");
   if (rows == record.MemberEnd()) return {};

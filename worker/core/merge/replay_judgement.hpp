@@ -26,12 +26,21 @@ struct RowCounts {
   bool operator==(const RowCounts &other) const = default;
 };
 
+// Of one transaction.
+struct HeldLocks {
+  std::map<std::string, std::string> strongest;  // by table, as PostgreSQL names it
+  int64_t milliseconds = 0;                      // no lock was held for longer
+};
+
 // Rows by table, as a migration's record has them (branch/record.hpp), and summed over several.
 struct ChangedRows {
   bool counted = true;  // false: the server did not count, and `tables` says nothing
   std::map<std::string, RowCounts> tables;
   std::set<std::string> rewritten;  // tables that got a new file: TRUNCATE, ALTER TABLE
+  std::set<std::string> sequences;  // that moved
   int64_t milliseconds = 0;
+  bool locks_known = true;  // false: something ran that did not tell of its locks
+  std::vector<HeldLocks> locks;
   // The transactions that did it: each one's id, and the id that came next when it was about to
   // commit, a JSON array each, a comma between them.
   std::string transactions;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "worker/core/merge/certificate.hpp"
+#include "worker/core/merge/conflict_reader.hpp"
 #include "worker/core/merge/drift.hpp"
 #include "worker/core/merge/rebase_flow.hpp"
 #include "worker/core/merge/replay_guard.hpp"
@@ -64,15 +65,22 @@ ReplayWork &ReplayMerge::WorkOf(Session &session) {
 }
 
 Flow<StrategyEnd> ReplayMerge::Run(Session &session) {
-  Result<Plan> plan = co_await Prepare(session);
+  Result<Plan> plan = co_await Prepare(session, session.merge->on_unrecorded != "drop");
   if (!plan.ok()) {
     // For good: the parent is another branch.
     if (plan.status().sqlstate() == "55000") co_return StrategyEnd::Cannot(plan.status());
     StrategyEnd again{end_->Again(session, plan.status()), {}};
     co_return again;
   }
-  std::optional<MergeRefusal> refusal = Weigh(session, &*plan);
+  std::optional<MergeRefusal> refusal = Weigh(session, *session.merge, &*plan);
+  ConflictReader conflicts(context_);
+  if (!refusal && plan->base != plan->parent.objects) {
+    std::vector<ObjectDifference> differences =
+        CompareThreeWays(plan->base, plan->branch.objects, plan->parent.objects);
+    refusal = co_await conflicts.WeighDependences(session, std::move(differences));
+  }
   if (refusal) {
+    co_await conflicts.AddDefinitions(session, plan->branch.objects, &refusal->conflicts);
     StrategyEnd cannot{Next::Look(), std::move(refusal)};
     co_return cannot;
   }
@@ -80,6 +88,15 @@ Flow<StrategyEnd> ReplayMerge::Run(Session &session) {
   session.merge->parent_fingerprint = plan->parent.fingerprint;
   session.merge->parent_reset_at = plan->parent.last_reset_at;
   if (plan->recorded.migrations.empty()) co_return EndWithoutMigrations(session, *plan);
+  Result<std::optional<MergeRefusal>> shut = co_await gates_->Ask(session);
+  if (!shut.ok()) {
+    StrategyEnd again{end_->Again(session, shut.status()), {}};
+    co_return again;
+  }
+  if (shut->has_value()) {
+    end_->Refuse(session, (*shut)->why, std::move((*shut)->conflicts));
+    co_return StrategyEnd();
+  }
   StrategyEnd end = co_await Replay(session, std::move(*plan));
   co_return end;
 }
@@ -92,15 +109,14 @@ StrategyEnd ReplayMerge::EndWithoutMigrations(Session &session, const Plan &plan
   return {};
 }
 
-Flow<Result<ReplayMerge::Plan>> ReplayMerge::Prepare(Session &session) {
+Flow<Result<ReplayPlan>> ReplayMerge::Prepare(Session &session, bool rows_count) {
   Plan plan;
   plan.began = context_->now();
   Result<RecordedWork> recorded = co_await record_.Read(session);
   if (!recorded.ok()) co_return recorded.status();
   plan.recorded = std::move(*recorded);
   RecordedWork copy = plan.recorded;
-  Result<BranchNow> branch = co_await record_.LookAtBranch(session, std::move(copy),
-                                                           session.merge->on_unrecorded != "drop");
+  Result<BranchNow> branch = co_await record_.LookAtBranch(session, std::move(copy), rows_count);
   if (!branch.ok()) co_return branch.status();
   plan.branch = std::move(*branch);
   Result<ParentNow> parent = co_await parent_.Look(session);
@@ -116,19 +132,29 @@ Flow<Result<ReplayMerge::Plan>> ReplayMerge::Prepare(Session &session) {
 }
 
 Flow<Result<std::optional<MergeRefusal>>> ReplayMerge::WeighDrift(Session &session) {
-  Result<Plan> plan = co_await Prepare(session);
+  Result<Plan> plan = co_await Prepare(session, session.merge->on_unrecorded != "drop");
   if (!plan.ok()) co_return plan.status();
   if (!plan->branch.unrecorded.empty()) {
     MergeRefusal refusal{UnrecordedRowsFound(plan->branch.unrecorded), {}};
     co_return std::optional<MergeRefusal>(std::move(refusal));
   }
-  co_return WeighSchema(session, &*plan);
+  std::optional<MergeRefusal> refusal = WeighSchema(session, *session.merge, &*plan);
+  ConflictReader conflicts(context_);
+  if (!refusal && plan->base != plan->parent.objects) {
+    std::vector<ObjectDifference> differences =
+        CompareThreeWays(plan->base, plan->branch.objects, plan->parent.objects);
+    refusal = co_await conflicts.WeighDependences(session, std::move(differences));
+  }
+  if (refusal)
+    co_await conflicts.AddDefinitions(session, plan->branch.objects, &refusal->conflicts);
+  co_return refusal;
 }
 
-std::optional<MergeRefusal> ReplayMerge::Weigh(const Session &session, Plan *plan) const {
+std::optional<MergeRefusal> ReplayMerge::Weigh(const Session &session, const MergeRow &wishes,
+                                               Plan *plan) const {
   const Project &project = *context_->world().FindProject(session.row.project_id);
   const milliseconds took(plan->recorded.rows.milliseconds);
-  if (session.merge->strategy == "auto" && took > project.row.replay_budget) {
+  if (wishes.strategy == "auto" && took > project.row.replay_budget) {
     return MergeRefusal{
         Status::Error("54000", "the migrations took longer on the branch than may be replayed",
                       "They took " + std::to_string(took.count()) + " ms, and replay_budget is " +
@@ -144,12 +170,13 @@ std::optional<MergeRefusal> ReplayMerge::Weigh(const Session &session, Plan *pla
   if (!plan->branch.unrecorded.empty()) {
     return MergeRefusal{UnrecordedRowsFound(plan->branch.unrecorded), {}};
   }
-  std::optional<MergeRefusal> refusal = WeighSchema(session, plan);
+  std::optional<MergeRefusal> refusal = WeighSchema(session, wishes, plan);
   if (!refusal) plan->guard = FindGuard(session, *plan);
   return refusal;
 }
 
-std::optional<MergeRefusal> ReplayMerge::WeighSchema(const Session &session, Plan *plan) const {
+std::optional<MergeRefusal> ReplayMerge::WeighSchema(const Session &session, const MergeRow &wishes,
+                                                     Plan *plan) const {
   const ProjectRow &project = context_->world().FindProject(session.row.project_id)->row;
   if (!AreComparable(plan->base, plan->parent.objects)) {
     return MergeRefusal{Status::Error("55000", "the session's base is not known by object",
@@ -163,7 +190,7 @@ std::optional<MergeRefusal> ReplayMerge::WeighSchema(const Session &session, Pla
   plan->parent.objects = WithoutManaged(plan->parent.objects, managed);
   plan->expected = ExpectedAfterReplay(plan->base, plan->branch.objects, plan->parent.objects);
   if (plan->base == plan->parent.objects) return std::nullopt;
-  if (session.merge->on_drift != "rebase") {
+  if (wishes.on_drift != "rebase") {
     std::vector<ConflictRow> drift = FindDrift(plan->base, plan->parent.objects, kMaxConflicts);
     const std::string detail = drift.empty() ? "" : DescribeDrift(drift) + ".";
     return MergeRefusal{Drifted(project, detail), std::move(drift)};
@@ -235,6 +262,12 @@ Status ReplayMerge::JudgeDone(const Session &session, const Plan &plan,
 
 Flow<StrategyEnd> ReplayMerge::Replay(Session &session, Plan plan) {
   Project &project = context_->ProjectOf(session);
+  Result<bool> backed_up = co_await undo_points_->BackUp(session);
+  if (!backed_up.ok()) {
+    StrategyEnd again{end_->Again(session, backed_up.status()), {}};
+    co_return again;
+  }
+  if (!*backed_up) co_return StrategyEnd();
   const std::string target =
       std::to_string(plan.recorded.migrations.size()) + " migrations on " + project.row.parent;
   context_->journal().Add(*session.merge);
@@ -256,6 +289,7 @@ Flow<StrategyEnd> ReplayMerge::Replay(Session &session, Plan plan) {
         ReplayCertificate(plan.base, plan.branch.objects, plan.parent.objects, plan.recorded.rows,
                           ready.record, context_->now() - plan.began);
     context_->journal().Add(merge);
+    undo_points_->NoteReplay(session, ready);
   };
   TransactionEnd end =
       co_await RunTransaction(*context_, session, project, std::move(task),

@@ -12,9 +12,11 @@
 #include <vector>
 
 #include "worker/core/flow/transaction_run.hpp"
+#include "worker/core/merge/gates.hpp"
 #include "worker/core/merge/merge_end.hpp"
 #include "worker/core/merge/parent_now.hpp"
 #include "worker/core/merge/recorded_work.hpp"
+#include "worker/core/merge/undo_point.hpp"
 
 namespace agent_branch {
 
@@ -23,36 +25,49 @@ struct ReplayWork : MergeWork {
   int moved = 0;          // how often others changed the parent's schema meanwhile
 };
 
+// What is compared with what the parent is in the replay's transaction.
+struct ReplayPlan {
+  RecordedWork recorded;
+  BranchNow branch;
+  ParentNow parent;
+  ObjectMap base;
+  ObjectMap expected;
+  std::string guard;  // runs before the migrations; empty: nothing is taken away
+  Instant began{0};
+};
+
 class ReplayMerge {
  public:
-  ReplayMerge(SessionContext *context, ConnectionUris *uris, MergeEnd *end)
-      : context_(context), uris_(uris), end_(end), parent_(context, uris), record_(context, uris) {}
+  using Plan = ReplayPlan;
+
+  ReplayMerge(SessionContext *context, ConnectionUris *uris, MergeEnd *end, GateKeeper *gates,
+              UndoPoints *undo_points)
+      : context_(context),
+        end_(end),
+        gates_(gates),
+        undo_points_(undo_points),
+        parent_(context, uris),
+        record_(context, uris) {}
 
   // The session holds its project's merge turn.
   Flow<StrategyEnd> Run(Session &session);
   // Whether the parent's schema, as it is now, and what is on the branch let another strategy carry
   // the migrations to it; else why not.
   Flow<Result<std::optional<MergeRefusal>>> WeighDrift(Session &session);
+  // Looks at both sides. rows_count: see RecordedWorkReader::LookAtBranch().
+  Flow<Result<Plan>> Prepare(Session &session, bool rows_count);
+  // What speaks against the plan; nothing: it can be carried out. wishes: the strategy, and what to
+  // do about drift.
+  std::optional<MergeRefusal> Weigh(const Session &session, const MergeRow &wishes,
+                                    Plan *plan) const;
+  // Of these, what speaks against any strategy that keeps what others changed in the schema.
+  std::optional<MergeRefusal> WeighSchema(const Session &session, const MergeRow &wishes,
+                                          Plan *plan) const;
   // What became of a replay whose COMMIT may have been sent, or of a step that was left open.
   Flow<Next> Reconcile(Session &session);
 
  private:
-  // What is compared with what the parent is in the replay's transaction.
-  struct Plan {
-    RecordedWork recorded;
-    BranchNow branch;
-    ParentNow parent;
-    ObjectMap base;
-    ObjectMap expected;
-    std::string guard;  // runs before the migrations; empty: nothing is taken away
-    Instant began{0};
-  };
-
   static ReplayWork &WorkOf(Session &session);
-  Flow<Result<Plan>> Prepare(Session &session);
-  // What speaks against the plan; nothing: it can be carried out.
-  std::optional<MergeRefusal> Weigh(const Session &session, Plan *plan) const;
-  std::optional<MergeRefusal> WeighSchema(const Session &session, Plan *plan) const;
   std::string FindGuard(const Session &session, const Plan &plan) const;
   Flow<StrategyEnd> Replay(Session &session, Plan plan);
   BranchTask TaskFor(const Session &session, const Plan &plan) const;
@@ -66,8 +81,9 @@ class ReplayMerge {
   void Merged(Session &session);
 
   SessionContext *context_;
-  ConnectionUris *uris_;
   MergeEnd *end_;
+  GateKeeper *gates_;
+  UndoPoints *undo_points_;
   ParentReader parent_;
   RecordedWorkReader record_;
 };

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "worker/core/merge/fence.hpp"
 #include "worker/core/merge/reservation.hpp"
 #include "worker/core/neon/parent.hpp"
 
@@ -24,7 +25,7 @@ std::string BackupName(const Project &project, const Session &session) {
 // session's merge none was sent.
 bool MayBeForgotten(const Session &session, const RestoreWork &work) {
   return !work.fence.empty() && !session.may_have_restored() && work.backup_lookups == 0 &&
-         session.row.parent_reset_at.rfind(RestoreMerge::kFenced, 0) != 0;
+         session.row.parent_reset_at.rfind(kFenced, 0) != 0;
 }
 
 std::string Fence(const Session &session, const NeonBranch &parent) {
@@ -141,6 +142,15 @@ Flow<Next> RestoreMerge::Check(Session &session) {
     Next next = co_await LookForForgotten(session);
     if (next.fails() || session.merge->accepted) co_return next;
   }
+  // What has moved is refused for that.
+  if (work.fence.empty()) {
+    Result<std::optional<MergeRefusal>> shut = co_await gates_->Ask(session);
+    if (!shut.ok()) co_return end_->Again(session, shut.status());
+    if (shut->has_value()) {
+      Refuse(session, (*shut)->why, std::move((*shut)->conflicts));
+      co_return Next::Look();
+    }
+  }
   if (session.row.branch_expires_at != 0 && work.fence.empty()) {
     Next next = co_await ClearExpiry(session);
     if (next.fails() || session.row.branch_expires_at != 0) co_return next;
@@ -148,6 +158,9 @@ Flow<Next> RestoreMerge::Check(Session &session) {
   // The URIs are those of the branch that has the parent's name now.
   Next next = co_await uris_->FetchParents(session, parent->id);
   if (next.fails()) co_return next;
+  if (work.fence.empty()) next = co_await undo_points_->BeforeRestore(session);
+  // The branch may have been found gone, and the merge with it.
+  if (next.fails() || !session.merge || session.branch_gone) co_return next;
   next = co_await CompareAndRestore(session);
   co_return next;
 }

@@ -18,8 +18,10 @@
 #include <string>
 #include <vector>
 
+#include "worker/core/merge/gates.hpp"
 #include "worker/core/merge/merge_end.hpp"
 #include "worker/core/merge/still_proof.hpp"
+#include "worker/core/merge/undo_point.hpp"
 #include "worker/core/session/admission.hpp"
 #include "worker/core/session/connection_uris.hpp"
 
@@ -41,14 +43,14 @@ struct RestoreWork : MergeWork {
 
 class RestoreMerge {
  public:
-  // In the place of the parent's last_reset_at: it was restored by the merge of another session.
-  static constexpr char kFenced[] = "before merge ";
-
-  RestoreMerge(SessionContext *context, ConnectionUris *uris, Admission *admission, MergeEnd *end)
+  RestoreMerge(SessionContext *context, ConnectionUris *uris, Admission *admission, MergeEnd *end,
+               GateKeeper *gates, UndoPoints *undo_points)
       : context_(context),
         uris_(uris),
         admission_(admission),
         end_(end),
+        gates_(gates),
+        undo_points_(undo_points),
         parent_(context, uris),
         still_(context, &parent_) {}
 
@@ -92,14 +94,14 @@ class RestoreMerge {
   Flow<Next> Confirm(Session &session);
   void Merged(Session &session);
   // Sessions that began before this merge have another parent from now on.
-  void FenceOthers(Session &session);
-  // Of a session whose branch is not made yet: it is made of the parent as it is now.
-  void LookAtParentAgain(Session &other);
+  void FenceTheOthers(Session &session);
 
   SessionContext *context_;
   ConnectionUris *uris_;
   Admission *admission_;
   MergeEnd *end_;
+  GateKeeper *gates_;
+  UndoPoints *undo_points_;
   ParentReader parent_;
   StillProver still_;
 };

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "worker/core/base/timestamp.hpp"
+#include "worker/core/merge/fence.hpp"
 #include "worker/core/merge/restore_merge.hpp"
 
 namespace agent_branch {
@@ -32,14 +33,6 @@ bool MayBeRestored(const Session &session, const RestoreWork &work, const Projec
   if (session.merge->backup_branch_id.empty() || would_hang) return false;
   int64_t before = ParseTimestamp(parent.last_reset_at);
   return before != 0 && ParseTimestamp(work.backup_created_at) <= before;
-}
-
-// Whether the other session began with the parent as this merge's restore left it. Neon's
-// last_reset_at counts whole seconds: whoever began within the second of one merge could not tell
-// another one that came within it too, and would undo that.
-bool BeganSince(const Session &other, const Session &merged, const std::string &reset_at) {
-  return !reset_at.empty() && reset_at != merged.row.parent_reset_at &&
-         other.row.parent_reset_at == reset_at;
 }
 
 Status NotRestored(const Session &session, const RestoreWork &work, const Project &project,
@@ -76,27 +69,13 @@ void RestoreMerge::Accept(Session &session) {
   }
 }
 
-void RestoreMerge::FenceOthers(Session &session) {
-  const std::string reset_at = WorkOf(session).reset_at;
-  for (const auto &[id, other] : context_->ProjectOf(session).sessions) {
-    if (id == session.row.id || other->row.parent_branch_id.empty()) continue;
-    if (BeganSince(*other, session, reset_at)) continue;
-    other->row.parent_reset_at = kFenced + std::to_string(session.merge->id);
-    context_->Save(*other);
-    // Saving looks again whether it is settled, and a clock that was set may have changed that.
-    if (other->at_rest()) other->Wake();
-    LookAtParentAgain(*other);
-  }
-}
-
-void RestoreMerge::LookAtParentAgain(Session &other) {
-  if (!other.row.branch_id.empty()) return;
-  other.parent_checked = false;
-  if (other.row.state == SessionState::kCreating) other.Interrupt();
+void RestoreMerge::FenceTheOthers(Session &session) {
+  FenceOthers(*context_, session, "merge " + std::to_string(session.merge->id),
+              session.row.parent_reset_at, WorkOf(session).reset_at);
 }
 
 void RestoreMerge::Merged(Session &session) {
-  FenceOthers(session);
+  FenceTheOthers(session);
   // Connections, passwords and addresses are those of the state that was replaced.
   uris_->DropParents(context_->ProjectOf(session));
   context_->ProjectOf(session).parent_seen = {};
@@ -130,6 +109,7 @@ Flow<Next> RestoreMerge::Complete(Session &session) {
     Next next = co_await Confirm(session);
     co_return next;
   }
+  co_await undo_points_->AfterRestore(session, work.reset_at);
   Merged(session);
   co_return Next::Look();
 }
@@ -160,6 +140,7 @@ Flow<Next> RestoreMerge::FindBackup(Session &session) {
   project.Keep(backup);
   context_->journal().Add(backup);
   session.merge->backup_branch_id = backup.branch_id;
+  undo_points_->NoteBackup(session, backup);
   context_->journal().Add(*session.merge);
   co_return Next::Look();
 }
@@ -179,7 +160,7 @@ Flow<Next> RestoreMerge::Confirm(Session &session) {
       co_await context_->ReadBranch(session, std::move(like), parent_id);
   if (!read.ok()) co_return Next::Again(read.status());
   if (!read->has_value()) {
-    FenceOthers(session);
+    FenceTheOthers(session);
     uris_->DropParents(project);
     end_->Broken(session, Status::Error("08007", "it is not known whether Neon restored the parent",
                                         "The parent branch is gone.",
@@ -192,7 +173,7 @@ Flow<Next> RestoreMerge::Confirm(Session &session) {
     Status why = NotRestored(session, work, project, parent);
     session.row.pinned = false;
     // What may have been restored is no longer what the others began with.
-    if (why.sqlstate() == "08007") FenceOthers(session);
+    if (why.sqlstate() == "08007") FenceTheOthers(session);
     end_->Broken(session, why);
     co_return Next::Look();
   }

@@ -17,6 +17,8 @@ struct ApiCalls::Call {
   std::string key_file;  // of the key it waits for; the project may get another one
   std::string request_id;
   Instant not_before{0};
+  Instant waits_since{0};
+  milliseconds waited{0};  // for its last turn
   Instant sent_at{0};
   int attempts = 0;
   bool troubled = false;

@@ -68,6 +68,7 @@ uint64_t ApiCalls::Enqueue(ApiCall call) {
   queued.call = std::move(call);
   queued.key_file = queued.call.project->row.api_key_file;
   queued.request_id = MakeRequestId();
+  queued.waits_since = parts_.clock->Now();
   calls_.emplace(queued.id, std::move(added));
   ++waiting_;
   if (queued.call.valid_until) stale_.emplace(*queued.call.valid_until, queued.id);
@@ -275,6 +276,7 @@ bool ApiCalls::Admit(Call &call) {
   ++under_way_;
   --waiting_;
   call.state = Call::State::kIntending;
+  call.waited = now - call.waits_since;
   if (call.is_change()) ++call.call.project->changes_under_way;
   if (!call.call.step || call.step) {
     Send(call.id);

@@ -22,6 +22,7 @@
 #include "worker/core/base/backoff.hpp"
 #include "worker/core/neon/budget.hpp"
 #include "worker/core/neon/call_queue.hpp"
+#include "worker/core/neon/call_report.hpp"
 #include "worker/core/neon/http_message.hpp"
 #include "worker/core/neon/verdict.hpp"
 #include "worker/core/state/journal.hpp"
@@ -70,6 +71,7 @@ class ApiCalls {
     const Clock *clock = nullptr;
     Random *random = nullptr;
     const Settings *settings = nullptr;
+    CallObserver *observer = nullptr;  // null: nobody counts
   };
   explicit ApiCalls(Parts parts);
   ~ApiCalls();
@@ -148,6 +150,7 @@ class ApiCalls {
   bool Admit(Call &call);
   void Send(uint64_t id);
   HttpRequest MakeRequest(const Call &call, const Secret &key);
+  void Report(const Call &call, const Verdict &verdict, int http_status) const;
   void Finish(Call &call, const Verdict &verdict, std::string body);
   void Retry(Call &call, const Verdict &verdict);
   void PutOff(Call &call, const Verdict &verdict);

@@ -34,6 +34,7 @@ void ApiCalls::OnCompletion(const HttpCompletion &completion) {
   if (call == nullptr || call->state != Call::State::kSent) return;
   Verdict verdict = Judge(call->call.request, completion.response);
   if (!completion.response.request_id.empty()) call->request_id = completion.response.request_id;
+  Report(*call, verdict, completion.response.status);
   switch (verdict.kind) {
     case VerdictKind::kBusy:
     case VerdictKind::kThrottled:
@@ -57,6 +58,22 @@ void ApiCalls::OnCompletion(const HttpCompletion &completion) {
   }
   Release(*call);
   Finish(*call, verdict, completion.response.body);
+}
+
+void ApiCalls::Report(const Call &call, const Verdict &verdict, int http_status) const {
+  if (parts_.observer == nullptr) return;
+  CallReport report;
+  report.route = call.call.request.route;
+  report.request_id = call.request_id;
+  report.session_id = call.call.session_id;
+  report.project_id = call.project_id();
+  report.http_status = http_status;
+  report.kind = verdict.kind;
+  report.is_change = call.is_change();
+  report.is_retry = call.attempts > 0;
+  report.waited = call.waited;
+  report.took = parts_.clock->Now() - call.sent_at;
+  parts_.observer->OnCall(report);
 }
 
 void ApiCalls::Finish(Call &finished, const Verdict &verdict, std::string body) {
@@ -92,6 +109,7 @@ void ApiCalls::PutOff(Call &call, const Verdict &verdict) {
   Release(call);
   ++waiting_;
   call.state = Call::State::kWaiting;
+  call.waits_since = now;
   ++call.attempts;
   // What fails is the key that it was sent with; it is tried again with the one that the project
   // has.
@@ -172,6 +190,7 @@ void ApiCalls::Reconfigure() {
     Release(*call);
     ++waiting_;
     call->state = Call::State::kWaiting;
+    call->waits_since = parts_.clock->Now();
     later_.emplace(Instant(0), id);
   }
 }

@@ -93,6 +93,7 @@ struct BranchSpecification {
   double min_cu = 0.25;
   double max_cu = 1;
   bool bare_compute = false;  // leave the autoscaling limits to the plan
+  bool no_compute = false;
   std::map<std::string, std::string> annotation;
 };
 
@@ -107,6 +108,8 @@ NeonRequest SetExpiryRequest(std::string_view project, std::string_view branch_i
                              std::string_view expires_at);
 NeonRequest RenameBranchRequest(std::string_view project, std::string_view branch_id,
                                 std::string_view name);
+// A compute for a branch that has none.
+NeonRequest CreateEndpointRequest(std::string_view project, std::string_view branch_id);
 NeonRequest StartEndpointRequest(std::string_view project, std::string_view endpoint_id);
 NeonRequest SuspendEndpointRequest(std::string_view project, std::string_view endpoint_id);
 NeonRequest DeleteBranchRequest(std::string_view project, std::string_view branch_id);

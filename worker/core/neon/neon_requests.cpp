@@ -47,18 +47,20 @@ NeonRequest CreateBranchRequest(std::string_view project, const BranchSpecificat
   WriteMember(writer, "name", branch.name);
   if (!branch.expires_at.empty()) WriteMember(writer, "expires_at", branch.expires_at);
   writer.EndObject();
-  writer.Key("endpoints");
-  writer.StartArray();
-  writer.StartObject();
-  WriteMember(writer, "type", "read_write");
-  if (!branch.bare_compute) {
-    writer.Key("autoscaling_limit_min_cu");
-    writer.Double(branch.min_cu);
-    writer.Key("autoscaling_limit_max_cu");
-    writer.Double(branch.max_cu);
+  if (!branch.no_compute) {
+    writer.Key("endpoints");
+    writer.StartArray();
+    writer.StartObject();
+    WriteMember(writer, "type", "read_write");
+    if (!branch.bare_compute) {
+      writer.Key("autoscaling_limit_min_cu");
+      writer.Double(branch.min_cu);
+      writer.Key("autoscaling_limit_max_cu");
+      writer.Double(branch.max_cu);
+    }
+    writer.EndObject();
+    writer.EndArray();
   }
-  writer.EndObject();
-  writer.EndArray();
   writer.Key("annotation_value");
   writer.StartObject();
   for (const auto &[key, value] : branch.annotation)
@@ -131,6 +133,19 @@ NeonRequest RestoreRequest(std::string_view project, std::string_view target_id,
   WriteMember(writer, "preserve_under_name", preserve_under_name);
   writer.EndObject();
   return {"POST", BranchPath(project, target_id) + "/restore", buffer.GetString(), "POST restore"};
+}
+
+NeonRequest CreateEndpointRequest(std::string_view project, std::string_view branch_id) {
+  rapidjson::StringBuffer buffer;
+  JsonWriter writer(buffer);
+  writer.StartObject();
+  writer.Key("endpoint");
+  writer.StartObject();
+  WriteMember(writer, "branch_id", branch_id);
+  WriteMember(writer, "type", "read_write");
+  writer.EndObject();
+  writer.EndObject();
+  return {"POST", ProjectPath(project) + "/endpoints", buffer.GetString(), "POST endpoints"};
 }
 
 NeonRequest StartEndpointRequest(std::string_view project, std::string_view endpoint_id) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "worker/core/base/json.hpp"
 #include "worker/core/base/text.hpp"
@@ -12,6 +13,8 @@ namespace {
 
 constexpr size_t kLongestText = 500;
 constexpr size_t kMostShown = 5;
+// Milliseconds from which on a lock that keeps others out is told.
+constexpr int64_t kLongLock = 1'000;
 
 // What the branch said of one question.
 struct Size {
@@ -197,38 +200,89 @@ bool IsFilled(const Script &script, const std::string &table) {
   return false;
 }
 
-// One table of the record, which lists what the migration made not.
-void MeasureTable(const Script &script, const JsonValue *table, std::vector<StatementRisk> *risks,
-                  std::vector<Size> *sizes) {
-  const std::string name = JsonString(table, "table");
-  if (name.empty() || JsonBool(table, "created") || JsonBool(table, "temporary")) return;
-  const int64_t deleted = JsonInteger(table, "deleted").value_or(0);
-  const int64_t updated = JsonInteger(table, "updated").value_or(0);
-  const Size size{JsonInteger(table, "rows_before"), JsonInteger(table, "bytes"), false};
-  const auto add = [&](RiskKind kind, const char *type, std::string why) {
+// What was measured, and what the sizes say of it.
+struct Measured {
+  std::vector<StatementRisk> risks;
+  std::vector<Size> sizes;
+
+  void Add(RiskKind kind, std::string type, std::string object, std::string why, Size size = {}) {
     StatementRisk risk;
     risk.kind = kind;
-    risk.object_type = type;
-    risk.object = risk.relation = name;
-    risk.lock = JsonString(table, "lock");
+    risk.object_type = std::move(type);
+    risk.object = std::move(object);
     risk.why = std::move(why);
-    risks->push_back(std::move(risk));
-    sizes->push_back(size);
-  };
-  const auto all = [&](int64_t rows) { return rows > 0 && rows >= size.rows.value_or(1); };
-  const bool filled = IsFilled(script, name);
-  if (JsonBool(table, "dropped")) add(RiskKind::kDrop, "table", "it is gone");
-  if (JsonBool(table, "detached")) add(RiskKind::kDrop, "partition", "its rows left their table");
-  if (JsonBool(table, "truncated") && size.rows.value_or(1) > 0)
-    add(RiskKind::kTruncate, "table", "all its rows went");
-  if (all(deleted) && !filled)
-    add(RiskKind::kUnfiltered, "table",
-        std::to_string(deleted) + " rows were deleted, which is all");
-  if (all(updated) && !filled)
-    add(RiskKind::kUnfiltered, "table",
-        std::to_string(updated) + " rows were updated, which is all");
+    risks.push_back(std::move(risk));
+    sizes.push_back(size);
+  }
+};
+
+std::vector<std::string> Texts(const JsonValue *object, const char *name) {
+  std::vector<std::string> texts;
+  const JsonValue *list = JsonArray(object, name);
+  if (list == nullptr) return texts;
+  for (const JsonValue &text : list->GetArray()) {
+    if (text.IsString()) texts.emplace_back(text.GetString(), text.GetStringLength());
+  }
+  return texts;
+}
+
+void MeasureColumns(const JsonValue *table, const std::string &name, Measured *found) {
+  for (const std::string &column : Texts(table, "columns"))
+    found->Add(RiskKind::kDrop, "column", name + "." + column, "its values are gone");
+  for (const std::string &column : Texts(table, "not_null"))
+    found->Add(RiskKind::kNotNull, "column", name + "." + column,
+               "it must not be null from now on");
+  for (const std::string &other : Texts(table, "renamed"))
+    found->Add(RiskKind::kRename, "table", name, "there is another name now: " + other);
+}
+
+void MeasureTable(const Script &script, const JsonValue *table, int64_t milliseconds,
+                  Measured *found) {
+  const std::string name = JsonString(table, "table");
+  const auto count = [&](const char *member) { return JsonInteger(table, member).value_or(0); };
+  const Size size{std::nullopt, JsonInteger(table, "bytes"), false};
+  if (JsonBool(table, "dropped")) found->Add(RiskKind::kDrop, "table", name, "it is gone");
+  if (JsonBool(table, "detached"))
+    found->Add(RiskKind::kDrop, "partition", name, "its rows left their table");
+  if (JsonBool(table, "truncated"))
+    found->Add(RiskKind::kTruncate, "table", name, "none of its rows is left");
+  if (JsonBool(table, "all") && !IsFilled(script, name))
+    found->Add(RiskKind::kUnfiltered, "table", name,
+               "none of its rows is as it was: " + std::to_string(count("deleted")) +
+                   " were deleted, " + std::to_string(count("updated")) + " updated");
   if (JsonBool(table, "rewritten") && IsLarge(size))
-    add(RiskKind::kRewrite, "table", "it was written anew");
+    found->Add(RiskKind::kRewrite, "table", name, "it was written anew", size);
+  MeasureColumns(table, name, found);
+  const std::string lock = JsonString(table, "lock");
+  if (lock.empty() || milliseconds < kLongLock) return;
+  found->Add(RiskKind::kLock, "table", name,
+             "others were kept out for up to " + std::to_string(milliseconds) + " ms", size);
+  found->risks.back().lock = lock;
+}
+
+void MeasureObject(const JsonValue *object, Measured *found) {
+  const bool renamed = JsonBool(object, "renamed");
+  found->Add(renamed ? RiskKind::kRename : RiskKind::kDrop, JsonString(object, "kind"),
+             JsonString(object, "name"),
+             renamed ? "it is there under another name" : "it is gone for all who use it");
+}
+
+// The tables that earlier transactions of the migration made, by their records.
+std::set<std::string> MadeBefore(const std::string &earlier) {
+  std::set<std::string> made;
+  Result<JsonDocument> json = ParseJson("[" + earlier + "]");
+  if (!json.ok() || !json->IsArray()) return made;
+  for (const JsonValue &record : json->GetArray()) {
+    for (std::string &name : Texts(JsonMember(&record, "done"), "made"))
+      made.insert(std::move(name));
+  }
+  return made;
+}
+
+Status RefuseUnmeasured() {
+  return Status::Error("AB002", "the branch did not tell what the migration did", {},
+                       "Call agent_migrate() again, or have the project's option refuse_risks "
+                       "changed.");
 }
 
 }  // namespace
@@ -264,24 +318,47 @@ Risks WeighRisks(const Script &script, const std::string &answer,
   return {WriteRisks(found), Refusal(found, refused)};
 }
 
-Risks WeighRecord(const Script &script, const std::string &record,
+Risks WeighRecord(const Script &script, const std::string &record, const std::string &earlier,
                   const std::vector<std::string> &refused) {
-  std::vector<StatementRisk> risks;
-  std::vector<Size> sizes;
   Result<JsonDocument> json = ParseJson(record);
-  const JsonValue *tables = json.ok() ? JsonArray(&json.value(), "tables") : nullptr;
-  if (tables == nullptr) {
-    if (refused.empty()) return {"[]", Status()};
-    return {"[]", Status::Error("AB002", "the branch did not tell what the migration did", {},
-                                "Call agent_migrate() again, or have the project's option "
-                                "refuse_risks changed.")};
+  const JsonValue *done = json.ok() ? JsonMember(&json.value(), "done") : nullptr;
+  const JsonValue *tables = JsonArray(done, "tables");
+  const JsonValue *objects = JsonArray(done, "objects");
+  if (tables == nullptr || objects == nullptr)
+    return {"[]", refused.empty() ? Status() : RefuseUnmeasured()};
+  const std::set<std::string> made = MadeBefore(earlier);
+  const int64_t milliseconds = JsonInteger(&json.value(), "milliseconds").value_or(0);
+  Measured measured;
+  for (const JsonValue &table : tables->GetArray()) {
+    if (made.count(JsonString(&table, "table")) == 0)
+      MeasureTable(script, &table, milliseconds, &measured);
   }
-  for (const JsonValue &table : tables->GetArray())
-    MeasureTable(script, &table, &risks, &sizes);
+  for (const JsonValue &object : objects->GetArray())
+    MeasureObject(&object, &measured);
   std::vector<Found> found;
-  for (size_t n = 0; n < risks.size(); ++n)
-    found.push_back({0, 0, &risks[n], sizes[n]});
+  for (size_t n = 0; n < measured.risks.size(); ++n)
+    found.push_back({0, 0, &measured.risks[n], measured.sizes[n]});
   return {WriteRisks(found), Refusal(found, refused)};
+}
+
+std::string JoinRisks(const std::string &told, const std::string &measured) {
+  Result<JsonDocument> before = ParseJson(told);
+  Result<JsonDocument> after = ParseJson(measured);
+  if (!after.ok() || !after->IsArray()) return told;
+  if (!before.ok() || !before->IsArray()) return measured;
+  std::set<std::string> kinds;
+  for (const JsonValue &risk : before->GetArray())
+    kinds.insert(JsonString(&risk, "kind"));
+  rapidjson::StringBuffer buffer;
+  JsonWriter writer(buffer);
+  writer.StartArray();
+  for (const JsonValue &risk : before->GetArray())
+    risk.Accept(writer);
+  for (const JsonValue &risk : after->GetArray()) {
+    if (kinds.count(JsonString(&risk, "kind")) == 0) risk.Accept(writer);
+  }
+  writer.EndArray();
+  return std::string(buffer.GetString(), buffer.GetSize());
 }
 
 }  // namespace agent_branch

@@ -30,12 +30,17 @@ struct Risks {
 Risks WeighRisks(const Script &script, const std::string &answer,
                  const std::vector<std::string> &refused);
 
-// The same of what a migration did, measured in its transaction before COMMIT, whatever its text
-// is. record: {"tables": [{"table": "schema.name", "inserted", "updated", "deleted", "rows_before",
-// "bytes": numbers, "truncated", "rewritten", "dropped", "detached", "created", "temporary":
-// booleans, "lock": the strongest}]}; what is not there is none, but for rows_before, which counts
-// for the worst. A record that is none is refused where the project refuses anything.
-Risks WeighRecord(const Script &script, const std::string &record,
+// Among the settings of a task, has what its transaction does measured.
+inline constexpr char kMeasureSetting[] = "SET LOCAL agent_branch_migration.measured = on";
+
+// The same of what a transaction of a migration did, measured before its COMMIT, whatever its text
+// is: `done` of its record, see branch/measure.hpp. earlier: the records of the migration's
+// transactions before it, a comma between them: what they made is the migration's own. A record
+// without that is refused where the project refuses anything.
+Risks WeighRecord(const Script &script, const std::string &record, const std::string &earlier,
                   const std::vector<std::string> &refused);
+
+// Both arrays as one. Of what was measured, kinds are left out that were told of before.
+std::string JoinRisks(const std::string &told, const std::string &measured);
 
 }  // namespace agent_branch

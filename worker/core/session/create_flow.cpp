@@ -16,19 +16,8 @@ constexpr int64_t kShortestLife = 60;
 constexpr milliseconds kRestoreInterval{2'000};
 constexpr size_t kLongestName = 256;  // that Neon takes
 
-constexpr char kUnknownVersion[] = "unknown";
-constexpr size_t kMaxKnownVersions = 16;
 // The parent is asked so often where it stands, before a branch is made without.
 constexpr int kMostStandpoints = 3;
-
-// Which history of the parent the session's branch belongs to decides what its version is compared
-// with.
-void EnterHistory(Project &project, const Session &session) {
-  std::string part = session.row.parent_branch_id + " " + session.row.parent_reset_at;
-  if (project.history.count(part) > 0) return;
-  project.known_versions.clear();
-  project.history = {part};
-}
 
 Status NameTaken(const Session &session) {
   return Status::Error(
@@ -408,65 +397,6 @@ Flow<Next> CreateFlow::FindEndpoint(Session &session) {
   }
   session.row.endpoint_id = endpoint.value();
   context_->Save(session);
-  co_return Next::Look();
-}
-
-// Sessions of one parent mostly begin with the same schema. The version of the catalogs tells which
-// of them have been described already, for a third of the time that it takes to describe one.
-Flow<Next> CreateFlow::DescribeBase(Session &session) {
-  if (session.base_version.empty()) {
-    // Whatever is written to the branch from here on is somebody's work there.
-    BranchTask standpoint;
-    standpoint.kind = BranchTaskKind::kStandpoint;
-    BranchEvent stands = co_await context_->RunOnBranch(session, std::move(standpoint),
-                                                        "the branch to say where it stands");
-    if (stands.outcome == BranchOutcome::kNotRun) {
-      Next next = co_await uris_->AfterConnectionFailure(session, stands);
-      co_return next;
-    }
-    if (stands.outcome == BranchOutcome::kDone)
-      context_->journal().Add(ForkRow{session.row.id, false, {}, stands.answer});
-
-    BranchTask task;
-    task.kind = BranchTaskKind::kCatalogVersion;
-    BranchEvent event = co_await context_->RunOnBranch(session, std::move(task),
-                                                       "the version of the branch's catalogs");
-    if (event.outcome == BranchOutcome::kNotRun) {
-      Next next = co_await uris_->AfterConnectionFailure(session, event);
-      co_return next;
-    }
-    const bool told = event.outcome == BranchOutcome::kDone && !event.fingerprint.empty();
-    session.base_version = told ? event.fingerprint : kUnknownVersion;
-  }
-  Project &project = context_->ProjectOf(session);
-  EnterHistory(project, session);
-  auto same = project.known_versions.find(session.base_version);
-  if (same != project.known_versions.end()) {
-    session.row.base_fingerprint = same->second;
-    context_->Save(session);
-    co_return Next::Look();
-  }
-  Next next = co_await DescribeFully(session);
-  co_return next;
-}
-
-Flow<Next> CreateFlow::DescribeFully(Session &session) {
-  BranchTask task;
-  task.kind = BranchTaskKind::kFingerprint;
-  BranchEvent event =
-      co_await context_->RunOnBranch(session, std::move(task), "a description of the branch");
-  if (event.outcome != BranchOutcome::kDone) {
-    Next next = co_await uris_->AfterConnectionFailure(session, event);
-    co_return next;
-  }
-  session.row.base_fingerprint = event.fingerprint;
-  context_->journal().Add(SnapshotRow{event.fingerprint, event.objects});
-  context_->Save(session);
-  if (session.base_version == kUnknownVersion) co_return Next::Look();
-  Project &project = context_->ProjectOf(session);
-  EnterHistory(project, session);
-  if (project.known_versions.size() >= kMaxKnownVersions) project.known_versions.clear();
-  project.known_versions[session.base_version] = event.fingerprint;
   co_return Next::Look();
 }
 

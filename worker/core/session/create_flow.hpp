@@ -36,8 +36,12 @@ class CreateFlow {
   // The branch is there, and its compute did not start: `operation` says how.
   Flow<Next> StartAgain(Session &session, std::string operation);
   Flow<Next> FindEndpoint(Session &session);
+  // See create_base.cpp.
   Flow<Next> DescribeBase(Session &session);
+  Flow<Next> ReadBaseVersion(Session &session);
   Flow<Next> DescribeFully(Session &session);
+  bool IsBaseKnown(const Session &session) const;
+  bool IsBeingDescribed(const Session &session) const;
   void TakeUris(Session &session, const NeonChange &created);
 
   SessionContext *context_;

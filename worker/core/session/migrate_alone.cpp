@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "worker/core/session/migrate_flow.hpp"
+#include "worker/core/session/notices.hpp"
 
 namespace agent_branch {
 namespace {
@@ -81,11 +82,20 @@ Flow<Next> MigrateFlow::RunAlone(Session &session, Segment segment) {
       co_await context_->RunOnBranch(session, std::move(task), what + " on its branch");
   switch (event.outcome) {
     case BranchOutcome::kDone:
+      if (segment.alone == Alone::kCreateIndex && before == kAloneHalf) {
+        const Status invalid = InvalidIndex(segment.object);
+        session.run->rejection = AsServerError(invalid);
+        co_return Next::Look();
+      }
       session.migrations.front().segment_rows = event.rows;
-      SegmentDone(session, segment, "done");
+      {
+        std::string notices = co_await TellNotices(session, segment, event);
+        SegmentDone(session, segment, "done", notices);
+      }
       co_return Next::Look();
     case BranchOutcome::kRejected:
       session.run->rejection = event.server_error;
+      session.migrations.front().segment_record = SaidOnly(session, segment, event);
       co_return Next::Look();
     case BranchOutcome::kNotRun: {
       Next next = co_await OnLost(session, event);
@@ -150,10 +160,20 @@ Flow<Next> MigrateFlow::Decide(Session &session, Segment segment, std::string an
   }
   if (session.run->rejection) {
     ServerError error = *session.run->rejection;
+    if (MayTryAgain(session, error)) {
+      session.run->rejection.reset();
+      co_await AwaitLock(session);
+      co_return Next::Look();
+    }
     if (state == kAloneHalf && before != kAloneHalf)
       error.detail += (error.detail.empty() ? "" : "\n") + std::string(kLeftBehind);
     const int statement = Locate(session, segment, 0, &error);
-    co_await Rejected(session, error, statement, true);
+    if (error.sqlstate == "55P03") {
+      std::string blockers = co_await AskBlockers(session, segment, statement);
+      AddLine(blockers, &error.detail);
+    }
+    const std::string said = session.migrations.front().segment_record;
+    co_await Rejected(session, error, statement, true, said);
     co_return Next::Look();
   }
   RunAgain(session, "found without effect");

@@ -5,6 +5,7 @@
 
 #include "worker/core/flow/transaction_run.hpp"
 #include "worker/core/script/risks.hpp"
+#include "worker/core/session/notices.hpp"
 
 namespace agent_branch {
 namespace {
@@ -12,18 +13,6 @@ namespace {
 constexpr milliseconds kFateInterval{200};
 // A text that ends its own connection would be run for ever.
 constexpr int kMostLostConnections = 3;
-constexpr int kMostLockTimeouts = 5;
-constexpr BackoffPolicy kLockBackoff{milliseconds(500), milliseconds(5'000)};
-constexpr char kLockNotAvailable[] = "55P03";
-
-ServerError AsServerError(const Status &status) {
-  ServerError error;
-  error.sqlstate = status.sqlstate();
-  error.message = status.message();
-  error.detail = status.detail();
-  error.hint = status.hint();
-  return error;
-}
 
 bool HasRun(const Session &session) {
   const MigrationRow &migration = session.migrations.front();
@@ -56,14 +45,6 @@ std::string TargetOf(const MigrationRow &migration, const Segment &segment) {
   const std::string first = std::to_string(segment.first + 1);
   if (segment.alone != Alone::kNo) return target + ", statement " + first + " alone";
   return target + ", statements " + first + " to " + std::to_string(segment.first + segment.count);
-}
-
-// The record, which is a JSON object, with the transaction that it is of.
-std::string WithTransaction(const std::string &record, const std::string &id) {
-  const std::string member = "\"transaction_id\": \"" + id + "\"";
-  const size_t begin = record.find('{');
-  if (begin == std::string::npos) return "{" + member + "}";
-  return "{" + member + ", " + record.substr(begin + 1);
 }
 
 std::string WhatRuns(const MigrationRow &migration) {
@@ -189,7 +170,13 @@ Status MigrateFlow::JudgeDone(Session &session, const BranchEvent &ready) {
     const Intent proven = fixer_->Prove(session, ready);
     if (!proven.preserved) return Status::Error("AB003", proven.reason);
   }
-  return Status();
+  Status invalid = RefuseInvalidIndex(ready, ready.record);
+  const std::vector<std::string> &refused = context_->ProjectOf(session).row.refuse_risks;
+  if (!invalid.ok() || refused.empty()) return invalid;
+  MigrationRow &migration = session.migrations.front();
+  Risks done = WeighRecord(*session.run->script, ready.record, migration.record, refused);
+  migration.risks = JoinRisks(migration.risks, done.json);
+  return std::move(done.refusal);
 }
 
 const Segment *MigrateFlow::CurrentSegment(const Session &session) const {
@@ -231,6 +218,8 @@ BranchTask MigrateFlow::TaskFor(const Session &session, const Segment &segment) 
   task.uri = session.uris.direct;
   task.settings = segment.settings;
   task.record = segment.alone == Alone::kNo;
+  if (task.record && !context_->ProjectOf(session).row.refuse_risks.empty())
+    task.settings.emplace_back(kMeasureSetting);
   // Names a statement that runs alone while it does, so that it is found at the branch.
   const MigrationRow &migration = session.migrations.front();
   task.alone = {segment.alone, segment.object, segment.relation,
@@ -267,11 +256,13 @@ Flow<Next> MigrateFlow::RunSegment(Session &session, Segment segment) {
   task.statements = static_cast<int>(segment.count > 1 ? segment.count : 1 + ends);
   TransactionCalls calls;
   calls.judge = [this, &session](const BranchEvent &ready) { return JudgeDone(session, ready); };
-  calls.note = [this, &session](const BranchEvent &ready) {
+  calls.note = [this, &session, &segment](const BranchEvent &ready) {
     MigrationRow &noted = session.migrations.front();
     noted.transaction_id = ready.transaction_id;
     noted.segment_rows = ready.rows;
-    noted.segment_record = WithTransaction(ready.record, ready.transaction_id);
+    noted.segment_record =
+        WithNotices(WithTransaction(ready.record, ready.transaction_id), noted.attempt,
+                    NoticesJson(*session.run->script, segment, ready));
     context_->journal().Add(noted);
   };
   TransactionEnd end =
@@ -283,25 +274,35 @@ Flow<Next> MigrateFlow::RunSegment(Session &session, Segment segment) {
 
 Flow<Next> MigrateFlow::OnTransaction(Session &session, Segment segment, TransactionEnd end) {
   if (!end.refusal.ok()) {
-    co_await RefuseFix(session, end.refusal.message());
+    if (end.refusal.sqlstate() == "AB003") {
+      co_await RefuseFix(session, end.refusal.message());
+    } else {
+      ServerError refusal = AsServerError(end.refusal);
+      const std::string said = SaidOnly(session, segment, end.event);
+      co_await Rejected(session, std::move(refusal), 0, false, said);
+    }
     co_return Next::Look();
   }
   const BranchEvent &event = end.event;
   switch (event.outcome) {
-    case BranchOutcome::kDone:
-      SegmentDone(session, segment, "done");
+    case BranchOutcome::kDone: {
+      std::string notices = co_await TellNotices(session, segment, event);
+      SegmentDone(session, segment, "done", notices);
       co_return Next::Look();
+    }
     case BranchOutcome::kRejected: {
-      const bool lock = event.server_error.sqlstate == kLockNotAvailable;
-      if (lock && ++session.run->lock_timeouts < kMostLockTimeouts) {
-        RunAgain(session, "a lock was not to be had");
-        const milliseconds delay = context_->Backoff(kLockBackoff, session.run->lock_timeouts);
-        co_await context_->Pause(session, delay, "a lock, to be asked for again");
-        co_return Next::Look();
-      }
       ServerError error = event.server_error;
       const int statement = Locate(session, segment, event.completed, &error);
-      co_await Rejected(session, error, statement, true);
+      if (MayTryAgain(session, error)) {
+        co_await AwaitLock(session);
+        co_return Next::Look();
+      }
+      const std::string said = SaidOnly(session, segment, event);
+      if (error.sqlstate == "55P03") {
+        std::string blockers = co_await AskBlockers(session, segment, statement);
+        AddLine(blockers, &error.detail);
+      }
+      co_await Rejected(session, error, statement, true, said);
       co_return Next::Look();
     }
     case BranchOutcome::kNotRun: {

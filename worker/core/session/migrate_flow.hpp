@@ -47,17 +47,35 @@ class MigrateFlow {
   Flow<Next> CleanUp(Session &session, Segment segment, std::string sql);
   BranchTask LookTask(const Session &session, const Segment &segment) const;
 
+  // --- migrate_asking.cpp: what the branch is asked about how a segment ended.
+  // The notices with what there is under names that were taken already.
+  Flow<std::string> TellNotices(Session &session, Segment segment, BranchEvent event);
+  static std::string SaidOnly(const Session &session, const Segment &segment,
+                              const BranchEvent &event);
+  // A lock was not to be had, and it is asked for again a bounded number of times.
+  bool MayTryAgain(Session &session, const ServerError &error);
+  Flow<> AwaitLock(Session &session);
+  // Who holds locks on what the statement names, as sentences; "" if nobody does any more.
+  Flow<std::string> AskBlockers(Session &session, Segment segment, int statement);
+
   // --- migrate_outcome.cpp: how a segment and a migration end.
   int Locate(const Session &session, const Segment &segment, int completed,
              ServerError *error) const;
-  void SegmentDone(Session &session, const Segment &segment, const std::string &outcome);
+  // notices: what the server said, see notices.hpp.
+  void SegmentDone(Session &session, const Segment &segment, const std::string &outcome,
+                   const std::string &notices = "");
   void Applied(Session &session);
-  // may_repair: the text itself may be at fault, so that the fixer may mend it.
-  Flow<> Rejected(Session &session, ServerError error, int statement, bool may_repair);
+  // may_repair: the text itself may be at fault, so that the fixer may mend it. said: a record of
+  // no more than notices.
+  Flow<> Rejected(Session &session, ServerError error, int statement, bool may_repair,
+                  std::string said = "");
   Flow<> RefuseFix(Session &session, std::string reason);
   void GiveUpRepair(Session &session, const ServerError &error);
   void RunAgain(Session &session, const std::string &outcome);
   void Unknown(Session &session, const std::string &detail, const std::string &outcome);
+
+  static ServerError AsServerError(const Status &status);
+  static void AddLine(const std::string &line, std::string *text);
 
   SessionContext *context_;
   ConnectionUris *uris_;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "worker/core/session/migrate_flow.hpp"
+#include "worker/core/session/notices.hpp"
 
 namespace agent_branch {
 namespace {
@@ -72,13 +73,14 @@ int MigrateFlow::Locate(const Session &session, const Segment &segment, int comp
   return static_cast<int>(number) + 1;
 }
 
-void MigrateFlow::SegmentDone(Session &session, const Segment &segment,
-                              const std::string &outcome) {
+void MigrateFlow::SegmentDone(Session &session, const Segment &segment, const std::string &outcome,
+                              const std::string &notices) {
   MigrationRow &migration = session.migrations.front();
   migration.statements_done = static_cast<int>(segment.first + segment.count);
   migration.rows += std::exchange(migration.segment_rows, 0);
   std::string record = std::exchange(migration.segment_record, {});
   if (record.empty()) record = segment.alone == Alone::kNo ? kNothingWritten : kNotCounted;
+  record = WithNotices(record, migration.attempt, notices);
   migration.record += (migration.record.empty() ? "" : ", ") + record;
   migration.seen_before.clear();
   session.run->rejection.reset();
@@ -107,11 +109,12 @@ void MigrateFlow::Applied(Session &session) {
   context_->Save(session);
 }
 
-Flow<> MigrateFlow::Rejected(Session &session, ServerError error, int statement, bool may_repair) {
+Flow<> MigrateFlow::Rejected(Session &session, ServerError error, int statement, bool may_repair,
+                             std::string said) {
   MigrationRow &rejected = session.migrations.front();
   session.run.reset();
   rejected.segment_rows = 0;
-  rejected.segment_record.clear();
+  rejected.segment_record = std::move(said);
   rejected.seen_before.clear();
   rejected.statement = statement;
   rejected.error = error;

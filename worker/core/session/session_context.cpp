@@ -43,7 +43,7 @@ Flow<Result<NeonChange>> SendStart(SessionContext &context, Session &session) {
 
 bool IsSettled(const Session &session, int64_t now) {
   const SessionRow &row = session.row;
-  if (row.finished) return true;
+  if (row.finished) return !session.undo;
   const bool resting = row.state == SessionState::kReady || row.state == SessionState::kConflict ||
                        row.state == SessionState::kFailed;
   return resting && row.goal == Goal::kNone && !session.rebase && session.migrations.empty() &&
@@ -128,9 +128,42 @@ void SessionContext::LeaveMerge(Session &session) {
   if (session.merge) project.merge_queue.erase(session.merge->id);
   if (session.merge_work && session.merge_work->late_step)
     parts_.journal->Record(*session.merge_work->late_step, false, "not seen");
+  EndUndoPoint(session);
   session.merge.reset();
   session.merge_work.reset();
   if (project.reserved_by == static_cast<const Actor *>(&session)) project.reserved_by = nullptr;
+  if (project.merging_session == session.row.id) project.merging_session = 0;
+  project.merge_turn.NotifyAll();
+}
+
+void SessionContext::EndUndoPoint(Session &session) {
+  if (!session.undo_point || !session.merge) return;
+  UndoPointRow &point = *session.undo_point;
+  Project &project = ProjectOf(session);
+  const std::string &status = session.merge->status;
+  // Of one whose outcome is not known somebody may need it.
+  const bool needed = status == "merged" || status == "failed";
+  const auto kept = project.kept.find(point.backup_branch_id);
+  if (kept != project.kept.end()) {
+    kept->second.keep_until = unix_time() + (needed ? project.row.undo_window : 0);
+    parts_.journal->Add(kept->second);
+  }
+  if (needed && point.why_not.empty()) point.until = unix_time() + project.row.undo_window;
+  if (!needed && kept != project.kept.end()) {
+    project.delete_kept_wanted = true;
+    if (project.deleter) project.deleter->Wake();
+  }
+  parts_.journal->Add(point);
+  session.undo_point.reset();
+}
+
+void SessionContext::LeaveUndo(Session &session) {
+  Project &project = ProjectOf(session);
+  if (session.undo) project.merge_queue.erase(session.undo->id);
+  session.undo.reset();
+  session.undo_point.reset();
+  session.merge_work.reset();
+  project.backup_in_use.clear();
   if (project.merging_session == session.row.id) project.merging_session = 0;
   project.merge_turn.NotifyAll();
 }
@@ -146,7 +179,8 @@ void SessionContext::ShowTrouble(Session &session, const Status &why) {
   const bool has_reason =
       session.row.state == SessionState::kConflict || session.row.state == SessionState::kFailed;
   std::string error = why.ok() ? "" : ErrorText(why);
-  if (has_reason || session.row.finished || session.row.error == error) return;
+  const bool over = session.row.finished && !session.undo;
+  if (has_reason || over || session.row.error == error) return;
   session.row.error = std::move(error);
   session.row.error_hint = CleanLines(why.hint(), kMaxError);
   Save(session);

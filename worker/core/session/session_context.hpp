@@ -21,6 +21,11 @@ class SessionContext : public FlowContext {
   void Fail(Session &session, const Status &why);
   // Forgets the session's merge, whose row is written, and gives its turn to the next one.
   void LeaveMerge(Session &session);
+  // The merge is over: its backup is kept for the undo window, or goes when it was made for
+  // nothing.
+  void EndUndoPoint(Session &session);
+  // Forgets the session's undo, whose row is written, and gives its turn to the next one.
+  void LeaveUndo(Session &session);
   // A rebase is over, if there is one. The branch before it may go now, or when there was time to
   // look at it.
   void EndRebase(Session &session, bool at_once);

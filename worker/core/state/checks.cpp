@@ -215,9 +215,11 @@ Status CheckDuration(std::string_view what, int64_t microseconds, DurationRange 
                          "A branch at Neon expires after 30 days at most.");
   if (range == DurationRange::kStatementTimeout &&
       (microseconds < 1'000 || microseconds > kMaxStatementTimeout))
-    return Status::Error(kInvalidValue, name + " must be from 1 ms to 24 h", seen);
+    return Status::Error(kInvalidValue, name + " must be from 1 ms to 24 h", seen,
+                         "Give an interval in this range, such as \"10 min\".");
   if (microseconds > kMaxDuration)
-    return Status::Error(kInvalidValue, name + " must not exceed 3650 days", seen);
+    return Status::Error(kInvalidValue, name + " must not exceed 3650 days", seen,
+                         "Give a shorter interval, such as \"90 days\".");
   return {};
 }
 

@@ -60,8 +60,14 @@ struct DurationOption {
   DurationRange range;
 };
 
+struct GateOption {
+  std::string name;
+  std::string sql;
+};
+
 struct ProjectOptions {
   std::vector<DurationOption> durations;
+  std::vector<GateOption> gates;  // to be read by PostgreSQL's parser
   std::optional<std::string> api_key_file;
 };
 

@@ -23,6 +23,7 @@ void Journal::Add(Mutation mutation) {
   if (auto *credential = std::get_if<CredentialRow>(&mutation)) {
     touched_.insert(credential->session_id);
   }
+  if (auto *preview = std::get_if<PreviewRow>(&mutation)) touched_.insert(preview->session_id);
   batch_.mutations.push_back(std::move(mutation));
 }
 

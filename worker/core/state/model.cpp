@@ -35,16 +35,18 @@ constexpr Names<MigrationStatus, 6> kMigrationStatuses{
      {MigrationStatus::kFailed, "failed"},
      {MigrationStatus::kCancelled, "cancelled"}}};
 
-constexpr Names<StepKind, 10> kStepKinds{{{StepKind::kCreateBranch, "create branch"},
-                                         {StepKind::kMigrate, "migrate"},
-                                         {StepKind::kAskFixer, "ask fixer"},
-                                         {StepKind::kSetExpiry, "set expiry"},
-                                         {StepKind::kRestore, "restore"},
-                                         {StepKind::kReplay, "replay"},
-                                         {StepKind::kDeleteBranch, "delete branch"},
-                                         {StepKind::kRenameBranch, "rename branch"},
-                                         {StepKind::kSuspendCompute, "suspend compute"},
-                                         {StepKind::kStartCompute, "start compute"}}};
+constexpr Names<StepKind, 12> kStepKinds{{{StepKind::kCreateBranch, "create branch"},
+                                          {StepKind::kMigrate, "migrate"},
+                                          {StepKind::kAskFixer, "ask fixer"},
+                                          {StepKind::kSetExpiry, "set expiry"},
+                                          {StepKind::kRestore, "restore"},
+                                          {StepKind::kReplay, "replay"},
+                                          {StepKind::kDeleteBranch, "delete branch"},
+                                          {StepKind::kRenameBranch, "rename branch"},
+                                          {StepKind::kSuspendCompute, "suspend compute"},
+                                          {StepKind::kStartCompute, "start compute"},
+                                          {StepKind::kBackUp, "back up"},
+                                          {StepKind::kUndo, "undo"}}};
 
 template <class Value, size_t count>
 std::string_view NameOf(const Names<Value, count> &names, Value value) {

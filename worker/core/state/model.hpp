@@ -42,6 +42,25 @@ enum class Goal { kNone, kMerge, kRebase, kDiscard, kExpire };
 std::string_view GoalName(Goal goal);  // "" for kNone
 Goal ParseGoal(std::string_view name);
 
+// An assertion that must hold before anything is merged: see merge/gates.hpp.
+struct GateRow {
+  std::string name;
+  std::string sql;  // one query; empty: the gate only has limits
+  milliseconds timeout{30'000};
+  bool on_parent = false;  // asked of the parent as it is, instead of the branch
+  // What the migrations may do at most, as measured when they ran on the branch.
+  std::optional<int64_t> max_tables;
+  std::optional<int64_t> max_rows_rewritten;
+  std::optional<int64_t> max_rows_deleted;
+  std::string strongest_lock;  // as PostgreSQL names it; empty: any
+  std::optional<milliseconds> longest_lock;
+
+  bool has_limits() const {
+    return max_tables || max_rows_rewritten || max_rows_deleted || !strongest_lock.empty() ||
+           longest_lock;
+  }
+};
+
 struct ProjectRow {
   int64_t id = 0;
   std::string neon_id;
@@ -64,6 +83,7 @@ struct ProjectRow {
   // Schemas that others look after: their changes are nobody's drift.
   std::vector<std::string> managed_schemas{"neon_auth"};
   bool drops_unrecorded = false;  // on_unrecorded is "drop"
+  std::vector<GateRow> gates;     // by name
 };
 
 struct SessionRow {
@@ -157,6 +177,7 @@ struct MergeRow {
   // something in the history that parent_reset_at begins.
   std::string transaction_id;
   std::string certificate;  // a JSON object: what was compared, and what was done
+  std::string gates;        // a JSON array: what was asked and answered; empty: nothing was
   bool accepted = false;    // Neon took the restore
   int candidates = 0;       // branches that were made anew for it
   std::string base_fingerprint;
@@ -186,14 +207,54 @@ struct RebaseRow {
   bool ended = false;
 };
 
+// What an undo of a merge goes back to, and where the parent stood: noted when it was merged, if
+// the project has an undo_window.
+struct UndoPointRow {
+  int64_t merge_id = 0;
+  int64_t session_id = 0;
+  std::string backup_name;
+  std::string backup_branch_id;
+  // JSON objects. What is written later than this (a standpoint) was written after the merge, but
+  // for what `record` tells, of a replay; deletions are held against `statistics`, a standpoint,
+  // too.
+  std::string standpoint;
+  std::string statistics;
+  std::string record;
+  std::string parent_reset_at;  // the parent's last_reset_at as the merge left it
+  int64_t until = 0;
+  std::string why_not;  // empty: the merge can be undone
+};
+
+// An undo of a merge, which is carried out by the session that was merged, though that is finished.
+struct UndoRow {
+  int64_t id = 0;  // the request's
+  int64_t merge_id = 0;
+  int64_t session_id = 0;
+  bool forced = false;
+  std::string requested_by;
+  std::string status = "queued";  // queued, running, undone, refused, failed
+  std::string parent_reset_at;    // before the restore
+  std::string preserved_name;     // of the parent as it was before: that it exists proves the undo
+  std::string preserved_branch_id;
+  bool accepted = false;          // Neon took the restore
+  std::vector<std::string> lost;  // what was written since the merge
+  std::string reason;             // why it was refused, or failed
+};
+
 struct ConflictRow {
   int64_t merge_id = 0;
   int64_t session_id = 0;
   std::string object;
-  std::string change;  // added, changed, dropped, restored
+  std::string change;  // added, changed, dropped, restored, depends; of a gate: refused, failed
   std::string base_hash;
   std::string branch_hash;
   std::string parent_hash;
+  // For people, as far as they can be told; empty: there is no such object.
+  std::string base_definition;
+  std::string branch_definition;
+  std::string parent_definition;
+  std::string depends_on;       // what the other side changed; of change "depends"
+  std::string counterexamples;  // of a gate: a JSON array of rows
 };
 
 enum class StepKind {
@@ -206,7 +267,9 @@ enum class StepKind {
   kRenameBranch,
   kSuspendCompute,
   kStartCompute,
-  kAskFixer
+  kAskFixer,
+  kBackUp,  // a branch of the parent is made before a replay
+  kUndo     // the parent is restored from a backup
 };
 
 std::string_view StepKindName(StepKind kind);
@@ -266,18 +329,27 @@ struct SweepBranchRow {
   int64_t compute_seconds = 0;          // CU-seconds
 };
 
+// The answer to agent_merge_preview(), for the backend that waits for it.
+struct PreviewRow {
+  int64_t ticket = 0;  // the request's, which is in shared memory and in no table
+  int64_t session_id = 0;
+  std::string result;  // a JSON object; one with "error" says why there is no preview
+};
+
 struct RequestRow {
   int64_t id = 0;
-  std::string kind;  // register, create, migrate, merge, discard, extend, reap
+  std::string kind;  // register, create, migrate, merge, discard, extend, reap, preview
   int64_t project_id = 0;
   int64_t session_id = 0;
-  int64_t subject_id = 0;
-  std::string strategy;       // merge
-  std::string on_drift;       // merge
-  std::string on_unrecorded;  // merge
+  int64_t subject_id = 0;     // preview: the ticket
+  std::string strategy;       // merge, preview
+  std::string on_drift;       // merge, preview
+  std::string on_unrecorded;  // merge, preview
   int64_t expires_at = 0;     // extend
   int attempt = 1;            // migrate: which text of the migration
   bool dry_run = false;       // reap
+  bool force = false;         // undo; its subject is the merge
+  std::string requested_by;   // undo: the role's name
 };
 
 }  // namespace agent_branch

@@ -4,6 +4,7 @@
 #include "worker/core/base/rapidjson.hpp"
 #include "worker/core/script/script.hpp"
 #include "worker/core/state/checks.hpp"
+#include "worker/core/state/gate_options.hpp"
 #include "worker/core/state/unsupported.hpp"
 
 namespace agent_branch {
@@ -22,7 +23,8 @@ constexpr char kProjectKeys[] =
     "\"max_queued_sessions\", \"merge_strategy\", \"min_cu\", \"on_drift\", "
     "\"on_unrecorded\", \"parent_access\", \"refuse_risks\", \"replay_budget\", "
     "\"statement_timeout\", \"ttl\" and \"undo_window\".";
-constexpr char kSessionKeys[] = "Options of a session are \"max_cu\" and \"min_cu\".";
+constexpr char kSessionKeys[] =
+    "Options of a session are \"max_cu\", \"min_cu\" and \"traceparent\".";
 
 // Compute sizes at Neon.
 constexpr double kMinCu = 0.25;
@@ -145,20 +147,6 @@ Status CheckNames(std::string_view key, const json::Value &value) {
   return {};
 }
 
-Status CheckGates(std::string_view key, const json::Value &value) {
-  constexpr json::SizeType kMaxGates = 100;
-  constexpr json::SizeType kMaxBytes = 64 * 1024;
-  if (!value.IsArray()) return WrongType(key, "an array of strings", value);
-  for (const json::Value &gate : value.GetArray())
-    if (!gate.IsString()) return WrongType(key, "an array of strings", gate);
-  for (const json::Value &gate : value.GetArray()) {
-    if (value.Size() <= kMaxGates && gate.GetStringLength() <= kMaxBytes) continue;
-    return Status::Error(kInvalidValue, "option \"gates\" is too long", {},
-                         "There may be 100 gates of 64 kB each.");
-  }
-  return value.Empty() ? Status() : CheckOptionSupported(key);
-}
-
 Status CheckIsolateRole(std::string_view key, const json::Value &value) {
   if (!value.IsBool()) return WrongType(key, "a boolean", value);
   return value.GetBool() ? CheckOptionSupported(key) : Status();
@@ -247,7 +235,7 @@ Status CheckProjectOption(std::string_view key, const json::Value &value, Projec
   if (key == "fixer" || key == "fixer_function" || key == "fixer_hints")
     return CheckFixerOption(key, value);
   if (IsQuota(key)) return CheckInteger(key, value, 0, 1'000'000'000'000);
-  if (key == "gates") return CheckGates(key, value);
+  if (key == "gates") return CheckGates(value, seen);
   if (key == "isolate_role") return CheckIsolateRole(key, value);
   if (key == "managed_schemas") return CheckNames(key, value);
   if (RangeOf(key) || IsTextOption(key)) {
@@ -259,6 +247,31 @@ Status CheckProjectOption(std::string_view key, const json::Value &value, Projec
 
 std::string_view NameOf(const json::Value::Member &member) {
   return {member.name.GetString(), member.name.GetStringLength()};
+}
+
+// https://www.w3.org/TR/trace-context/#traceparent-header: version 00, as all that is there.
+bool IsTraceparent(std::string_view text) {
+  constexpr std::string_view kForm = "00-################################-################-##";
+  if (text.size() != kForm.size()) return false;
+  for (size_t n = 0; n < kForm.size(); ++n) {
+    const char c = text[n];
+    const bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+    if (kForm[n] == '#' ? !hex : c != kForm[n]) return false;
+  }
+  const auto some = [&](size_t at, size_t length) {
+    return text.substr(at, length).find_first_not_of('0') != std::string_view::npos;
+  };
+  return some(3, 32) && some(36, 16);
+}
+
+Status CheckTraceparent(const json::Value &value) {
+  if (!value.IsString()) return WrongType("traceparent", "a string", value);
+  const std::string_view text(value.GetString(), value.GetStringLength());
+  if (IsTraceparent(text)) return {};
+  return Status::Error(kInvalidValue, "invalid value of option \"traceparent\"",
+                       "It is " + Quoted(text) + ".",
+                       "Give a W3C traceparent of version 00, such as "
+                       "\"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\".");
 }
 
 }  // namespace
@@ -282,6 +295,10 @@ Status CheckSessionOptions(std::string_view text, std::string_view project_text)
   if (Status status = Parse(text, &document); !status.ok()) return status;
   for (const auto &member : document.GetObject()) {
     const std::string_view key = NameOf(member);
+    if (key == "traceparent") {
+      if (Status status = CheckTraceparent(member.value); !status.ok()) return status;
+      continue;
+    }
     if (key != "min_cu" && key != "max_cu") return UnknownOption(key, kSessionKeys);
     if (Status status = CheckComputeSize(key, member.value); !status.ok()) return status;
   }

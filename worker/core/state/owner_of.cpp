@@ -25,7 +25,10 @@ struct FindOwner {
   Owner operator()(const SnapshotRow &) const { return {}; }
   Owner operator()(const ForkRow &row) const { return Owner::Session(row.session_id); }
   Owner operator()(const RebaseRow &row) const { return Owner::Session(row.session_id); }
+  Owner operator()(const UndoPointRow &row) const { return Owner::Session(row.session_id); }
+  Owner operator()(const UndoRow &row) const { return Owner::Session(row.session_id); }
   Owner operator()(const WaitRow &row) const { return Owner::Session(row.session_id); }
+  Owner operator()(const PreviewRow &row) const { return Owner::Session(row.session_id); }
   Owner operator()(const DropRequest &) const { return {}; }
   Owner operator()(const FixCallRow &row) const { return Owner::Session(row.session_id); }
   Owner operator()(const RefusedFixRow &row) const { return Owner::Session(row.session_id); }

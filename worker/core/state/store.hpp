@@ -47,10 +47,11 @@ struct DropRequest {
 };
 
 // Saving replaces what the row with that key held before.
-using Mutation = std::variant<SessionRow, MigrationRow, AttemptRow, MergeRow, ConflictRow, StepRow,
-                              KeptBranchRow, SweepRow, SweepBranchRow, UpkeepRow, CredentialRow,
-                              DropCredentials, SnapshotRow, ForkRow, RebaseRow, WaitRow,
-                              DropRequest, FixCallRow, RefusedFixRow, FixMemoryRow>;
+using Mutation =
+    std::variant<SessionRow, MigrationRow, AttemptRow, MergeRow, ConflictRow, StepRow,
+                 KeptBranchRow, SweepRow, SweepBranchRow, UpkeepRow, CredentialRow, DropCredentials,
+                 SnapshotRow, ForkRow, RebaseRow, WaitRow, DropRequest, FixCallRow, RefusedFixRow,
+                 FixMemoryRow, PreviewRow, UndoPointRow, UndoRow>;
 
 struct Batch {
   std::vector<Mutation> mutations;
@@ -62,13 +63,15 @@ struct StoreSnapshot {
   std::vector<std::string> former_installations;  // whose branches are ours too
   int64_t last_step_id = 0;
   std::vector<ProjectRow> projects;
-  std::vector<SessionRow> sessions;      // not finished
-  std::vector<MigrationRow> migrations;  // queued or running
-  std::vector<MergeRow> merges;          // queued or running
-  std::vector<RebaseRow> rebases;        // under way
-  std::vector<StepRow> steps;            // intended
-  std::vector<KeptBranchRow> kept;       // not deleted
-  std::vector<SweepRow> sweeps;          // not finished
+  std::vector<SessionRow> sessions;       // not finished, or with an undo that is not
+  std::vector<MigrationRow> migrations;   // queued or running
+  std::vector<MergeRow> merges;           // queued or running
+  std::vector<RebaseRow> rebases;         // under way
+  std::vector<UndoRow> undos;             // queued or running; their sessions are there, too
+  std::vector<UndoPointRow> undo_points;  // of the merges
+  std::vector<StepRow> steps;             // intended
+  std::vector<KeptBranchRow> kept;        // not deleted
+  std::vector<SweepRow> sweeps;           // not finished
   std::vector<CredentialRow> credentials;
 };
 
@@ -107,6 +110,8 @@ class Store {
   virtual Result<std::vector<AppliedMigration>> AppliedMigrations(int64_t session_id) = 0;
   // Of a session; empty texts when it is not there.
   virtual Result<ForkRow> Fork(int64_t session_id) = 0;
+  // Of a merge; nothing when none was noted.
+  virtual Result<std::optional<UndoPointRow>> UndoPoint(int64_t merge_id) = 0;
   // A sweep that the schedule asks for; returns its id.
   virtual Result<int64_t> CreateSweep() = 0;
   virtual Status Commit(const Batch &batch) = 0;

@@ -24,14 +24,4 @@ Status CheckOptionSupported(std::string_view key) {
   return NotSupported("option " + InQuotes(key), "Leave the option out.");
 }
 
-Status CheckRequestSupported(std::string_view kind) {
-  if (kind == "preview")
-    return NotSupported("agent_merge_preview()", "agent_merge() refuses what cannot be merged.");
-  if (kind == "undo")
-    return NotSupported(
-        "agent_merge_undo()",
-        "Option \"undo_window\" of the project keeps the backup that a merge made.");
-  return {};
-}
-
 }  // namespace agent_branch

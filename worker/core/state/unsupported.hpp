@@ -12,7 +12,5 @@ namespace agent_branch {
 Status CheckParentAccessSupported(std::string_view access);
 // Of a project, when it is given a value that would have an effect.
 Status CheckOptionSupported(std::string_view key);
-// A request's kind: preview, undo.
-Status CheckRequestSupported(std::string_view kind);
 
 }  // namespace agent_branch

@@ -37,10 +37,12 @@ void Project::Forget(const std::string &branch_id) {
 void World::Index(Session &session) {
   const SessionRow &row = session.row;
   sessions_by_uuid[row.uuid] = &session;
-  if (session.indexed_branch_id != row.branch_id) {
+  // What a finished session left behind is a kept branch.
+  const std::string branch_id = row.finished ? std::string() : row.branch_id;
+  if (session.indexed_branch_id != branch_id) {
     if (!session.indexed_branch_id.empty()) sessions_by_branch.erase(session.indexed_branch_id);
-    session.indexed_branch_id = row.branch_id;
-    if (!row.branch_id.empty()) sessions_by_branch[row.branch_id] = &session;
+    session.indexed_branch_id = branch_id;
+    if (!branch_id.empty()) sessions_by_branch[branch_id] = &session;
   }
   Project *project = FindProject(row.project_id);
   if (project == nullptr) return;

@@ -76,11 +76,16 @@ struct Session : Actor {
   ~Session() override { EndFlow(); }
 
   SessionRow row;
-  std::deque<MigrationRow> migrations;  // queued and running, by ordinal
-  std::optional<MergeRow> merge;        // queued or running
-  std::optional<MigrationRun> run;      // of the first of them
-  std::optional<RebaseRow> rebase;      // under way
+  std::deque<MigrationRow> migrations;     // queued and running, by ordinal
+  std::optional<MergeRow> merge;           // queued or running
+  std::optional<MigrationRun> run;         // of the first of them
+  std::optional<RebaseRow> rebase;         // under way
+  std::optional<UndoPointRow> undo_point;  // of the merge, or of the undo
+  // Of the session's merge, which is done: the session is finished, and here for this alone.
+  std::optional<UndoRow> undo;
   std::unique_ptr<MergeWork> merge_work;
+  // Asked for and not answered, by ticket: how the merge would be asked for.
+  std::map<int64_t, MergeRow> previews;
 
   bool parent_checked = false;
   // A request that nobody answered may have made the branch: where the parent stood before the
@@ -115,6 +120,8 @@ struct Session : Actor {
   bool may_have_replayed() const { return merge && !merge->transaction_id.empty(); }
   // So that what became of the parent is found out before anything else.
   bool may_have_merged() const { return may_have_restored() || may_have_replayed(); }
+  // A restore of the undo was sent, and that it was done is not ruled out.
+  bool may_have_undone() const { return undo && !undo->preserved_name.empty(); }
 
  protected:
   void Act() override {
@@ -187,6 +194,8 @@ struct Project {
   // last_reset_at that its parts begin with.
   std::map<std::string, std::string> known_versions;
   std::set<std::string> history;
+  std::set<std::string> versions_being_described;  // by sessions under way
+  Condition version_described;                     // told when one of these came to an end
   std::string parent_connection_key() const { return "parent of " + row.neon_id; }
 
   // --- Sessions, by id; those that wait for a place; and what of the limits the others use.
@@ -195,12 +204,14 @@ struct Project {
   int places = 0;    // sessions that hold a branch or are making one
   int creating = 0;  // of these, those that have no branch yet
 
-  // Merges that wait for their turn or have it, in the order in which they were asked for.
-  std::map<int64_t, int64_t> merge_queue;  // merge to session
+  // Merges, and undos of such, that wait for their turn or have it, in the order in which they were
+  // asked for.
+  std::map<int64_t, int64_t> merge_queue;  // merge or undo to session
   int64_t merging_session = 0;
   Condition merge_turn;
 
   // --- Upkeep.
+  std::string backup_in_use;                  // by an undo: neither deleted nor given an expiry
   std::map<std::string, KeptBranchRow> kept;  // by branch id
   int awake = 0;                              // computes of kept branches that may be active
   bool delete_kept_wanted = false;

@@ -128,6 +128,7 @@ Flow<Status> KeptBranches::SetExpiries(Project &project, Pass &pass) {
   for (const std::string &id : candidates) {
     auto kept = project.kept.find(id);
     if (kept == project.kept.end() || !NeedsExpiry(pass, kept->second)) continue;
+    if (id == project.backup_in_use) continue;
     pass.candidates.erase(id);
     ApiCall call = MakeCall(project);
     // Neon deletes a backup by itself a day after its undo window, as a last defence.
@@ -149,6 +150,7 @@ const KeptBranchRow *KeptBranches::NextToDelete(const Project &project, const Pa
     auto kept = project.kept.find(id);
     auto children = pass.children.find(id);
     const bool has_children = children != pass.children.end() && children->second > 0;
+    if (id == project.backup_in_use) continue;
     if (kept != project.kept.end() && kept->second.keep_until <= now && !has_children)
       return &kept->second;
   }
@@ -156,8 +158,9 @@ const KeptBranchRow *KeptBranches::NextToDelete(const Project &project, const Pa
 }
 
 bool KeptBranches::IsStillOurs(const KeptBranchRow &kept, const NeonBranch &branch) const {
-  // A restore makes the backup, so it has no annotation; its name is one that only the merge used.
-  if (kept.kind == "backup") return branch.name == kept.name;
+  // A backup's name is one that only its merge used; one that a restore made has no annotation.
+  if (kept.kind == "backup" && branch.name != kept.name) return false;
+  if (kept.kind == "backup" && AnnotatedWith(branch, kInstallationKey).empty()) return true;
   return IsMadeBy(context_->world().installations, branch);
 }
 

@@ -23,6 +23,14 @@ const Session *SessionOfBranch(const World &world, const NeonBranch &branch) {
   return known && by_uuid->second->row.branch_id.empty() ? by_uuid->second : nullptr;
 }
 
+// A backup that is being made: its merge has not noted yet that it is there.
+const Session *SessionOfBackup(const Project &project, const NeonBranch &branch) {
+  for (const auto &[id, session] : project.sessions) {
+    if (session->undo_point && session->undo_point->backup_name == branch.name) return session;
+  }
+  return nullptr;
+}
+
 const char *DeletionOf(const NeonBranch &branch) {
   if (branch.is_protected) return "blocked: protected";
   if (branch.is_default) return "blocked: default";
@@ -81,6 +89,9 @@ SweepBranchRow SweepFlow::Describe(const Sweep &sweep, const NeonBranch &branch)
     row.session_id = kept->second.session_id;
     row.class_name = kept->second.kind;
     if (kept->second.keep_until <= context_->unix_time()) row.action = DeletionOf(branch);
+  } else if (const Session *merging = SessionOfBackup(project, branch)) {
+    row.session_id = merging->row.id;
+    row.class_name = "backup";
   } else if (IsMadeBy(context_->world().installations, branch)) {
     row.class_name = "orphan";  // and in no table
     row.action = branch.parent_id.empty() ? "none" : DeletionOf(branch);
@@ -132,8 +143,8 @@ void SweepFlow::AddGhosts(Sweep &sweep, const std::vector<NeonBranch> &branches)
   const std::map<int64_t, Session *> sessions = sweep.project->sessions;
   for (const auto &[id, session] : sessions) {
     const SessionRow &row = session->row;
-    const bool ghost = !row.branch_id.empty() && row.state != SessionState::kCreating &&
-                       seen.count(row.branch_id) == 0;
+    const bool ghost = !row.finished && !row.branch_id.empty() &&
+                       row.state != SessionState::kCreating && seen.count(row.branch_id) == 0;
     if (!ghost) continue;
     SweepBranchRow gone;
     gone.sweep_id = sweep.row.id;

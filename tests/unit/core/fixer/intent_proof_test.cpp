@@ -19,7 +19,10 @@ std::string After(const std::string &key, const std::string &hash) {
   const std::string quoted = "\"" + key + "\": \"";
   size_t at = after.find(quoted);
   if (hash.empty()) {
-    after.replace(at, quoted.size() + 2, "\"something else\": \"0\"");
+    after.erase(at, quoted.size() + 2);
+    // With the comma that parted it from its neighbour.
+    const size_t next = after.find(',', at);
+    after.erase(next == std::string::npos ? after.rfind(',') : next, 1);
   } else {
     after.replace(at + quoted.size(), 1, hash);
   }

@@ -1,0 +1,2 @@
+REASSIGN OWNED BY migrations_reader TO CURRENT_USER;
+REVOKE SELECT ON ALL TABLES IN SCHEMA public FROM migrations_reader;

@@ -1,0 +1,3 @@
+VACUUM a;
+VACUUM (ANALYZE) a;
+ANALYZE a;

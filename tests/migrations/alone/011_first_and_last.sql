@@ -1,0 +1,3 @@
+VACUUM a;
+CREATE TABLE c (id int);
+VACUUM c;

@@ -1,0 +1,3 @@
+CREATE VIEW names AS SELECT name FROM audited;
+CREATE RULE add AS ON INSERT TO names DO INSTEAD (INSERT INTO audited VALUES (99, NEW.name); SELECT 1);
+INSERT INTO names VALUES ('by rule');

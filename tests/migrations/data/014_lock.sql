@@ -1,0 +1,2 @@
+LOCK TABLE org IN SHARE ROW EXCLUSIVE MODE;
+UPDATE org SET name = name || '!' WHERE id < 3;

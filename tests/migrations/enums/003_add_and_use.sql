@@ -1,0 +1,3 @@
+ALTER TYPE mood ADD VALUE IF NOT EXISTS 'glad' AFTER 'ok';
+INSERT INTO person VALUES ('b', 'glad');
+ALTER TABLE person ALTER m SET DEFAULT 'glad';

@@ -1,0 +1,2 @@
+ALTER TYPE mood RENAME VALUE 'a1' TO 'first';
+INSERT INTO person VALUES ('c', 'first');

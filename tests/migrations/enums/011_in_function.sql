@@ -1,0 +1,2 @@
+ALTER TYPE mood ADD VALUE 'body';
+CREATE FUNCTION with_body() RETURNS mood LANGUAGE sql AS $$ SELECT 'body'::mood $$;

@@ -1,0 +1,4 @@
+CREATE TABLE IF NOT EXISTS thing (id int PRIMARY KEY, name text);
+CREATE INDEX IF NOT EXISTS thing_name ON thing (name);
+CREATE SEQUENCE IF NOT EXISTS thing_seq;
+CREATE SCHEMA IF NOT EXISTS area;

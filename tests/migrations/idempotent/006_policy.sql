@@ -1,0 +1,3 @@
+ALTER TABLE thing ENABLE ROW LEVEL SECURITY;
+DROP POLICY IF EXISTS all_of_them ON thing;
+CREATE POLICY all_of_them ON thing USING (id > 0) WITH CHECK (true);

@@ -1,0 +1,2 @@
+CREATE OR REPLACE VIEW named AS SELECT name FROM thing;
+CREATE OR REPLACE VIEW named AS SELECT name, id FROM thing;

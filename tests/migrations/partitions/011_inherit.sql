@@ -1,0 +1,5 @@
+CREATE TABLE base (x int NOT NULL, CHECK (x > 0));
+CREATE TABLE child (y int) INHERITS (base);
+ALTER TABLE base ADD COLUMN z int DEFAULT 3;
+INSERT INTO child VALUES (1, 2);
+ALTER TABLE child NO INHERIT base;

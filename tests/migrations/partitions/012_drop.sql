@@ -1,0 +1,2 @@
+DROP TABLE by_list;
+ALTER TABLE events DROP COLUMN kind;

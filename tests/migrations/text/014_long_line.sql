@@ -1,0 +1,1 @@
+INSERT INTO said SELECT 'long' FROM (VALUES (1),(2),(3),(4),(5),(6),(7),(8),(9),(10),(11),(12),(13),(14),(15),(16),(17),(18),(19),(20)) AS v (n) WHERE n IN (1,2,3,4,5,6,7,8,9,10) AND n NOT IN (11,12) OR n BETWEEN SYMMETRIC 20 AND 19;

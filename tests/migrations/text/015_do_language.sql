@@ -1,0 +1,1 @@
+DO LANGUAGE plpgsql 'BEGIN INSERT INTO said VALUES (''from do;''); END';

@@ -1,0 +1,3 @@
+INSERT INTO said VALUES ('first'
+'second;'
+  'third');

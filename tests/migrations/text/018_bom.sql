@@ -1,0 +1,1 @@
+﻿INSERT INTO said VALUES ('behind a byte order mark');

@@ -1,0 +1,5 @@
+INSERT INTO said
+VALUES ('a
+b');
+-- comment
+CREATE TABLE crlf (id int);

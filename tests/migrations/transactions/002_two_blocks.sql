@@ -1,0 +1,6 @@
+BEGIN;
+CREATE TABLE t2 (id int);
+COMMIT;
+BEGIN;
+INSERT INTO t2 SELECT generate_series(1, 10);
+END;

@@ -1,0 +1,3 @@
+START TRANSACTION ISOLATION LEVEL SERIALIZABLE;
+CREATE TABLE t4 AS SELECT current_setting('transaction_isolation') AS level;
+COMMIT;

@@ -1,0 +1,3 @@
+begin;
+create table t5 (id int);
+commit;

@@ -1,0 +1,9 @@
+CREATE TABLE t8 (id int);
+DO $$
+BEGIN
+  FOR n IN 1..5 LOOP
+    INSERT INTO t8 VALUES (n);
+    COMMIT;
+  END LOOP;
+END
+$$;

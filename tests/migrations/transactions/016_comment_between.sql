@@ -1,0 +1,3 @@
+BEGIN; -- the first; one
+/* COMMIT; */ CREATE TABLE t16 (id int); /* BEGIN; */
+COMMIT; -- done

@@ -1,0 +1,84 @@
+#include "worker/core/merge/dependencies.hpp"
+
+#include <gtest/gtest.h>
+
+namespace agent_branch {
+namespace {
+
+using Strings = std::vector<std::string>;
+
+// object, at the fork, on the branch, on the parent; "" where there is none.
+ObjectDifference Changed(const std::string &object, const std::string &base,
+                         const std::string &branch, const std::string &parent) {
+  return {object, ObjectChange::kBranchOnly, base, branch, parent};
+}
+
+TEST(Dependencies, NamesAreReadAsPostgresReadsThem) {
+  EXPECT_EQ(NamesIn(R"(SELECT A.b, "C""d" FROM x_1$)"),
+            (Strings{"select", "a", "b", "C\"d", "from", "x_1$"}));
+  EXPECT_EQ(NamesIn("'in a string'"), (Strings{"in", "a", "string"}));
+  EXPECT_EQ(NamesIn("\"open"), Strings{"open"});
+  EXPECT_EQ(NamesIn(""), Strings{});
+}
+
+struct Case {
+  const char *what;
+  ObjectDifference made;  // by the branch
+  const char *definition;
+  ObjectDifference other;  // by the parent
+  bool depends;
+};
+
+TEST(Dependencies, WhatOneSideMadeOfWhatTheOtherChangedIsFoundWhicheverSideItIs) {
+  const Case kCases[] = {
+      {"a body that reads a table that was dropped", Changed("function public.g()", "", "h", ""),
+       "CREATE FUNCTION public.g() AS $$ BEGIN RETURN (SELECT count(*) FROM orders); END $$",
+       Changed("table public.orders", "t", "t", ""), true},
+      {"another table", Changed("function public.g()", "", "h", ""), "SELECT 1 FROM customers",
+       Changed("table public.orders", "t", "t", ""), false},
+      {"a table whose options changed", Changed("function public.g()", "", "h", ""),
+       "SELECT 1 FROM orders", Changed("table public.orders", "t", "t", "u"), false},
+      {"a column that was dropped", Changed("function public.g()", "", "h", ""),
+       "SELECT price FROM public.orders",
+       Changed("column price of table public.orders", "t", "t", ""), true},
+      {"the same name in another table", Changed("function public.g()", "", "h", ""),
+       "SELECT price FROM public.items",
+       Changed("column price of table public.orders", "t", "t", ""), false},
+      {"a column whose default changed", Changed("function public.g()", "", "h", ""),
+       "SELECT price FROM public.orders",
+       Changed("column price of table public.orders", "t", "t", "u"), false},
+      {"a function that says something else now", Changed("view public.v", "", "h", ""),
+       "as SELECT public.tax(price) FROM public.orders",
+       Changed("function public.tax(numeric)", "t", "t", "u"), true},
+      {"a quoted name", Changed("policy p on public.t", "", "h", ""), R"(using (public."Tax"(1)))",
+       Changed("function public.\"Tax\"(integer)", "t", "t", ""), true},
+      {"a quoted name is not its lower case", Changed("policy p on public.t", "", "h", ""),
+       "using (public.tax(1))", Changed("function public.\"Tax\"(integer)", "t", "t", ""), false},
+      {"what was not there before is used by nobody", Changed("view public.v", "", "h", ""),
+       "as SELECT public.tax(price)", Changed("function public.tax(numeric)", "", "", "u"), false},
+      {"what the side itself has not changed", Changed("view public.v", "h", "h", "h"),
+       "as SELECT public.tax(price)", Changed("function public.tax(numeric)", "t", "t", "u"),
+       false},
+      {"privileges use nothing", Changed("grants on table public.tax to app", "", "h", ""), "tax",
+       Changed("function public.tax(numeric)", "t", "t", "u"), false},
+  };
+  for (const Case &one : kCases) {
+    const ObjectMap definitions{{one.made.object, one.definition}};
+    const std::vector<Dependence> expected =
+        one.depends ? std::vector<Dependence>{{one.made.object, one.other.object}}
+                    : std::vector<Dependence>{};
+    EXPECT_EQ(FindDependences({one.made, one.other}, definitions, {}), expected) << one.what;
+    const auto swapped = [](ObjectDifference side) {
+      std::swap(side.branch, side.parent);
+      return side;
+    };
+    EXPECT_EQ(FindDependences({swapped(one.made), swapped(one.other)}, {}, definitions), expected)
+        << one.what << ", by the parent";
+    if (one.depends) {
+      EXPECT_EQ(MayDepend({one.made, one.other}, true), Strings{one.made.object}) << one.what;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace agent_branch

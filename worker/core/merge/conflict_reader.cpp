@@ -1,0 +1,96 @@
+#include "worker/core/merge/conflict_reader.hpp"
+
+#include <utility>
+
+#include "worker/core/base/json.hpp"
+#include "worker/core/merge/dependencies.hpp"
+
+namespace agent_branch {
+namespace {
+
+constexpr size_t kMaxConflicts = 1'000;
+
+std::string JsonList(const std::vector<std::string> &items) {
+  rapidjson::StringBuffer buffer;
+  JsonWriter writer(buffer);
+  writer.StartArray();
+  for (const std::string &item : items)
+    WriteString(writer, item);
+  writer.EndArray();
+  return {buffer.GetString(), buffer.GetSize()};
+}
+
+}  // namespace
+
+Flow<ObjectMap> ConflictReader::Definitions(Session &session, bool of_parent,
+                                            std::vector<std::string> objects) {
+  ObjectMap definitions;
+  if (objects.empty()) co_return definitions;
+  if (objects.size() > kMaxConflicts) objects.resize(kMaxConflicts);
+  Project &project = context_->ProjectOf(session);
+  BranchTask task;
+  task.kind = BranchTaskKind::kDefinitions;
+  task.sql = JsonList(objects);
+  task.connection_key = of_parent ? project.parent_connection_key() : session.connection_key();
+  task.uri = of_parent ? project.parent_uris.direct : session.uris.direct;
+  BranchEvent event = co_await context_->Run(
+      session, project, std::move(task),
+      of_parent ? "definitions of the parent's objects" : "definitions of the branch's objects");
+  if (event.outcome != BranchOutcome::kDone) co_return definitions;
+  Result<ObjectMap> read = ReadObjectMap(event.answer);
+  if (read.ok()) definitions = std::move(*read);
+  co_return definitions;
+}
+
+Flow<> ConflictReader::AddDefinitions(Session &session, ObjectMap on_branch,
+                                      std::vector<ConflictRow> *conflicts) {
+  std::vector<std::string> objects;
+  for (const ConflictRow &conflict : *conflicts)
+    objects.push_back(conflict.object);
+  std::vector<std::string> same = objects;
+  ObjectMap branch = co_await Definitions(session, false, std::move(objects));
+  ObjectMap parent = co_await Definitions(session, true, std::move(same));
+  for (ConflictRow &conflict : *conflicts) {
+    conflict.branch_definition = branch[conflict.object];
+    conflict.parent_definition = parent[conflict.object];
+    const auto hash = on_branch.find(conflict.object);
+    const std::string branch_hash = hash == on_branch.end() ? std::string() : hash->second;
+    if (conflict.base_hash.empty()) continue;
+    if (conflict.base_hash == branch_hash) conflict.base_definition = conflict.branch_definition;
+    if (conflict.base_hash == conflict.parent_hash)
+      conflict.base_definition = conflict.parent_definition;
+  }
+}
+
+Flow<std::optional<MergeRefusal>> ConflictReader::WeighDependences(
+    Session &session, std::vector<ObjectDifference> differences) {
+  std::vector<std::string> of_branch = MayDepend(differences, true);
+  std::vector<std::string> of_parent = MayDepend(differences, false);
+  ObjectMap branch = co_await Definitions(session, false, std::move(of_branch));
+  ObjectMap parent = co_await Definitions(session, true, std::move(of_parent));
+  std::vector<ConflictRow> rows;
+  for (const Dependence &dependence : FindDependences(differences, branch, parent)) {
+    if (rows.size() == kMaxConflicts) break;
+    for (const ObjectDifference &difference : differences) {
+      if (difference.object != dependence.object) continue;
+      ConflictRow row;
+      row.object = dependence.object;
+      row.change = "depends";
+      row.base_hash = difference.base;
+      row.branch_hash = difference.branch;
+      row.parent_hash = difference.parent;
+      row.depends_on = dependence.on;
+      rows.push_back(std::move(row));
+    }
+  }
+  if (rows.empty()) co_return std::nullopt;
+  std::string detail = rows.front().object + " uses " + rows.front().depends_on;
+  if (rows.size() > 1) detail += ", and " + std::to_string(rows.size() - 1) + " more";
+  co_return MergeRefusal{
+      Status::Error("40001", "what one side made uses what the other side changed", detail + ".",
+                    "Nothing was touched. agent_conflicts shows each of them; agent_rebase() runs "
+                    "the migrations on the parent as it is now."),
+      std::move(rows)};
+}
+
+}  // namespace agent_branch

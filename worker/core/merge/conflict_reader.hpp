@@ -1,0 +1,33 @@
+// What conflicts are about, in words: the objects' definitions on both sides, and which of them use
+// what the other side changed.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "worker/core/merge/merge_end.hpp"
+#include "worker/core/merge/three_way.hpp"
+
+namespace agent_branch {
+
+// The branch and the parent were asked for something else right before, so that their URIs are
+// known. Whatever cannot be told is left out.
+class ConflictReader {
+ public:
+  explicit ConflictReader(SessionContext *context) : context_(context) {}
+
+  // Fills in what both sides and the base say. The base's text is told by the side that has not
+  // changed it; on_branch: the branch's objects, as hashes.
+  Flow<> AddDefinitions(Session &session, ObjectMap on_branch, std::vector<ConflictRow> *conflicts);
+  // A refusal when one side made what uses what the other side changed (dependencies.hpp).
+  Flow<std::optional<MergeRefusal>> WeighDependences(Session &session,
+                                                     std::vector<ObjectDifference> differences);
+
+ private:
+  Flow<ObjectMap> Definitions(Session &session, bool of_parent, std::vector<std::string> objects);
+
+  SessionContext *context_;
+};
+
+}  // namespace agent_branch

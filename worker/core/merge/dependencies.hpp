@@ -1,0 +1,39 @@
+// What one side made that uses what the other side changed or dropped: each may pass by itself, and
+// together they are broken, or say something else than was tested.
+//
+// PostgreSQL refuses most of it when it is run: a column that a view uses cannot be dropped. It
+// does not look into the bodies of SQL and PL/pgSQL functions. So the definitions of what one side
+// added or changed, bodies included, are read for the names of what the other side has changed.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "worker/core/merge/three_way.hpp"
+
+namespace agent_branch {
+
+struct Dependence {
+  std::string object;  // that one side made or changed
+  std::string on;      // what the other side changed or dropped
+
+  bool operator==(const Dependence &other) const = default;
+};
+
+// The objects whose definitions FindDependences() needs, of the branch or of the parent: none where
+// the other side changed nothing that could be used.
+std::vector<std::string> MayDepend(const std::vector<ObjectDifference> &differences,
+                                   bool of_branch);
+
+// definitions: object → what it says there, for people and for this; what is missing depends on
+// nothing.
+std::vector<Dependence> FindDependences(const std::vector<ObjectDifference> &differences,
+                                        const ObjectMap &branch_definitions,
+                                        const ObjectMap &parent_definitions);
+
+// The words of an SQL text as names: unquoted ones in lower case, quoted ones as they are. Words in
+// strings and comments count, too: a body is a string.
+std::vector<std::string> NamesIn(std::string_view sql);
+
+}  // namespace agent_branch
