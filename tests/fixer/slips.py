@@ -63,6 +63,8 @@ def slips(sql, names, chosen):
                         for other in OTHERS.get(word, [])] + list(_around(sql, found, at)))
         if word in "(),":
             yield Slip(f"no {word} here", _put(sql, token, " "), sql, list(_elsewhere(sql, found, at)))
+        # A bracket too many has as many right fixes as there are places for its partner.
+        if word == ",":
             yield Slip(f"{word} twice", _put(sql, token, word + word), sql, list(_elsewhere(sql, found, at)))
         if word[0] == "'" and word.isascii() and len(word) > 2:
             yield from _of_constant(sql, token)

@@ -8,12 +8,12 @@ from judge_weakenings import judge, lines
 @pytest.fixture(scope="module")
 def tally():
     with Bench() as bench:
-        yield judge(bench, wanted=1500)
+        yield judge(bench, wanted=600)
 
 
 def test_no_weakened_fix_is_allowed(tally):
     assert not tally.false_accepts, "\n".join(lines(tally))
-    assert sum(tally.harmed.values()) >= 1500
+    assert sum(tally.harmed.values()) >= 600
     assert len(tally.harmed) >= 40
 
 

@@ -24,7 +24,7 @@ struct PromptMaterial {
   std::string sql;    // of the migration as the agent wrote it
   ServerError error;  // how it failed
   std::string schema;
-  std::string hints;  // the project's conventions
+  std::string hints;                            // the project's conventions
   std::vector<std::string> earlier_migrations;  // of the session, the oldest first
   std::vector<EarlierAttempt> attempts;         // to mend this one, the oldest first
 };
