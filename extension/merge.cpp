@@ -39,16 +39,6 @@ void RequireMergeable(const Session &session) {
           "Wait for them with agent_wait(), then merge.");
 }
 
-// What is not known yet, agent_merges.not_undoable says when it is merged.
-void SayIfNotUndoable(const Session &session) {
-  const Rows rows = RunQuery("SELECT coalesce(($1::jsonb->>'undo_window')::interval > '0', false)",
-                             {session.project_options}, Snapshot::kLatest);
-  if (rows[0].Bool(0)) return;
-  LogMessage(NOTICE, "the merge of session " + Quoted(session.name) +
-                         " will not be undoable: option \"undo_window\" of project " +
-                         Quoted(session.project) + " is not set");
-}
-
 Datum Merge(FunctionCallInfo fcinfo) {
   RequireWritable("agent_merge");
   const std::string name = RequiredText(fcinfo, 0, "session");
@@ -64,7 +54,6 @@ Datum Merge(FunctionCallInfo fcinfo) {
     const Session session = FindAndLockSession(caller, name, project);
     RequireCommitted(session);
     RequestMerge(caller, session, wanted);
-    SayIfNotUndoable(session);
   }
   PG_RETURN_VOID();
 }

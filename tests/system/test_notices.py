@@ -58,7 +58,7 @@ def test_warnings_are_kept_of_what_failed_and_of_what_wrote_nothing(system, sess
                    "END $$")
     assert (len(said), said[99]["message"], said[100]["message"]) == \
         (101, "100", "400 more are not kept")
-    assert len(system.rows("SELECT FROM agent_migration_attempts WHERE session = %s AND attempt = 1 "
+    assert len(system.rows("SELECT 1 AS one FROM agent_migration_attempts WHERE session = %s AND attempt = 1 "
                            "AND notices @> '[{\"message\": \"first\"}]'", session)) == 1
 
 
@@ -117,7 +117,7 @@ def test_a_lock_that_comes_free_is_had(system, session, fixed_uri):
     with holder.cursor() as cursor:
         cursor.execute("LOCK TABLE said.orders IN ACCESS EXCLUSIVE MODE")
     system.migrate(session, "ALTER TABLE said.orders ADD y int", None)
-    wait_until(lambda: system.rows("SELECT FROM agent_branch.step WHERE outcome = "
+    wait_until(lambda: system.rows("SELECT 1 AS one FROM agent_branch.step WHERE outcome = "
                                    "'a lock was not to be had'"), 20, "a lock time-out")
     holder.close()
     system.settle(session, "ready")

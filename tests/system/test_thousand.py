@@ -44,7 +44,7 @@ def until_resting(system, wanted):
                           "AND finished_at IS NULL AND NOT EXISTS "
                           "(SELECT FROM agent_branch.request AS r WHERE r.session_id = session.id)"
                           ) >= wanted
-    wait_until(resting, 90, f"{wanted} sessions to rest", 0.1)
+    wait_until(resting, 240, f"{wanted} sessions to rest", 0.1)
     assert longest < 1
 
 

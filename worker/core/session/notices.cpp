@@ -60,6 +60,7 @@ bool IsNamed(const std::string &mention, const std::string &name) {
 // The only statement of the segment that mentions what the notice names; 0: it is not known.
 size_t StatementOf(const Script &script, const Segment &segment, const ServerNotice &notice) {
   if (notice.statement > 0) return segment.first + static_cast<size_t>(notice.statement);
+  if (segment.count == 1) return segment.first + 1;
   const std::vector<std::string> names = QuotedIn(notice.message);
   size_t found = 0;
   const size_t end = std::min(segment.first + segment.count, script.statements.size());
