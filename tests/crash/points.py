@@ -13,6 +13,8 @@ _ROUTES = {"create branch": ("POST", "/branches"),
            "set expiry": ("PATCH", "/branches/[^/]*"),
            "rename branch": ("PATCH", "/branches/[^/]*"),
            "restore": ("POST", "/branches/[^/]*/restore"),
+           "back up": ("POST", "/branches"),
+           "undo": ("POST", "/branches/[^/]*/restore"),
            "delete branch": ("DELETE", "/branches/[^/]*"),
            "suspend compute": ("POST", "/endpoints/[^/]*/suspend"),
            "start compute": ("POST", "/endpoints/[^/]*/start")}
@@ -24,8 +26,8 @@ ASKED, ANSWERED = "sent, no answer yet", "answered, not delivered"
 WRITE, NOTE, COMMIT = "running", "its transaction about to be noted", "COMMIT sent"
 CHANGE = "about to be committed"
 _OF_A_CALL = (INTEND, REQUEST, LATE, ANSWER, RECORD)
-_WITH_OPERATIONS = ("create branch", "restore", "delete branch", "suspend compute",
-                    "start compute")
+_WITH_OPERATIONS = ("create branch", "back up", "restore", "undo", "delete branch",
+                    "suspend compute", "start compute")
 _OF_A_QUESTION = (INTEND, ASKED, ANSWERED, RECORD)
 _LONG = 1500  # milliseconds that operations take while they are held
 _TRANSACTIONS = ("migrate", "replay")
