@@ -3,7 +3,7 @@ BEGIN;
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS agent_branch;
-SELECT plan(56);
+SELECT plan(57);
 
 SELECT has_schema('agent_branch');
 SELECT schema_owner_is('agent_branch', (SELECT extowner::regrole::name FROM pg_extension WHERE extname = 'agent_branch'));
@@ -16,6 +16,7 @@ SELECT function_returns('agent_migrate', ARRAY['text', 'text', 'text', 'text'], 
 SELECT function_returns('agent_merge', ARRAY['text', 'text', 'text', 'text', 'text'], 'void');
 SELECT function_returns('agent_discard', ARRAY['text', 'text'], 'void');
 SELECT function_returns('agent_extend', ARRAY['text', 'interval', 'text'], 'timestamp with time zone');
+SELECT function_returns('agent_rotate_credentials', ARRAY['text', 'text'], 'void');
 SELECT function_returns('agent_reap', ARRAY['boolean'], 'bigint');
 SELECT function_returns('agent_branch_grant', ARRAY['regrole', 'text', 'text'], 'void');
 SELECT function_returns('agent_branch_revoke', ARRAY['regrole', 'text'], 'void');

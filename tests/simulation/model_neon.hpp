@@ -31,6 +31,7 @@ struct Content {
   // In the order they were applied. What others did to the schema is negative: minus its time.
   std::vector<int64_t> migrations;
   std::vector<int64_t> writes;  // of data: not in the schema's fingerprint
+  std::set<std::string> roles;  // login roles of sessions: not in it either
 
   std::string Fingerprint() const;  // 32 hexadecimal digits
   std::string Objects() const;      // as JSON

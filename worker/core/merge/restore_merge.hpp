@@ -20,9 +20,11 @@
 
 #include "worker/core/merge/gates.hpp"
 #include "worker/core/merge/merge_end.hpp"
+#include "worker/core/merge/recorded_work.hpp"
 #include "worker/core/merge/still_proof.hpp"
 #include "worker/core/merge/undo_point.hpp"
 #include "worker/core/session/admission.hpp"
+#include "worker/core/session/agent_role.hpp"
 #include "worker/core/session/connection_uris.hpp"
 
 namespace agent_branch {
@@ -52,6 +54,7 @@ class RestoreMerge {
         gates_(gates),
         undo_points_(undo_points),
         parent_(context, uris),
+        role_(context, uris),
         still_(context, &parent_) {}
 
   // The session holds its project's merge turn.
@@ -68,6 +71,9 @@ class RestoreMerge {
   Flow<Next> Check(Session &session);
   Flow<Next> LookForForgotten(Session &session);
   Flow<Next> ClearExpiry(Session &session);
+  // Takes the agents' login roles from the branch, which the parent is about to become. Nothing:
+  // nobody can log in there but who could before. A status: somebody could.
+  Flow<Result<std::optional<Status>>> LeaveAgentsBehind(Session &session);
   Flow<Next> CompareAndRestore(Session &session);
   Flow<Next> Restore(Session &session, Instant proven_at);
   Next OnNotRestored(Session &session, const ApiAnswer &answer);
@@ -103,6 +109,7 @@ class RestoreMerge {
   GateKeeper *gates_;
   UndoPoints *undo_points_;
   ParentReader parent_;
+  AgentRole role_;
   StillProver still_;
 };
 
