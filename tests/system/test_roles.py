@@ -52,7 +52,12 @@ def test_an_agent_works_as_its_own_role_with_the_rights_of_the_projects(real):
     real.ready("t")
     assert not opens(at(real.uri("t"), uri)) and real.uri("t") != uri
     assert query(real.uri("t"), OURS) == [(real.session("t")["agent_role"],)]
-    query(uri, f"CREATE TABLE {table} (n int); DISCARD ALL; CREATE TABLE {table}_2 (n int)")
+    agent = psycopg2.connect(uri)
+    agent.autocommit = True
+    with agent.cursor() as cursor:
+        for sql in (f"CREATE TABLE {table} (n int)", "DISCARD ALL", f"CREATE TABLE {table}_2 (n int)"):
+            cursor.execute(sql)
+    agent.close()
     assert query(uri, OWNER, f"{table}_2") == [("neondb_owner",)]
     # The worker goes on as the project's role, and what the agent made can be migrated.
     real.migrate("s", f"ALTER TABLE {table} ADD COLUMN m int")
@@ -79,7 +84,7 @@ def test_nothing_of_the_role_is_left_by_a_merge(real, strategy):
             cursor.execute(f"SET ROLE NONE; CREATE TABLE {table}_own (n int); RESET ROLE;"
                            f"GRANT SELECT ON {table} TO SESSION_USER")
     real.merge("s", strategy=strategy)
-    (merge,) = real.rows("SELECT * FROM agent_merges WHERE session = 's' ORDER BY id DESC LIMIT 1")
+    (merge,) = real.rows("SELECT * FROM agent_merges WHERE session = 's' ORDER BY finished_at DESC LIMIT 1")
     assert merge["chosen"] == strategy
     ended = query(parent, OURS)
     assert ended == [], "the role is on the parent"
@@ -104,7 +109,7 @@ def test_what_the_worker_does_with_roles_is_no_work_of_the_agents(real):
     assert second != first and second.split("@")[1] == first.split("@")[1]
     assert opens(second) and not opens(first)
     real.merge("s")
-    assert real.rows("SELECT chosen FROM agent_merges WHERE session = 's' ORDER BY id DESC LIMIT 1"
+    assert real.rows("SELECT chosen FROM agent_merges WHERE session = 's' ORDER BY finished_at DESC LIMIT 1"
                      )[0]["chosen"] == "nothing"
 
 
@@ -151,7 +156,9 @@ def test_a_server_that_lets_no_roles_be_made_is_told_of(control, real_emulator):
         system.create("own", project=project)
         system.settle("own", "ready", project=project)
         parent = system.uri("own", "parent")
-        query(parent, "ALTER ROLE neondb_owner NOCREATEROLE")
+        for sql in ("CREATE ROLE poor", "GRANT poor TO neondb_owner", "GRANT ALL ON SCHEMA public TO poor",
+                    "ALTER ROLE neondb_owner SET role = poor"):
+            query(parent, sql)
         system.ready("s", project=project)
         row = system.session("s")
         assert row["agent_role"] is None and "lets none be made" in row["shared_role"], row
@@ -177,8 +184,10 @@ def test_a_crash_takes_the_password_and_another_one_is_made(control, real_emulat
             first = system.uri("s")
             table = unique("crash")
             system.migrate("s", f"CREATE TABLE {table} (n int)")
+            system.connection.close()
             cluster.stop("immediate")
             cluster.start()
+            system.worker_runs()
             second = wait_until(lambda: system.uri("s"), 30, "a URI")
             assert opens(second) and not opens(first)
             # What was open when the worker died is done again.

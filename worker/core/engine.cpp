@@ -128,8 +128,6 @@ void Engine::LoadProject(const ProjectRow &row) {
                            project.row.database == row.database && project.row.role == row.role;
   const bool same_key = project.row.api_key_file == row.api_key_file;
   project.row = row;
-  project.no_logins = Status();
-  project.no_reader.clear();
   if (!same_key) calls_.OnKeyFile(project);
   project.OfferPlace();
   if (!same_parent) uris_.DropParents(project);
@@ -253,6 +251,11 @@ void Engine::Apply(const RequestRow &request, const Intake &intake) {
   }
   if (reload_wanted_ || !taken_requests_.insert(request.id).second) return;
   LookAgain(request);
+  Project *project = world_.FindProject(request.project_id);
+  if (request.kind == "register" && project != nullptr) {
+    project->no_logins = Status();
+    project->no_reader.clear();
+  }
   // Left for the engine that comes then.
   if (reload_wanted_ && request.kind == "discard") return;
   journal_.Add(DropRequest{request.id});

@@ -191,11 +191,11 @@ Flow<Next> RestoreMerge::Check(Session &session) {
 }
 
 Flow<Result<std::optional<Status>>> RestoreMerge::LeaveAgentsBehind(Session &session) {
-  if (!session.row.shared_role.empty()) co_return std::optional<Status>();
+  if (!uris_->AreWorkersAlone(session)) co_return std::optional<Status>();
   Result<std::optional<Status>> kept = co_await role_.TakeAway(session);
   // A candidate never had an agent.
   const bool candidate = session.merge->chosen == "candidate";
-  if (!kept.ok() || kept->has_value() || candidate) co_return kept;
+  if (!kept.ok() || kept->has_value() || candidate || session.branch_gone) co_return kept;
   // By a login that is new: the password may have been set anew.
   context_->branches().Close(session.connection_key());
   BranchTask task;

@@ -67,7 +67,8 @@ bool AgentRole::IsWanted(const Session &session) {
   const bool never_ready = row.state == SessionState::kFailed && row.base_fingerprint.empty();
   if (row.branch_id.empty() || session.branch_gone || session.given_up() || never_ready)
     return false;
-  if (!row.shared_role.empty()) return false;
+  // While it is merged nobody works there: a candidate never has an agent.
+  if (!row.shared_role.empty() || row.goal == Goal::kMerge) return false;
   if (ConnectionUris::HasOwnRole(session)) return !session.agent_uris.complete_for(row.branch_id);
   // That there is none is noted before the branch is handed out.
   return context_->ProjectOf(session).row.isolation != RoleIsolation::kOff ||
@@ -227,7 +228,9 @@ void AgentRole::Share(Session &session, const std::string &why) {
 
 Flow<Result<std::optional<Status>>> AgentRole::TakeAway(Session &session) {
   // Where none is known one may be there all the same, of a crash or of the agent's own making.
-  if (!session.row.shared_role.empty()) co_return std::optional<Status>();
+  if (!uris_->AreWorkersAlone(session)) co_return std::optional<Status>();
+  Next fetched = co_await uris_->FetchOwn(session);
+  if (fetched.fails()) co_return fetched.trouble;
   BranchTask task;
   task.kind = BranchTaskKind::kDropRoles;
   BranchEvent event = co_await RunStep(session, StepKind::kDropRole, std::move(task),

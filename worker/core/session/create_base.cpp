@@ -77,10 +77,8 @@ Flow<Next> CreateFlow::ReadBaseVersion(Session &session) {
   }
   const bool told = event.outcome == BranchOutcome::kDone && !event.fingerprint.empty();
   const std::string version = told ? event.fingerprint : kUnknownVersion;
-  // After the look at the catalogs, which the role is in; before the agent can do anything. A
-  // candidate has no agent.
-  const bool candidate = session.row.goal == Goal::kMerge;
-  if (!candidate && role_.IsWanted(session)) {
+  // After the look at the catalogs, which the role is in; before the agent can do anything.
+  if (role_.IsWanted(session)) {
     Next next = co_await role_.Make(session);
     const bool goes_on = session.row.state == SessionState::kCreating && !role_.IsWanted(session);
     if (next.fails() || !goes_on) co_return next;
