@@ -54,7 +54,7 @@ SELECT columns_are('agent_projects', ARRAY['project', 'parent', 'database', 'rol
 SELECT columns_are('agent_sessions', ARRAY['session', 'project', 'state', 'settled', 'error', 'hint', 'owner',
 	'branch_name', 'branch_id', 'endpoint_id', 'queue_position', 'created_at', 'ready_at', 'state_changed_at',
 	'expires_at', 'branch_expires_at', 'finished_at', 'pinned', 'api_calls', 'base_fingerprint', 'id', 'waits_for', 'waits_since',
-	'goes_on_with']);
+	'goes_on_with', 'agent_role', 'shared_role']);
 SELECT columns_are('agent_api_calls', ARRAY['route', 'calls', 'errors', 'errors_by_kind', 'retries', 'waits', 'wait_time',
 	'total_time', 'mean_time', 'p50_time', 'p90_time', 'p99_time', 'max_time', 'stats_reset']);
 SELECT columns_are('agent_spans', ARRAY['trace_id', 'span_id', 'parent_span_id', 'name', 'kind', 'started_at', 'ended_at', 'error',

@@ -1,7 +1,6 @@
 #include "worker/core/base/password.hpp"
 
-#include <sys/random.h>
-
+#include <fstream>
 #include <string>
 #include <string_view>
 
@@ -20,11 +19,12 @@ Secret NewPassword() {
   std::string password = "aB3_";
   password.reserve(password.size() + kLength);
   const size_t whole = password.size() + kLength;
+  std::ifstream kernel("/dev/urandom", std::ios::binary);
   while (password.size() < whole) {
     unsigned char bytes[64];
-    const ssize_t got = getrandom(bytes, sizeof(bytes), 0);
-    if (got <= 0) return Secret();
-    for (ssize_t n = 0; n < got && password.size() < whole; ++n) {
+    kernel.read(reinterpret_cast<char *>(bytes), sizeof(bytes));
+    if (!kernel) return Secret();
+    for (size_t n = 0; n < sizeof(bytes) && password.size() < whole; ++n) {
       if (bytes[n] < kFair) password += kCharacters[bytes[n] % kCharacters.size()];
     }
   }
