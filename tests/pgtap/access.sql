@@ -52,6 +52,7 @@ UPDATE agent_branch.session SET created_at = now() - interval '1 min', state = '
 DELETE FROM agent_branch.request;
 INSERT INTO agent_branch.credential (session_id, project_id, pooled, uri)
 	SELECT NULL, id, false, 'postgresql://parent-of-' || project FROM agent_branch.project;
+SELECT agent_project_register('north');
 INSERT INTO agent_branch.credential (session_id, project_id, pooled, uri, access)
 	SELECT NULL, id, n = 1, CASE n WHEN 0 THEN 'postgresql://reader-of-' || project ELSE '' END, 'reader'
 	FROM agent_branch.project, generate_series(0, 1) AS n;
