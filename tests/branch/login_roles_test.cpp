@@ -64,6 +64,16 @@ TEST_F(LoginRoles, OneActsAsItsOwnerAndIsInNoFingerprint) {
             "SCRAM-SHA-256$");
 }
 
+TEST_F(LoginRoles, TheServerIsSentWhatProvesThePasswordAndNotThePassword) {
+  LibpqBranchRunner runner(nullptr);
+  runner.Start(Make(kRole));
+  ASSERT_EQ(NextEvent(&runner).outcome, BranchOutcome::kDone);
+  const std::string sent =
+      admin_.Query("SELECT query FROM pg_stat_activity WHERE usename = 'roles_owner'");
+  EXPECT_NE(sent.find("SCRAM-SHA-256$4096:"), std::string::npos) << sent;
+  EXPECT_EQ(sent.find(kPassword), std::string::npos) << sent;
+}
+
 TEST_F(LoginRoles, TakenAwayItLeavesWhatItOwnedToTheOwner) {
   Run(Make(kRole));
   const std::string uri = ServerUri(database_.name(), kRole, kPassword);

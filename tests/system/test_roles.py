@@ -174,6 +174,72 @@ def test_a_server_that_lets_no_roles_be_made_is_told_of(control, real_emulator):
             system.discard(name)
 
 
+def test_the_passwords_of_agents_are_written_nowhere(real_emulator):
+    """What test_secrets.py asks of the passwords that Neon told, with those that were made."""
+    from cluster import Cluster
+    from system import System, settings_for
+    from test_secrets import columns_of_all_tables, files_with
+    settings = {"shared_preload_libraries": "agent_branch,auto_explain",
+                "auto_explain.log_min_duration": "0", "auto_explain.log_verbose": "on",
+                "auto_explain.log_nested_statements": "on", "debug_print_plan": "on",
+                "log_statement": "all", "log_min_messages": "debug5",
+                "log_parameter_max_length": "-1", "track_activity_query_size": "64kB"}
+    with Cluster(settings_for(real_emulator, **settings), name="leaks") as cluster:
+        with System(cluster, real_emulator) as system:
+            cluster.psql("CREATE ROLE reads LOGIN; SELECT agent_branch_grant('reads', 'user')")
+            system.register()
+            system.connection = cluster.connect("postgres", user="reads")
+            system.ready("s")
+            uris = [system.uri("s"), system.uri("s", "parent")]
+            system.rows("SELECT agent_rotate_credentials('s')")
+            system.settle("s", "ready")
+            uris.append(system.uri("s"))
+            passwords = {login_of(uri).split(":")[1] for uri in uris}
+            assert len(passwords) == 3
+            # The parent is read, and no more.
+            ((reader, role),) = query(uris[1], "SELECT session_user::text, current_user::text")
+            assert reader == role and reader.startswith("agent_branch_reader_")
+            table = unique("not_by_readers")
+            with pytest.raises(psycopg2.Error) as refused:
+                query(uris[1], f"CREATE TABLE {table} ()")
+            assert refused.value.pgcode == "25006"
+            system.migrate("s", f"CREATE TABLE {table} ()")
+            system.merge("s", strategy="restore")
+            system.connection.close()
+            system.rows("ANALYZE")
+            tables = {row["table"]: str(system.rows(f"SELECT * FROM {row['table']}"))
+                      for row in columns_of_all_tables(system)}
+            activity = str(system.rows("SELECT * FROM pg_stat_activity"))
+            assert not files_with(system, passwords)
+            for password in passwords:
+                assert password not in cluster.log() and password not in activity
+                assert password not in real_emulator.log()
+                assert not [name for name, text in tables.items() if password in text
+                            and name != "agent_branch.credential"]
+            # A restore was done: the reader has another password, and is there.
+            name = unique("after")
+            system.connection = cluster.connect("postgres", user="reads")
+            system.ready(name)
+            assert query(system.uri(name, "parent"), f"SELECT * FROM {table}") == []
+            assert opens(system.uri(name, "parent", pooled=True))
+            system.discard(name)
+
+
+def test_a_restore_carries_nobody_who_could_not_log_in_before(real):
+    real.ready("s")
+    uri, parent = real.uri("s"), parents(real, "s")
+    table, role = unique("carried"), unique("backdoor")
+    real.migrate("s", f"CREATE TABLE {table} (n int)")
+    query(uri, f"CREATE ROLE {role} LOGIN PASSWORD 'known' IN ROLE neondb_owner")
+    real.merge("s", state="conflict", strategy="restore")
+    error = real.session("s")["error"]
+    assert role in error and "outside of migrations" in error
+    # What a migration names was asked for.
+    real.migrate("s", f"COMMENT ON ROLE {role} IS 'wanted, in neondb_owner'")
+    real.merge("s", strategy="restore")
+    assert query(parent, "SELECT count(*) FROM pg_roles WHERE rolname = %s", role) == [(1,)]
+
+
 def test_a_crash_takes_the_password_and_another_one_is_made(control, real_emulator):
     from cluster import Cluster
     from system import System, settings_for
