@@ -196,6 +196,8 @@ Flow<Result<std::optional<Status>>> RestoreMerge::LeaveAgentsBehind(Session &ses
   // A candidate never had an agent.
   const bool candidate = session.merge->chosen == "candidate";
   if (!kept.ok() || kept->has_value() || candidate || session.branch_gone) co_return kept;
+  const bool answered = co_await reader_.KeepOnBranch(session);
+  if (!answered) co_return Status::Error("08006", "the branch does not answer");
   // By a login that is new: the password may have been set anew.
   context_->branches().Close(session.connection_key());
   BranchTask task;

@@ -26,6 +26,7 @@
 #include "worker/core/session/admission.hpp"
 #include "worker/core/session/agent_role.hpp"
 #include "worker/core/session/connection_uris.hpp"
+#include "worker/core/session/reader_role.hpp"
 
 namespace agent_branch {
 
@@ -55,6 +56,7 @@ class RestoreMerge {
         undo_points_(undo_points),
         parent_(context, uris),
         role_(context, uris),
+        reader_(context),
         still_(context, &parent_) {}
 
   // The session holds its project's merge turn.
@@ -110,6 +112,7 @@ class RestoreMerge {
   UndoPoints *undo_points_;
   ParentReader parent_;
   AgentRole role_;
+  ReaderRole reader_;
   StillProver still_;
 };
 

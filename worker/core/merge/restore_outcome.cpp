@@ -78,7 +78,8 @@ void RestoreMerge::Merged(Session &session) {
   FenceTheOthers(session);
   // Connections, passwords and addresses are those of the state that was replaced.
   uris_->DropParents(context_->ProjectOf(session));
-  uris_->DropReader(context_->ProjectOf(session));
+  // Else the branch had the password of the role that reads it.
+  if (!uris_->AreWorkersAlone(session)) uris_->DropReader(context_->ProjectOf(session));
   context_->ProjectOf(session).parent_seen = {};
   end_->Merged(session);
 }

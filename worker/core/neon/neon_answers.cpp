@@ -247,6 +247,14 @@ Secret WithLoginOf(const Secret &uri, const Secret &other) {
   return Secret(std::move(text));
 }
 
+Secret PasswordIn(const Secret &uri) {
+  const auto login = LoginIn(uri.Reveal());
+  if (!login) return Secret();
+  const std::string_view whole = uri.Reveal().substr(login->first, login->second - login->first);
+  const size_t colon = whole.find(':');
+  return colon == std::string_view::npos ? Secret() : Secret(std::string(whole.substr(colon + 1)));
+}
+
 NeonError ParseNeonError(std::string_view body) {
   Result<JsonDocument> document = ParseJson(body);
   if (!document.ok()) return {};

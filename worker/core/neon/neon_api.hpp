@@ -136,6 +136,8 @@ Secret WithHost(const Secret &uri, std::string_view host, std::string_view poole
 // Empty when there are none in it.
 Secret WithLogin(const Secret &uri, std::string_view role, const Secret &password);
 Secret WithLoginOf(const Secret &uri, const Secret &other);
+// As it stands there, escapes and all.
+Secret PasswordIn(const Secret &uri);
 
 // The API's error body; texts are cut to 500 bytes and freed of control characters.
 struct NeonError {

@@ -79,6 +79,24 @@ Flow<> ReaderRole::Make(Session &session) {
   if (made.outcome == BranchOutcome::kDone) NoteOwnWrite(project, made.answer);
 }
 
+Flow<bool> ReaderRole::KeepOnBranch(Session &session) {
+  Project &project = context_->ProjectOf(session);
+  if (!project.reader_uris.complete_for(session.row.parent_branch_id)) co_return true;
+  BranchTask task;
+  task.kind = BranchTaskKind::kMakeRole;
+  task.login_role = ReaderName(context_->world().installation_id);
+  task.password = PasswordIn(project.reader_uris.direct);
+  task.only_reads = true;
+  const std::string role = task.login_role;
+  co_await context_->IntendAndCommit(session, StepKind::kMakeRole, role);
+  BranchEvent event = co_await context_->RunOnBranch(session, std::move(task),
+                                                     "the branch to know the role that reads");
+  const bool done = event.outcome == BranchOutcome::kDone;
+  context_->CloseStep(session, done, done ? std::string() : event.error.message());
+  context_->Save(session);
+  co_return event.outcome != BranchOutcome::kNotRun;
+}
+
 Flow<BranchEvent> ReaderRole::MakeWith(Session &session, Secret password) {
   BranchEvent event;
   for (const bool clear : {false, true}) {

@@ -21,6 +21,9 @@ class ReaderRole {
   // Makes the role, or gives it another password. Whatever comes in the way, only who wants to read
   // the parent suffers from.
   Flow<> Make(Session &session);
+  // Gives the role on the session's branch, which the parent is about to become, the password that
+  // it has on the parent: it may be of before, or of the agent's making. False: nobody answered.
+  Flow<bool> KeepOnBranch(Session &session);
 
  private:
   Flow<BranchEvent> MakeWith(Session &session, Secret password);
