@@ -2,6 +2,7 @@
 
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <openssl/ssl.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -15,6 +16,8 @@
 namespace agent_branch {
 namespace {
 
+// Query text that is sent in one turn, in pieces as large as a pair of sockets holds.
+constexpr int kMostRounds = 8;
 // Results taken in one turn: some milliseconds' worth, so that one branch that floods us does not
 // hold up the others.
 constexpr int kResultsATurn = 2000;
@@ -138,9 +141,10 @@ void Connection::Connect() {
 
 // PQconnectPoll may only be called when the socket is ready for what it asked for.
 void Connection::BeginStep() {
+  if (relay_) relay_->Receive();
   pollfd ready = {PQsocket(pg()), connect_events_, 0};
-  if (poll(&ready, 1, 0) != 1) return;
-  Unwatch(PQsocket(pg()));
+  if (poll(&ready, 1, 0) != 1 && !(relay_ && Unread() > 0)) return;
+  Unwatch(Socket());
   epoll_event event = {};
   event.events = EPOLLIN;
   event.data.u64 = tag_;
@@ -159,12 +163,24 @@ void Connection::EndStep(const HandshakeResult &result) {
   }
   if (result.polled == PGRES_POLLING_FAILED) return Break(LibpqText());
   if (result.polled == PGRES_POLLING_OK) return Open();
+  if (PQstatus(pg()) == CONNECTION_AUTH_OK && !InsertRelay()) return;
   if (SentTooMuch()) return Break("the server sent too much before it was ready");
   connect_events_ = result.polled == PGRES_POLLING_WRITING ? POLLOUT : POLLIN;
+  more_ = relay_ && Unread() > 0;
   Watch(result.polled == PGRES_POLLING_WRITING);
 }
 
+// libpq keeps its socket from then on when the server has let us in.
+bool Connection::InsertRelay() {
+  if (relay_) return true;
+  relay_ = SocketRelay::Insert(PQsocket(pg()));
+  if (!relay_) Break("there are no descriptors");
+  received_at_progress_ = 0;
+  return relay_ != nullptr;
+}
+
 void Connection::Open() {
+  if (!InsertRelay()) return;
   connection_ = handshake_->TakeConnection();
   handshake_.reset();
   if (PQsetnonblocking(pg(), 1) != 0) return Break(LibpqText());
@@ -176,18 +192,33 @@ void Connection::Open() {
 }
 
 void Connection::Converse() {
-  const bool alive = Receive();
-  TakeResults();
+  relay_->Receive();
+  bool alive = true;
+  do {
+    alive = Read();
+    TakeResults();
+  } while (alive && !more_ && state_ != State::kBroken && Unread() > 0);
   if (state_ == State::kBroken) return;
-  if (!alive && !more_) return Break(LibpqText());
+  if (!alive && !more_) return Break(relay_->failure().empty() ? LibpqText() : relay_->failure());
   if (alive && SentTooMuch()) return Break("the server sent a message that is too long");
   if (alive) Flush();
 }
 
-// False: the connection is at its end, though what came before may still wait to be taken.
-bool Connection::Receive() {
+// Each time libpq makes room for 8 kB at least, and reads some of the relay's piece. False: the
+// connection is at its end, though what came before may still wait to be taken.
+bool Connection::Read() {
   const bool alive = PQconsumeInput(connection_.get()) == 1;
   return alive && PQstatus(connection_.get()) == CONNECTION_OK;
+}
+
+// What came in and libpq has not read: in its socket, or decrypted by OpenSSL beyond what there was
+// room for.
+size_t Connection::Unread() const {
+  int waiting = 0;
+  if (ioctl(PQsocket(pg()), FIONREAD, &waiting) != 0) return 0;
+  const void *ssl = PQsslStruct(pg(), "OpenSSL");
+  const int decrypted = ssl ? SSL_pending(static_cast<const SSL *>(ssl)) : 0;
+  return static_cast<size_t>(waiting) + static_cast<size_t>(decrypted);
 }
 
 void Connection::TakeResults() {
@@ -264,7 +295,7 @@ void Connection::AbsorbRow(const PGresult *result) {
   size_t bytes = 0;
   for (int column = 0; column < PQnfields(result); ++column)
     bytes += static_cast<size_t>(PQgetlength(result, 0, column));
-  // It came at once, before anybody could count.
+  // It may have come whole with the relay's last piece, before anybody counted.
   if (bytes > longest_message_) return Break("the server sent a message that is too long");
   // No query of ours has more columns; a migration's rows are of no interest.
   const int columns = std::min(PQnfields(result), 5);
@@ -317,32 +348,35 @@ void Connection::Send(const std::string &query, bool keep_pages) {
 }
 
 void Connection::Flush() {
-  const int left = PQflush(connection_.get());
+  int left = PQflush(connection_.get());
+  bool takes_more = relay_->Send();
+  for (int rounds = 0; left > 0 && takes_more && rounds < kMostRounds; ++rounds) {
+    left = PQflush(connection_.get());
+    takes_more = relay_->Send();
+  }
   // A failed write is not the end: the server's last words may wait to be read. libpq reports
   // the failure there, so make sure that somebody reads.
-  if (left < 0) more_ = true;
-  Watch(left > 0);
+  if (left < 0 || (left > 0 && takes_more) || relay_->held() > 0) more_ = true;
+  Watch(!takes_more);
 }
 
-// In all, or only those that libpq has read.
-uint64_t Connection::ReceivedBytes(bool read) const {
+// By the kernel's count, TLS or not.
+uint64_t Connection::ReceivedBytes() const {
+  if (relay_) return relay_->received();
   tcp_info info = {};
   socklen_t length = sizeof(info);
-  const int socket = PQsocket(pg());
-  if (getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &length) != 0) return 0;
-  int unread = 0;
-  if (read && ioctl(socket, FIONREAD, &unread) != 0) unread = 0;
-  return info.tcpi_bytes_received - std::min<uint64_t>(unread, info.tcpi_bytes_received);
+  if (getsockopt(Socket(), IPPROTO_TCP, TCP_INFO, &info, &length) != 0) return 0;
+  return info.tcpi_bytes_received;
 }
 
 // libpq keeps an incomplete message in memory, up to a gigabyte, and every server parameter that it
-// is told of. The kernel counts what comes in, TLS or not.
+// is told of.
 bool Connection::SentTooMuch() {
+  const uint64_t received = ReceivedBytes();
   if (std::exchange(progressed_, false)) {
-    received_at_progress_ = ReceivedBytes(true);
+    received_at_progress_ = received - std::min<uint64_t>(received, Unread() + relay_->held());
     return false;
   }
-  const uint64_t received = ReceivedBytes(false);
   if (received < received_at_progress_) received_at_progress_ = 0;  // libpq opened a new socket
   const size_t allowed = state_ == State::kConnecting ? kLongestWhileConnecting : longest_message_;
   return received - received_at_progress_ > allowed;
@@ -356,7 +390,7 @@ void Connection::Watch(bool for_write) {
   event.events = EPOLLIN;
   if (for_write) event.events |= EPOLLOUT;
   event.data.u64 = tag_;
-  const int socket = PQsocket(pg());
+  const int socket = Socket();
   const bool changed = state_ == State::kConnecting || event.events != watched_;
   if (socket < 0 || !changed) return;
   watched_ = state_ == State::kConnecting ? 0 : event.events;
@@ -371,7 +405,7 @@ void Connection::Unwatch(int descriptor) {
 void Connection::Mute() {
   muted_ = true;
   if (step_under_way_) return Unwatch(handshake_->descriptor());  // its socket is not in the set
-  if (pg()) Unwatch(PQsocket(pg()));
+  if (pg()) Unwatch(Socket());
 }
 
 void Connection::Break(std::string text) {
@@ -383,6 +417,10 @@ void Connection::Break(std::string text) {
   state_ = State::kBroken;
   more_ = false;
   Mute();
+}
+
+int Connection::Socket() const {
+  return relay_ ? relay_->descriptor() : PQsocket(pg());
 }
 
 std::string Connection::LibpqText() const {
