@@ -96,6 +96,8 @@ void Channel::OnCheck(TimePoint now) {
   }
   if (reply.failed) {
     Finish(Rejected(task_->id, reply.error.fields));
+  } else if (!reply.last_row.empty() && reply.last_row[0].starts_with(kOtherRole)) {
+    Finish(RejectedForItsRole(task_->id, reply.last_row[0].substr(kOtherRole.size())));
   } else {
     Finish(RejectedForEndingItsTransaction(task_->id, false, {}));
   }
