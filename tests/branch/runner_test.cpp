@@ -284,7 +284,7 @@ TEST_F(RunnerTest, OverlongRowIsHungUpOn) {
   RunnerOptions options;
   options.longest_message = 1 << 20;
   LibpqBranchRunner runner(nullptr, options);
-  runner.Start(Migration(1, database_.uri(), "SELECT repeat('x', 100000000)"));
+  runner.Start(Migration(1, database_.uri(), "SELECT repeat('x', 10000000)"));
   const BranchEvent event = NextEvent(&runner);
   EXPECT_EQ(event.outcome, BranchOutcome::kNotRun);
   EXPECT_EQ(event.error.detail(), "the server sent a message that is too long");
@@ -417,7 +417,7 @@ TEST_F(RunnerTest, WhatEndedTheConnectionIsToldFromWhatFoundNone) {
   EXPECT_EQ(ended.outcome, BranchOutcome::kNotRun);
   EXPECT_TRUE(ended.sent);
   EXPECT_EQ(ended.error.sqlstate(), "57P01");
-  const BranchEvent long_row = Run("SELECT repeat('x', 200000000)");
+  const BranchEvent long_row = Run("SELECT repeat('x', 20000000)");
   EXPECT_EQ(long_row.outcome, BranchOutcome::kNotRun);
   EXPECT_TRUE(long_row.sent);
   runner_.Start(Migration(++last_id_, ServerUri("there_is_none"), "SELECT 1"));
