@@ -1,8 +1,8 @@
 // A library for tests alone: holds the store of the tables to the cases of the other stores.
 //
-// store_cases() starts a worker in the database, since the store begins transactions of its own, and
-// waits for its end; the worker writes what it found into the table public.store_failure, and how
-// much it tried into public.store_tried. The extension is there, and nobody works for it.
+// store_cases() starts a worker in the database, since the store begins transactions of its own,
+// and waits for its end; the worker writes what it found into the table public.store_failure, and
+// how much it tried into public.store_tried. The extension is there, and nobody works for it.
 #include "postgres/guard.hpp"
 #include "postgres/shared_state.hpp"
 #include "postgres/spi.hpp"
