@@ -8,6 +8,7 @@ import pytest
 import failures
 import reach
 import scenarios
+import trouble
 from cells import FAILED, NONE, Cell, Crew
 
 _FAILURES = list(failures.ALL)
@@ -41,8 +42,21 @@ def played(crew, recordings):
                 continue
             possible = [point for point in found if not failures.impossible(point, failure)]
             chosen[what, failure] = Cell(possible[(number + nth) % len(possible)], failure)
+    for number, kind in enumerate(reach.kinds_of_steps()):
+        chosen[kind, "in trouble"] = _in_trouble(number, points[kind])
     crew.play(list(chosen.values()), recordings)
     return chosen
+
+
+def _in_trouble(number, found):
+    """Each kind of step under trouble that lasts elsewhere; each trouble with several failures."""
+    kind = trouble.ALL[number % len(trouble.ALL)]
+    failure = _FAILURES[(number + number // len(trouble.ALL)) % len(_FAILURES)]
+    if failure == "emulator" and kind.ends_with_emulator:
+        failure = "cluster"
+    possible = [point for point in found if point.scenario.engine == "memory"
+                and not failures.impossible(point, failure)]
+    return Cell(possible[number % len(possible)], failure, kind)
 
 
 def test_every_kind_of_step_and_every_change_of_state_is_reached(recordings):
@@ -50,13 +64,21 @@ def test_every_kind_of_step_and_every_change_of_state_is_reached(recordings):
 
 
 def _is_well(cell):
-    assert cell.verdict != FAILED, f"{cell.point}; {cell.failure}:\n{cell.story}"
+    trouble_there = f", {cell.trouble.__name__} elsewhere" if cell.trouble else ""
+    assert cell.verdict != FAILED, f"{cell.point}; {cell.failure}{trouble_there}:\n{cell.story}"
 
 
 @pytest.mark.parametrize("failure", _FAILURES)
 @pytest.mark.parametrize("kind", reach.kinds_of_steps())
 def test_a_failure_at_a_step_forgets_and_repeats_nothing(played, kind, failure):
     cell = played[kind, failure]
+    _is_well(cell)
+    assert cell.verdict != NONE, cell.story
+
+
+@pytest.mark.parametrize("kind", reach.kinds_of_steps())
+def test_a_failure_at_a_step_while_another_project_is_in_trouble_harms_neither(played, kind):
+    cell = played[kind, "in trouble"]
     _is_well(cell)
     assert cell.verdict != NONE, cell.story
 
