@@ -55,7 +55,8 @@ SELECT id, project, parent, database, role, coalesce(options->>'api_key_file', '
         WHEN 'object' THEN options->'gates' END)
       UNION ALL SELECT 'gate ' || n, value FROM jsonb_array_elements(
         CASE jsonb_typeof(options->'gates') WHEN 'array' THEN options->'gates' END)
-        WITH ORDINALITY AS e (value, n)) AS g)::text, '')
+        WITH ORDINALITY AS e (value, n)) AS g)::text, ''),
+  coalesce((options->>'allow_pieces')::boolean, false)
 FROM agent_branch.project )";
 
 ProjectRow ReadProject(const Row &row) {
@@ -81,6 +82,7 @@ ProjectRow ReadProject(const Row &row) {
   project.managed_schemas = Lines(row.Text(18));
   project.drops_unrecorded = row.Bool(19);
   project.gates = ReadGates(row.Text(20));
+  project.allow_pieces = row.Bool(21);
   return project;
 }
 

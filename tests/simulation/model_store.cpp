@@ -143,6 +143,24 @@ Result<std::optional<UndoPointRow>> ModelStore::UndoPoint(int64_t merge_id) {
   return std::optional<UndoPointRow>(found->second);
 }
 
+Result<std::vector<DoneReplay>> ModelStore::ReplaysSince(int64_t project_id,
+                                                         const std::string &parent_reset_at,
+                                                         const std::string &transaction_id) {
+  if (chance_->Happens(faults_->read_fails)) return Refused();
+  std::vector<DoneReplay> replays;
+  for (const auto &[id, merge] : merges_) {
+    const SessionRow &session = sessions_.at(merge.session_id);
+    const bool counts = session.project_id == project_id && merge.status == "merged" &&
+                        merge.chosen == "replay" && merge.parent_reset_at == parent_reset_at &&
+                        !merge.transaction_id.empty() &&
+                        std::stoll(merge.transaction_id) >= std::stoll(transaction_id);
+    if (counts)
+      replays.push_back(
+          {id, merge.session_id, session.name, merge.parent_fingerprint, merge.after_fingerprint});
+  }
+  return replays;
+}
+
 Result<int64_t> ModelStore::CreateSweep() {
   if (chance_->Happens(faults_->commit_fails)) return Refused();
   SweepRow sweep;

@@ -114,8 +114,9 @@ Flow<Next> UndoFlow::Check(Session &session) {
     co_return Next::Look();
   }
   const std::string backup_id = session.undo_point->backup_branch_id;
-  // Nobody deletes it meanwhile, nor has it expire; an expiry that is being set is waited for.
-  project.backup_in_use = backup_id;
+  // Nobody deletes it meanwhile, nor has it expire (Project::IsWantedByUndo); an expiry that is
+  // being set is waited for. With no change to come before this one, a busy project comes to rest.
+  Reservation reservation(&project, &session);
   while (project.busy()) {
     co_await ConditionWait(&session, &project.changes_possible,
                            "other changes of the project at Neon to end");

@@ -35,7 +35,7 @@ constexpr Names<MigrationStatus, 6> kMigrationStatuses{
      {MigrationStatus::kFailed, "failed"},
      {MigrationStatus::kCancelled, "cancelled"}}};
 
-constexpr Names<StepKind, 12> kStepKinds{{{StepKind::kCreateBranch, "create branch"},
+constexpr Names<StepKind, 13> kStepKinds{{{StepKind::kCreateBranch, "create branch"},
                                           {StepKind::kMigrate, "migrate"},
                                           {StepKind::kAskFixer, "ask fixer"},
                                           {StepKind::kSetExpiry, "set expiry"},
@@ -46,7 +46,8 @@ constexpr Names<StepKind, 12> kStepKinds{{{StepKind::kCreateBranch, "create bran
                                           {StepKind::kSuspendCompute, "suspend compute"},
                                           {StepKind::kStartCompute, "start compute"},
                                           {StepKind::kBackUp, "back up"},
-                                          {StepKind::kUndo, "undo"}}};
+                                          {StepKind::kUndo, "undo"},
+                                          {StepKind::kRunPiece, "run piece"}}};
 
 template <class Value, size_t count>
 std::string_view NameOf(const Names<Value, count> &names, Value value) {
