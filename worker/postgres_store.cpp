@@ -256,7 +256,8 @@ Result<StoreSnapshot> PostgresStore::Load() {
         "parent_fingerprint, parent_reset_at, backup_name, backup_branch_id, "
         "on_unrecorded, chosen, chosen_reason, transaction_id, certificate, candidates, "
         "coalesce(gates::text, ''), coalesce(checked::text, ''), coalesce(pieces::text, ''), "
-        "coalesce(after_fingerprint, '') FROM agent_branch.merge WHERE status IN ('queued', 'running')",
+        "coalesce(after_fingerprint, '') FROM agent_branch.merge WHERE status IN ('queued', "
+        "'running')",
         ReadMerge);
     loaded.rebases = ReadAll(transaction,
                              "SELECT session_id, branch_id, coalesce(base_fingerprint, ''), "

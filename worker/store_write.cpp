@@ -255,13 +255,28 @@ struct Writer {
   }
 
   void operator()(const MergeRow &row) const {
-    transaction.Execute(
-        kSaveMerge,
-        {row.id, row.session_id, row.strategy, row.on_drift, row.status, row.accepted,
-         row.base_fingerprint, row.parent_fingerprint, row.parent_reset_at, row.backup_name,
-         row.backup_branch_id, row.reason, row.on_unrecorded, row.chosen, row.chosen_reason,
-         row.transaction_id, row.certificate, row.candidates, row.gates, row.checked, row.pieces,
-         row.after_fingerprint});
+    transaction.Execute(kSaveMerge, {row.id,
+                                     row.session_id,
+                                     row.strategy,
+                                     row.on_drift,
+                                     row.status,
+                                     row.accepted,
+                                     row.base_fingerprint,
+                                     row.parent_fingerprint,
+                                     row.parent_reset_at,
+                                     row.backup_name,
+                                     row.backup_branch_id,
+                                     row.reason,
+                                     row.on_unrecorded,
+                                     row.chosen,
+                                     row.chosen_reason,
+                                     row.transaction_id,
+                                     row.certificate,
+                                     row.candidates,
+                                     row.gates,
+                                     row.checked,
+                                     row.pieces,
+                                     row.after_fingerprint});
   }
 
   void operator()(const ConflictRow &row) const {

@@ -142,8 +142,8 @@ Result<std::vector<DoneReplay>> FakeStore::ReplaysSince(int64_t project_id,
                         !merge.transaction_id.empty() &&
                         std::stoll(merge.transaction_id) >= std::stoll(transaction_id);
     if (counts)
-      replays.push_back({id, merge.session_id, session.name, merge.parent_fingerprint,
-                         merge.after_fingerprint});
+      replays.push_back(
+          {id, merge.session_id, session.name, merge.parent_fingerprint, merge.after_fingerprint});
   }
   return replays;
 }

@@ -171,7 +171,8 @@ struct MergeRow {
   std::string on_drift;
   std::string on_unrecorded = "fail";
   std::string status = "queued";
-  // What is done, and why that: nothing, replay, restore, candidate, pieces. Empty: not decided yet.
+  // What is done, and why that: nothing, replay, restore, candidate, pieces. Empty: not decided
+  // yet.
   std::string chosen;
   std::string chosen_reason;
   // Of the replay's transaction on the parent, an xid8: noted before its COMMIT is sent. It means
@@ -185,8 +186,8 @@ struct MergeRow {
   // Of a merge piece by piece, a JSON array: what each piece is, and what became of it.
   std::string pieces;
   std::string after_fingerprint;  // of a replay: the parent's, before its COMMIT
-  bool accepted = false;    // Neon took the restore
-  int candidates = 0;       // branches that were made anew for it
+  bool accepted = false;          // Neon took the restore
+  int candidates = 0;             // branches that were made anew for it
   std::string base_fingerprint;
   std::string parent_fingerprint;
   std::string parent_reset_at;
@@ -275,8 +276,8 @@ enum class StepKind {
   kSuspendCompute,
   kStartCompute,
   kAskFixer,
-  kBackUp,  // a branch of the parent is made before a replay
-  kUndo,    // the parent is restored from a backup
+  kBackUp,   // a branch of the parent is made before a replay
+  kUndo,     // the parent is restored from a backup
   kRunPiece  // one of several transactions, or a statement alone, on the parent
 };
 

@@ -16,7 +16,8 @@ constexpr char kInvalidValue[] = "22023";
 constexpr char kWrongType[] = "42804";
 
 constexpr char kProjectKeys[] =
-    "Options are \"allow_pieces\", \"api_key_file\", \"fixer\", \"fixer_function\", \"fixer_hints\", \"gates\", "
+    "Options are \"allow_pieces\", \"api_key_file\", \"fixer\", \"fixer_function\", "
+    "\"fixer_hints\", \"gates\", "
     "\"isolate_role\", "
     "\"lock_timeout\", \"managed_schemas\", \"max_branches_a_day\", \"max_cu\", "
     "\"max_live_sessions\", \"max_migration_bytes\", \"max_parallel\", \"max_pinned\", "

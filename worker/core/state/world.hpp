@@ -238,7 +238,8 @@ struct Project {
   // The first that waits for a place looks whether there is one.
   void OfferPlace();
 
-  // Whether an undo that was asked for may go back to it: it is neither deleted nor given an expiry.
+  // Whether an undo that was asked for may go back to it: it is neither deleted nor given an
+  // expiry.
   bool IsWantedByUndo(const KeptBranchRow &branch) const;
   void Keep(const KeptBranchRow &branch);
   void Forget(const std::string &branch_id);
