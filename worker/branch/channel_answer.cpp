@@ -108,6 +108,7 @@ void Channel::OnProof(TimePoint now) {
   const Reply &reply = connection_->reply();
   const bool answered = !reply.failed && reply.last_row.size() == 3 && connection_->InTransaction();
   if (answered) {
+    ready_.fingerprint = reply.last_row[0];
     ready_.objects = JoinPages(reply.pages);
     ready_.answer = reply.last_row[2];
     return ReportReady();

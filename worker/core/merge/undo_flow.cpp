@@ -259,10 +259,10 @@ Result<std::vector<std::string>> WrittenSince(const UndoPointRow &point,
   Result<UnrecordedRows> rows = JudgeUnrecorded(unrecorded, statistics, recorded);
   if (!rows.ok()) return rows.status();
   std::vector<std::string> lost = std::move(rows->tables);
-  if (rows->any_transaction && lost.empty()) {
+  if (rows->any_transaction && lost.empty() && !rows->only_maintained) {
     lost.push_back(
         "transactions that left no row behind: deletions, changes of the schema or of another "
-        "database, or ANALYZE");
+        "database");
   }
   for (const auto &[name, value] : now->sequences) {
     const auto before = then->sequences.find(name);
