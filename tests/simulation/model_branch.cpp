@@ -148,7 +148,7 @@ void ModelBranches::TellStandpoint(uint64_t id, ModelBranch &branch) {
 }
 
 // What users write to a session's branch without a migration.
-void ModelBranches::TellUnrecorded(uint64_t id, const ModelBranch &branch) {
+void ModelBranches::TellUnrecorded(uint64_t id, ModelBranch &branch) {
   BranchEvent event;
   event.outcome = BranchOutcome::kDone;
   if (branch.maker == ModelBranch::Maker::kSetup) {
@@ -163,7 +163,8 @@ void ModelBranches::TellUnrecorded(uint64_t id, const ModelBranch &branch) {
 }
 
 // What was written to the parent since a standpoint, but for the transactions that are named.
-void ModelBranches::TellWrittenSince(uint64_t id, const ModelBranch &parent) {
+void ModelBranches::TellWrittenSince(uint64_t id, ModelBranch &parent) {
+  parent.described_at = clock_->Now();
   const BranchTask &task = tasks_.at(id).task;
   std::set<int64_t> own;
   for (size_t at = task.sql.find_first_of(kDigits); at != std::string::npos;) {
