@@ -33,6 +33,7 @@ _LONG = 1500  # milliseconds that operations take while they are held
 _TRANSACTIONS = ("migrate", "replay")
 _OF_A_MIGRATION = (INTEND, WRITE, NOTE, COMMIT, RECORD)
 _OF_A_FAILED_MIGRATION = (INTEND, WRITE, RECORD)
+_OF_A_ROLE = (INTEND, RECORD)  # one transaction, which is run again whatever became of it
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,8 @@ def _moments(kind, status):
         return _OF_A_MIGRATION if status == "done" else _OF_A_FAILED_MIGRATION
     if kind == "ask fixer":
         return _OF_A_QUESTION
+    if kind in ("make role", "drop role"):
+        return _OF_A_ROLE
     assert kind in _ROUTES, f"it is not known by which request the step \"{kind}\" is made"
     return _OF_A_CALL + ((RUNS,) if status == "done" and kind in _WITH_OPERATIONS else ())
 

@@ -24,8 +24,9 @@ void ModelBranches::Start(BranchTask task) {
   uint64_t id = task.id;
   if (witness_->tracing()) {
     static constexpr const char *kKinds[] = {
-        "catalog version", "fingerprint", "migrate",     "transaction status", "run alone", "look",
-        "excerpt",         "risks",       "definitions", "standpoint",         "unrecorded"};
+        "catalog version", "fingerprint", "migrate",     "transaction status", "run alone",  "look",
+        "excerpt",         "risks",       "definitions", "standpoint",         "unrecorded", "gate",
+        "make role",       "drop roles",  "who am I"};
     witness_->Note("task " + std::to_string(id) + ": " + kKinds[static_cast<int>(task.kind)] +
                    " on " + task.connection_key + " " + task.sql + task.transaction_id);
   }
@@ -96,7 +97,39 @@ void ModelBranches::Run(uint64_t id) {
     case BranchTaskKind::kGate:
       TellGate(id);
       return;
+    case BranchTaskKind::kMakeRole:
+    case BranchTaskKind::kDropRoles:
+      ChangeRoles(id, *branch);
+      return;
+    case BranchTaskKind::kWhoAmI:
+      TellWho(id, *branch);
+      return;
   }
+}
+
+// What was done may not be told, and is done again.
+void ModelBranches::ChangeRoles(uint64_t id, ModelBranch &branch) {
+  const BranchTask &task = tasks_.at(id).task;
+  if (task.kind == BranchTaskKind::kDropRoles)
+    branch.content.roles.clear();
+  else if (!task.only_reads)
+    branch.content.roles.insert(task.login_role);
+  if (chance_->Happens(faults_->commit_lost)) {
+    Fail(id, BranchOutcome::kNotRun);
+    return;
+  }
+  BranchEvent event;
+  event.outcome = BranchOutcome::kDone;
+  event.answer = std::to_string(next_transaction_++);
+  Finish(id, std::move(event));
+}
+
+void ModelBranches::TellWho(uint64_t id, const ModelBranch &branch) {
+  BranchEvent event;
+  event.outcome = BranchOutcome::kDone;
+  const std::string role = branch.content.roles.empty() ? "nobody" : *branch.content.roles.begin();
+  event.answer = "[\"" + role + "\",\"owner\"]";
+  Finish(id, std::move(event));
 }
 
 // A gate of the model's projects always holds.

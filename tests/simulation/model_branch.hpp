@@ -60,6 +60,8 @@ class ModelBranches : public BranchRunner {
   void RunMigration(uint64_t id, ModelBranch &branch);
   void TellDefinitions(uint64_t id);
   void TellGate(uint64_t id);
+  void ChangeRoles(uint64_t id, ModelBranch &branch);
+  void TellWho(uint64_t id, const ModelBranch &branch);
   void Describe(uint64_t id, ModelBranch &branch);
   void TellVersion(uint64_t id, ModelBranch &branch);
   void TellStandpoint(uint64_t id, ModelBranch &branch);

@@ -35,6 +35,7 @@ struct Content {
   static constexpr int64_t kRows = -1;
   static constexpr int64_t kSchema = 0;
   std::vector<int64_t> log;
+  std::set<std::string> roles;  // login roles of sessions: not in it either
 
   void Write(int64_t write) {
     writes.push_back(write);

@@ -205,7 +205,8 @@ struct ModelStore::Applier {
                                              [&](const CredentialRow &known) {
                                                return known.project_id == row.project_id &&
                                                       known.session_id == row.session_id &&
-                                                      known.pooled == row.pooled;
+                                                      known.pooled == row.pooled &&
+                                                      known.access == row.access;
                                              }),
                               store->credentials_.end());
     store->credentials_.push_back(row);
@@ -214,7 +215,8 @@ struct ModelStore::Applier {
     store->credentials_.erase(std::remove_if(store->credentials_.begin(), store->credentials_.end(),
                                              [&](const CredentialRow &known) {
                                                return known.project_id == row.project_id &&
-                                                      known.session_id == row.session_id;
+                                                      known.session_id == row.session_id &&
+                                                      (!row.access || known.access == *row.access);
                                              }),
                               store->credentials_.end());
   }

@@ -195,6 +195,9 @@ bool ModelNeon::IsUnseen(const Call &call, const ModelBranch &target, int64_t ch
 
 void ModelNeon::JudgeRestore(const Call &call, const ModelBranch &target,
                              const ModelBranch &source) {
+  if (!source.content.roles.empty())
+    witness_->Violation("a restore takes an agent's role to the parent: " +
+                        *source.content.roles.begin());
   for (int64_t migration : target.content.migrations) {
     if (Includes(source.content.migrations, migration) || IsUnseen(call, target, migration))
       continue;

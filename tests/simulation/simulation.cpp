@@ -104,6 +104,9 @@ void Simulation::Build() {
     row.max_parallel = plan.max_parallel;
     row.undo_window = plan.undo_window;
     row.max_pinned = plan.max_pinned;
+    // Every other project, so that no seed means another schedule than it did.
+    row.reads_parent = users_.project_ids.size() % 2 == 0;
+    if (row.reads_parent) row.isolation = RoleIsolation::kWherePossible;
     keys_.files[row.api_key_file] = project.key;
     users_.project_ids.push_back(store_.AddProject(row));
   }

@@ -204,6 +204,9 @@ BranchEvent FinishedQuery(const BranchTask &task, const Reply &reply) {
     case BranchTaskKind::kDefinitions:
     case BranchTaskKind::kStandpoint:
     case BranchTaskKind::kUnrecorded:
+    case BranchTaskKind::kMakeRole:
+    case BranchTaskKind::kDropRoles:
+    case BranchTaskKind::kWhoAmI:
       return FinishedLook(task.id, reply);
     default:
       return FinishedFingerprint(task.id, reply);

@@ -143,6 +143,8 @@ Flow<Next> CreateFlow::NoteWhereTheParentStands(Session &session) {
   const std::string parent_id = session.row.parent_branch_id;
   Next next = co_await uris_->FetchParents(session, parent_id);
   if (next.fails()) co_return next;
+  co_await reader_.Make(session);
+  if (session.given_up()) co_return Next::Look();
   BranchTask task;
   task.kind = BranchTaskKind::kStandpoint;
   task.connection_key = project.parent_connection_key();
