@@ -26,13 +26,19 @@ def recordings(crew):
     return crew.record(scenarios.all_scenarios())
 
 
-@pytest.fixture(scope="session")
-def played(crew, recordings):
-    """The chosen cells, by kind of step or change of state and by failure."""
+def _points(recordings):
+    """By kind of step or change of state."""
     points = {}
     for recording in recordings.values():
         for point in recording.points:
             points.setdefault(point.step or point.change, []).append(point)
+    return points
+
+
+@pytest.fixture(scope="session")
+def played(crew, recordings):
+    """The chosen cells, by kind of step or change of state and by failure."""
+    points = _points(recordings)
     chosen = {}
     for number, (what, found) in enumerate(points.items()):
         for nth, failure in enumerate(_FAILURES):
@@ -42,8 +48,16 @@ def played(crew, recordings):
                 continue
             possible = [point for point in found if not failures.impossible(point, failure)]
             chosen[what, failure] = Cell(possible[(number + nth) % len(possible)], failure)
-    for number, kind in enumerate(reach.kinds_of_steps()):
-        chosen[kind, "in trouble"] = _in_trouble(number, points[kind])
+    crew.play(list(chosen.values()), recordings)
+    return chosen
+
+
+@pytest.fixture(scope="session")
+def played_in_trouble(crew, recordings):
+    """A cell for each kind of step."""
+    points = _points(recordings)
+    chosen = {kind: _in_trouble(number, points[kind])
+              for number, kind in enumerate(reach.kinds_of_steps())}
     crew.play(list(chosen.values()), recordings)
     return chosen
 
@@ -77,8 +91,9 @@ def test_a_failure_at_a_step_forgets_and_repeats_nothing(played, kind, failure):
 
 
 @pytest.mark.parametrize("kind", reach.kinds_of_steps())
-def test_a_failure_at_a_step_while_another_project_is_in_trouble_harms_neither(played, kind):
-    cell = played[kind, "in trouble"]
+def test_a_failure_at_a_step_while_another_project_is_in_trouble_harms_neither(
+        played_in_trouble, kind):
+    cell = played_in_trouble[kind]
     _is_well(cell)
     assert cell.verdict != NONE, cell.story
 

@@ -1,5 +1,5 @@
-"""Trouble that lasts: another project of the same database whose affairs stay wrong while a cell of the
-matrix is played, and come right at its end.
+"""Trouble that lasts: another project of the same database whose affairs stay wrong while a cell of
+the matrix is played, and come right at its end.
 
 What is judged: that the cell's own project comes to what it comes to without trouble (the judge's
 part); that the trouble is shown, before the failure and after it; and that the troubled session
@@ -166,3 +166,17 @@ class UndeletableBranch(Trouble):
 
 
 ALL = [RefusedKey, Forbidden, Unreachable, EndlessOperation, UndeletableBranch]
+
+
+def spread(cells):
+    """Gives each cell a trouble, another one each time."""
+    for number, cell in enumerate(cells):
+        kinds = [kind for kind in ALL if can_last(kind, cell)]
+        if kinds:
+            cell.trouble = kinds[number % len(kinds)]
+
+
+def can_last(kind, cell):
+    """Whether the cell has a place for the trouble, and its failure does not end it."""
+    return (cell.point.scenario.engine == "memory"
+            and not (kind.ends_with_emulator and cell.failure == "emulator"))

@@ -192,15 +192,27 @@ class World(System):
                 SELECT NOT EXISTS (SELECT FROM agent_branch.request)
                     AND NOT EXISTS (SELECT FROM agent_branch.step WHERE status = 'intended'
                         AND project_id = %s)
-                    AND NOT EXISTS (SELECT FROM agent_branch.sweep WHERE finished_at IS NULL)
+                    AND NOT EXISTS (SELECT FROM agent_branch.sweep WHERE finished_at IS NULL
+                        AND NOT %s)
                     AND NOT EXISTS (SELECT FROM agent_branch.session WHERE NOT settled
                         AND project_id = %s)
                     AND NOT EXISTS (SELECT FROM agent_branch.session WHERE finished_at IS NULL
                         AND project_id = %s AND state IN ('merged', 'discarded', 'expired'))""",
-                            self.row, self.row, self.row)
+                            self.row, self.trouble is not None, self.row,
+                            self.row)
         except psycopg2.Error:
             self.connection = None
             return False
+
+    def reap(self, dry_run=False, seconds=60):
+        """With trouble elsewhere, where a sweep tries for a while: until this project is seen."""
+        if not self.trouble:
+            super().reap(dry_run, seconds)
+            return
+        sweep = self.one("SELECT agent_reap(%s)", dry_run)
+        wait_until(lambda: self.one(
+            "SELECT count(*) FROM agent_branch.sweep_branch WHERE sweep_id = %s AND branch_id = %s",
+            sweep, self.parent_id), seconds, "the project to be swept")
 
     def tidy(self, seconds=60):
         """Waits until, on top of that, no branch is left that the worker may delete and will."""
