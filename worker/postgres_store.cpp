@@ -124,7 +124,7 @@ SweepRow ReadSweep(const Row &row) {
 }
 
 CredentialRow ReadCredential(const Row &row) {
-  return {row.Int(0), row.Int(1), row.Bool(2), Secret(row.Text(3)), row.Text(4)};
+  return {row.Int(0), row.Int(1), row.Bool(2), Secret(row.Text(3)), row.Text(4), row.Text(5)};
 }
 
 RequestRow ReadRequest(const Row &row) {
@@ -285,10 +285,11 @@ Result<StoreSnapshot> PostgresStore::Load() {
                 "deleted_at IS NULL AND " +
                     std::string(kOurs),
                 ReadKept);
-    loaded.credentials = ReadAll(
-        transaction,
-        "SELECT project_id, session_id, pooled, uri, branch_id FROM agent_branch.credential",
-        ReadCredential);
+    loaded.credentials =
+        ReadAll(transaction,
+                "SELECT project_id, session_id, pooled, uri, branch_id, access FROM "
+                "agent_branch.credential",
+                ReadCredential);
     // One whose request is still there comes with that.
     loaded.sweeps = ReadAll(transaction,
                             "SELECT id, dry_run FROM agent_branch.sweep AS s WHERE finished_at IS "

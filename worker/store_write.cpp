@@ -20,7 +20,8 @@ UPDATE agent_branch.session SET
   branch_id = nullif($11, ''), endpoint_id = nullif($12, ''),
   branch_expires_at = CASE WHEN $13 > 0 THEN to_timestamp($13) END,
   bare_compute = $14, operations = string_to_array($15, ' '),
-  base_fingerprint = nullif($16, ''), pinned = $17, api_calls = $18
+  base_fingerprint = nullif($16, ''), pinned = $17, api_calls = $18,
+  role_branch_id = nullif($19, ''), shared_role = nullif($20, '')
 WHERE id = $1)";
 
 constexpr char kSaveMigration[] = R"(
@@ -216,12 +217,26 @@ struct Writer {
   Transaction &transaction;
 
   void operator()(const SessionRow &row) const {
-    transaction.Execute(
-        kSaveSession,
-        {row.id, StateName(row.state), row.settled, GoalName(row.goal), row.error, row.error_hint,
-         row.expires_at, row.finished, row.parent_branch_id, row.parent_reset_at, row.branch_id,
-         row.endpoint_id, row.branch_expires_at, row.bare_compute, Joined(row.operations),
-         row.base_fingerprint, row.pinned, row.api_calls});
+    transaction.Execute(kSaveSession, {row.id,
+                                       StateName(row.state),
+                                       row.settled,
+                                       GoalName(row.goal),
+                                       row.error,
+                                       row.error_hint,
+                                       row.expires_at,
+                                       row.finished,
+                                       row.parent_branch_id,
+                                       row.parent_reset_at,
+                                       row.branch_id,
+                                       row.endpoint_id,
+                                       row.branch_expires_at,
+                                       row.bare_compute,
+                                       Joined(row.operations),
+                                       row.base_fingerprint,
+                                       row.pinned,
+                                       row.api_calls,
+                                       row.role_branch_id,
+                                       row.shared_role});
   }
 
   void operator()(const MigrationRow &row) const {
@@ -323,22 +338,23 @@ struct Writer {
     // No ON CONFLICT: the arbiter would differ between branches and parents.
     transaction.Execute(
         "DELETE FROM agent_branch.credential WHERE project_id = $1 AND pooled = $3 AND "
-        "session_id IS NOT DISTINCT FROM nullif($2, 0)",
-        {row.project_id, row.session_id, row.pooled});
+        "session_id IS NOT DISTINCT FROM nullif($2, 0) AND coalesce(access, '') = $4",
+        {row.project_id, row.session_id, row.pooled, row.access});
     // As a statement's parameter it would be in the log of auto_explain.
     InsertUnseen("credential",
                  {{"project_id", row.project_id},
                   {"session_id", row.session_id == 0 ? Param(std::nullopt) : Param(row.session_id)},
                   {"pooled", row.pooled},
                   {"uri", row.uri.Reveal()},
-                  {"branch_id", row.branch_id}});
+                  {"branch_id", row.branch_id},
+                  {"access", row.access.empty() ? Param(std::nullopt) : Param(row.access)}});
   }
 
   void operator()(const DropCredentials &row) const {
     transaction.Execute(
         "DELETE FROM agent_branch.credential WHERE project_id = $1 AND session_id IS NOT DISTINCT "
-        "FROM nullif($2, 0)",
-        {row.project_id, row.session_id});
+        "FROM nullif($2, 0) AND (coalesce(access, '') = $3 OR $4)",
+        {row.project_id, row.session_id, row.access.value_or(""), !row.access});
   }
 
   void operator()(const SnapshotRow &row) const {

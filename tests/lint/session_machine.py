@@ -46,6 +46,9 @@ _FLOWS = {
     "CreateFlow": "A create without a recorded answer is looked up by the branch's name and annotation; operations are "
                   "waited for by the ids in the row; what was found out of the branch's base is asked anew.",
     "ConnectionUris": "URIs that a server crash took are asked for again; those of another branch id are not believed.",
+    "AgentRole": "The row says on which branch the role is; it is made again there with another password, or taken away "
+                 "again, which does no harm.",
+    "ReaderRole": "The role gets another password, which does no harm.",
     "RestingFlow": "The rows say whether there is anything to do. An expiry whose answer was lost is set again.",
     "MigrateFlow": "A transaction whose id is noted is asked for by `pg_xact_status()`; without an id no COMMIT was sent, "
                    "and the segment runs again. A statement outside of transactions is looked at by what it was about.",

@@ -97,7 +97,8 @@ std::string RecordBaseline() {
                   std::string(kTables) + " AND c.relfilenode <> c.oid") +
          ", " +
          Note("sequences",
-              "SELECT pg_catalog.string_agg(place, ',') FROM (" + std::string(kSequences) + ") s");
+              "SELECT pg_catalog.string_agg(place, ',') FROM (" + std::string(kSequences) + ") s") +
+         ", " + Note("role", "SELECT current_user::text");
 }
 
 // Subtransactions have ids of their own, which nothing tells but their rows; and others' ids lie

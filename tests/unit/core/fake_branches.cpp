@@ -12,8 +12,9 @@ std::string BranchOf(const Secret &uri) {
   std::string text(uri.Reveal());
   size_t begin = text.find("@ep-") + 4;
   EXPECT_NE(text.find("@ep-"), std::string::npos) << "a task without a URI";
-  EXPECT_EQ(text.find("-pooler"), std::string::npos) << "a task over the pooler";
-  return text.substr(begin, text.find('.', begin) - begin);
+  const size_t end = text.find('.', begin);
+  const size_t pooler = text.find("-pooler", begin);
+  return text.substr(begin, std::min(end, pooler) - begin);
 }
 
 // REINDEX builds one beside the one that it replaces.
@@ -47,6 +48,10 @@ void FakeBranches::Start(BranchTask task) {
   const bool beside =
       task.kind == BranchTaskKind::kCatalogVersion || task.kind == BranchTaskKind::kStandpoint;
   if (!beside) started.push_back(task);
+  // The pooler is for agents, and for trying out whether they can log in.
+  if (task.kind != BranchTaskKind::kWhoAmI) {
+    EXPECT_EQ(task.uri.Reveal().find("-pooler"), std::string::npos) << "a task over the pooler";
+  }
   std::string branch_id = BranchOf(task.uri);
   auto branch = neon_->branches.find(branch_id);
   if (!next_outcomes.empty()) {
@@ -93,6 +98,14 @@ void FakeBranches::Start(BranchTask task) {
       event.outcome = BranchOutcome::kRejected;
       event.error = Status::Error("42P01", "relation \"orders\" does not exist");
     }
+  } else if (task.kind == BranchTaskKind::kMakeRole) {
+    MakeRole(task, branch->second, &event);
+  } else if (task.kind == BranchTaskKind::kDropRoles) {
+    std::erase_if(branch->second.roles,
+                  [](const auto &role) { return role.first.rfind(kSessionRolePrefix, 0) == 0; });
+    event.answer = "900";
+  } else if (task.kind == BranchTaskKind::kWhoAmI) {
+    TellWho(task, branch->second, &event);
   } else if (task.kind == BranchTaskKind::kStandpoint) {
     event.answer = Standpoint(branch->second);
   } else if (task.kind == BranchTaskKind::kUnrecorded) {
@@ -102,6 +115,33 @@ void FakeBranches::Start(BranchTask task) {
     return;
   }
   events_.push_back(event);
+}
+
+void FakeBranches::MakeRole(const BranchTask &task, FakeBranch &branch, BranchEvent *event) {
+  if (role_refusals.empty()) {
+    branch.roles[task.login_role] = std::string(task.password.Reveal());
+    event->answer = "900";
+    return;
+  }
+  event->outcome = BranchOutcome::kRejected;
+  event->server_error.sqlstate = role_refusals.front();
+  event->error = Status::Error(role_refusals.front(), "no role is made here");
+  role_refusals.pop_front();
+}
+
+// "postgresql://role:password@…"
+void FakeBranches::TellWho(const BranchTask &task, const FakeBranch &branch, BranchEvent *event) {
+  const std::string text(task.uri.Reveal());
+  const size_t begin = text.find("://") + 3;
+  const std::string login = text.substr(begin, text.find('@') - begin);
+  const std::string role = login.substr(0, login.find(':'));
+  const auto known = branch.roles.find(role);
+  if (known != branch.roles.end() && role + ":" + known->second == login && !refuse_logins) {
+    event->answer = "[\"" + role + "\",\"" + acts_as + "\"]";
+    return;
+  }
+  event->outcome = BranchOutcome::kNotRun;
+  event->error = Status::Error("28P01", "password authentication failed");
 }
 
 std::string FakeBranches::Standpoint(const FakeBranch &branch) {

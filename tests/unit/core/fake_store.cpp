@@ -208,12 +208,12 @@ struct FakeStore::Writer {
   void operator()(const SweepRow &row) const { store.sweeps.at(row.id) = row; }
   void operator()(const SweepBranchRow &row) const { store.sweep_branches.push_back(row); }
   void operator()(const CredentialRow &row) const {
-    Drop(row.project_id, row.session_id, row.pooled);
+    Drop(row.project_id, row.session_id, row.pooled, row.access);
     store.credentials.push_back(row);
   }
   void operator()(const DropCredentials &row) const {
-    Drop(row.project_id, row.session_id, false);
-    Drop(row.project_id, row.session_id, true);
+    Drop(row.project_id, row.session_id, false, row.access);
+    Drop(row.project_id, row.session_id, true, row.access);
   }
   void operator()(const SnapshotRow &row) const {
     store.snapshots.emplace(row.fingerprint, row.objects);
@@ -246,12 +246,14 @@ struct FakeStore::Writer {
                              [&](const RequestRow &request) { return request.id == row.id; }),
               all.end());
   }
-  void Drop(int64_t project_id, int64_t session_id, bool pooled) const {
+  void Drop(int64_t project_id, int64_t session_id, bool pooled,
+            const std::optional<std::string> &access) const {
     auto &all = store.credentials;
     all.erase(std::remove_if(all.begin(), all.end(),
                              [&](const CredentialRow &known) {
                                return known.project_id == project_id &&
-                                      known.session_id == session_id && known.pooled == pooled;
+                                      known.session_id == session_id && known.pooled == pooled &&
+                                      (!access || known.access == *access);
                              }),
               all.end());
   }
@@ -333,6 +335,10 @@ void FakeStore::Discard(int64_t session_id) {
 
 void FakeStore::Rebase(int64_t session_id) {
   Request("rebase", session_id);
+}
+
+void FakeStore::Rotate(int64_t session_id) {
+  Request("rotate", session_id);
 }
 
 int64_t FakeStore::Undo(int64_t session_id, bool force) {

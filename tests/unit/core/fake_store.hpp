@@ -39,6 +39,7 @@ class FakeStore : public Store {
   int64_t Merge(int64_t session_id, const std::string &strategy = "restore",
                 const std::string &on_drift = "fail", const std::string &on_unrecorded = "fail");
   void Rebase(int64_t session_id);
+  void Rotate(int64_t session_id);
   // Of the session's last merge.
   int64_t Undo(int64_t session_id, bool force = false);
   void Discard(int64_t session_id);

@@ -290,7 +290,10 @@ Flow<Result<std::vector<std::string>>> RecordedWorkReader::FindUnrecorded(Sessio
   Result<Standpoint> stood = ReadStandpoint(fork->branch);
   if (!stood.ok()) co_return unknown;
   const std::string since = stood->next_xid;
-  const std::string own = "[" + recorded.rows.transactions + "]";
+  const std::string ours = OwnTransactions(fork->branch);
+  const std::string own = "[" + recorded.rows.transactions +
+                          (recorded.rows.transactions.empty() || ours.empty() ? "" : ",") + ours +
+                          "]";
   const Instant give_up = context_->now() + milliseconds(30'000);
   bool first = true;
   for (;;) {

@@ -20,10 +20,12 @@
 
 #include "worker/core/merge/gates.hpp"
 #include "worker/core/merge/merge_end.hpp"
+#include "worker/core/merge/recorded_work.hpp"
 #include "worker/core/merge/restore_check.hpp"
 #include "worker/core/merge/still_proof.hpp"
 #include "worker/core/merge/undo_point.hpp"
 #include "worker/core/session/admission.hpp"
+#include "worker/core/session/agent_role.hpp"
 #include "worker/core/session/connection_uris.hpp"
 
 namespace agent_branch {
@@ -55,6 +57,7 @@ class RestoreMerge {
         gates_(gates),
         undo_points_(undo_points),
         parent_(context, uris),
+        role_(context, uris),
         still_(context, &parent_),
         checker_(context, uris, undo_points) {}
 
@@ -72,6 +75,9 @@ class RestoreMerge {
   Flow<Next> Check(Session &session);
   Flow<Next> LookForForgotten(Session &session);
   Flow<Next> ClearExpiry(Session &session);
+  // Takes the agents' login roles from the branch, which the parent is about to become. Nothing:
+  // nobody can log in there but who could before. A status: somebody could.
+  Flow<Result<std::optional<Status>>> LeaveAgentsBehind(Session &session);
   Flow<Next> CompareAndRestore(Session &session);
   // What transactions the branch shows, where there are gates; whether these are still all. What
   // comes later was not tested, and has the gates asked again.
@@ -111,6 +117,7 @@ class RestoreMerge {
   GateKeeper *gates_;
   UndoPoints *undo_points_;
   ParentReader parent_;
+  AgentRole role_;
   StillProver still_;
   RestoreChecker checker_;
 };

@@ -78,6 +78,7 @@ void RestoreMerge::Merged(Session &session) {
   FenceTheOthers(session);
   // Connections, passwords and addresses are those of the state that was replaced.
   uris_->DropParents(context_->ProjectOf(session));
+  uris_->DropReader(context_->ProjectOf(session));
   context_->ProjectOf(session).parent_seen = {};
   const std::vector<std::string> found = FoundDifferences(session.merge->checked);
   const bool undoable = session.undo_point && session.undo_point->why_not.empty();

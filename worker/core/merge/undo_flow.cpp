@@ -135,7 +135,10 @@ Flow<Next> UndoFlow::Check(Session &session) {
     Next next = co_await ClearExpiry(session, expires_at);
     if (next.fails() || WorkOf(session).refusal) co_return next;
   }
-  session.undo->parent_reset_at = parent->last_reset_at;
+  WorkOf(session).seen_reset_at = parent->last_reset_at;
+  // A restore of ours may have come since it was sent: what it is known by is how the parent was
+  // before.
+  if (!session.may_have_undone()) session.undo->parent_reset_at = parent->last_reset_at;
   context_->journal().Add(*session.undo);
   Next next = co_await uris_->FetchParents(session, parent->id);
   if (next.fails() && !session.undo->forced) co_return next;
@@ -212,8 +215,8 @@ Flow<Next> UndoFlow::CompareAndRestore(Session &session) {
 Flow<Result<std::vector<std::string>>> UndoFlow::FindLost(Session &session) {
   Project &project = context_->ProjectOf(session);
   const UndoPointRow &point = *session.undo_point;
-  if (session.undo->parent_reset_at != point.parent_reset_at) {
-    const std::string &at = session.undo->parent_reset_at;
+  const std::string &at = WorkOf(session).seen_reset_at;
+  if (at != point.parent_reset_at) {
     co_return std::vector<std::string>{"the parent was restored at " +
                                        (at.empty() ? "an unknown time" : at) +
                                        ", by a later merge or by hand"};
@@ -232,12 +235,13 @@ Flow<Result<std::vector<std::string>>> UndoFlow::FindLost(Session &session) {
   task.sql = "[" + recorded.transactions + "]";
   BranchTask stands = task;
   stands.kind = BranchTaskKind::kStandpoint;
-  BranchEvent rows = co_await context_->Run(session, project, std::move(task),
-                                            "the parent to say what was written since the merge");
-  if (rows.outcome != BranchOutcome::kDone) co_return parent_.Trouble(session, rows);
   BranchEvent now = co_await context_->Run(session, project, std::move(stands),
                                            "the parent to say where it stands");
   if (now.outcome != BranchOutcome::kDone) co_return parent_.Trouble(session, now);
+  // Last, since the locks keep nobody from making a table: this look sees every transaction.
+  BranchEvent rows = co_await context_->Run(session, project, std::move(task),
+                                            "the parent to say what was written since the merge");
+  if (rows.outcome != BranchOutcome::kDone) co_return parent_.Trouble(session, rows);
   co_return WrittenSince(point, rows.answer, now.answer);
 }
 

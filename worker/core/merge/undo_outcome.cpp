@@ -172,6 +172,7 @@ void UndoFlow::Undone(Session &session) {
   FenceOthers(*context_, session, "undo " + std::to_string(session.undo->id),
               session.undo->parent_reset_at, WorkOf(session).reset_at);
   uris_->DropParents(project);
+  uris_->DropReader(project);
   project.parent_seen = {};
   End(session, "undone", Status());
 }

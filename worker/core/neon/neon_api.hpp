@@ -141,6 +141,11 @@ Result<Secret> ParseConnectionUri(std::string_view body);
 // named them. Empty when `host` does not stand there.
 Secret WithHost(const Secret &uri, std::string_view host, std::string_view pooler_host);
 
+// The URI with another role and password, which need no escapes, or with those of another URI.
+// Empty when there are none in it.
+Secret WithLogin(const Secret &uri, std::string_view role, const Secret &password);
+Secret WithLoginOf(const Secret &uri, const Secret &other);
+
 // The API's error body; texts are cut to 500 bytes and freed of control characters.
 struct NeonError {
   std::string code;

@@ -42,8 +42,13 @@ Flow<Result<NeonChange>> SendStart(SessionContext &context, Session &session) {
   co_return ParseChange(answer.body);
 }
 
-bool IsSettled(const Session &session, int64_t now) {
+bool IsSettled(const Session &session, const Project *project, int64_t now) {
   const SessionRow &row = session.row;
+  // Whoever waits for it asks for its URI next.
+  const bool lacks_role = row.state == SessionState::kReady && project != nullptr &&
+                          project->row.isolation != RoleIsolation::kOff &&
+                          row.shared_role.empty() && row.role_branch_id != row.branch_id;
+  if (lacks_role) return false;
   if (row.finished) return !session.undo;
   const bool resting = row.state == SessionState::kReady || row.state == SessionState::kConflict ||
                        row.state == SessionState::kFailed;
@@ -67,7 +72,8 @@ Project &SessionContext::ProjectOf(const Session &session) {
 }
 
 void SessionContext::Save(Session &session) {
-  session.row.settled = IsSettled(session, unix_time());
+  session.row.settled =
+      IsSettled(session, parts_.world->FindProject(session.row.project_id), unix_time());
   // Whatever a request asked for, the session looks at it when it is at rest.
   if (!session.row.settled && session.at_rest()) session.Wake();
   parts_.journal->Save(session.row);

@@ -61,6 +61,13 @@ struct GateRow {
   }
 };
 
+// Whether the agent of a session gets a login role of its own on the branch.
+enum class RoleIsolation {
+  kOff,            // it has the project's role
+  kWherePossible,  // where the branch's server does not let one be made, it has the project's
+  kAlways,         // there, its session fails
+};
+
 struct ProjectRow {
   int64_t id = 0;
   std::string neon_id;
@@ -85,6 +92,8 @@ struct ProjectRow {
   bool drops_unrecorded = false;  // on_unrecorded is "drop"
   bool allow_pieces = false;      // migrations that are not one piece may run on the parent as such
   std::vector<GateRow> gates;     // by name
+  RoleIsolation isolation = RoleIsolation::kOff;
+  bool reads_parent = false;  // parent_access is "read_only"
 };
 
 struct SessionRow {
@@ -113,7 +122,13 @@ struct SessionRow {
   std::string base_fingerprint;
   bool pinned = false;
   int api_calls = 0;
+  // The branch that has the agent's own login role, whose name is SessionRole(); empty: none.
+  std::string role_branch_id;
+  std::string shared_role;  // why the agent has the project's role instead; empty: it does not
 };
+
+// The login role of the session's agent.
+std::string SessionRole(const SessionRow &session);
 
 // kRepairing: its text failed, and another one is looked for.
 enum class MigrationStatus { kQueued, kRunning, kRepairing, kApplied, kFailed, kCancelled };
@@ -276,11 +291,15 @@ enum class StepKind {
   kSuspendCompute,
   kStartCompute,
   kAskFixer,
-  kBackUp,   // a branch of the parent is made before a replay
-  kUndo,     // the parent is restored from a backup
-  kRunPiece  // one of several transactions, or a statement alone, on the parent
+  kBackUp,    // a branch of the parent is made before a replay
+  kUndo,      // the parent is restored from a backup
+  kRunPiece,  // one of several transactions, or a statement alone, on the parent
+  kMakeRole,  // the agent's login role, on its branch; or the readers', on the parent
+  kDropRole
 };
 
+// Doing it again does no harm, and what is still to be done is known from other rows.
+bool IsDoneAgain(StepKind kind);
 std::string_view StepKindName(StepKind kind);
 std::optional<StepKind> ParseStepKind(std::string_view name);
 

@@ -5,7 +5,6 @@
 #include "worker/core/script/script.hpp"
 #include "worker/core/state/checks.hpp"
 #include "worker/core/state/gate_options.hpp"
-#include "worker/core/state/unsupported.hpp"
 
 namespace agent_branch {
 namespace {
@@ -125,9 +124,8 @@ Status CheckOnUnrecorded(std::string_view on_unrecorded) {
 }
 
 Status CheckParentAccess(std::string_view access) {
-  Status status = OneOf(access, {"none", "read_only", "full"}, "value of option \"parent_access\"",
-                        "Values are \"none\", \"read_only\" and \"full\".");
-  return status.ok() ? CheckParentAccessSupported(access) : status;
+  return OneOf(access, {"none", "read_only", "full"}, "value of option \"parent_access\"",
+               "Values are \"none\", \"read_only\" and \"full\".");
 }
 
 // Names of schemas, none twice as long as a name can be.
@@ -149,8 +147,7 @@ Status CheckNames(std::string_view key, const json::Value &value) {
 }
 
 Status CheckIsolateRole(std::string_view key, const json::Value &value) {
-  if (!value.IsBool()) return WrongType(key, "a boolean", value);
-  return value.GetBool() ? CheckOptionSupported(key) : Status();
+  return value.IsBool() ? Status() : WrongType(key, "a boolean", value);
 }
 
 // A plain name, so that no option reaches a file outside of the directory.
@@ -334,6 +331,17 @@ std::optional<std::string> TextOption(std::string_view text, const char *key) {
   const auto member = document.FindMember(key);
   if (member == document.MemberEnd() || !member->value.IsString()) return std::nullopt;
   return std::string(member->value.GetString(), member->value.GetStringLength());
+}
+
+std::string ParentAccess(std::string_view text) {
+  const std::optional<std::string> given = TextOption(text, "parent_access");
+  if (given) return *given;
+  json::Document document;
+  if (!Parse(text, &document).ok()) return "none";
+  // Who wants no roles to be made on a branch wants none on the parent.
+  const auto isolate = document.FindMember("isolate_role");
+  const bool off = isolate != document.MemberEnd() && isolate->value.IsFalse();
+  return off ? "none" : "read_only";
 }
 
 Result<MergeChoice> ChooseMerge(const MergeWishes &wanted, std::string_view project_json) {

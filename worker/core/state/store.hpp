@@ -24,11 +24,15 @@ struct CredentialRow {
   bool pooled = false;
   Secret uri;
   std::string branch_id;  // of the branch that the URI leads to
+  // For whom: empty for whoever may ask for it, "worker" for nobody else, "reader" for whom the
+  // parent may be read by. There is one for each.
+  std::string access = {};
 };
 
 struct DropCredentials {  // of a session, or of a project's parent when session_id is 0
   int64_t project_id = 0;
   int64_t session_id = 0;
+  std::optional<std::string> access = {};  // of this kind only
 };
 
 // What a session has waited for, for longer than a moment; empty: nothing any more.

@@ -93,11 +93,13 @@ struct Session : Actor {
   bool may_be_forked = false;
   int standpoints_unread = 0;  // how often the parent could not say where it stands
   bool branch_gone = false;
+  bool reader_tried = false;  // to make the role that reads the parent
   // When Neon last said that the branch is this session's: it was made then, or read.
   std::optional<Instant> ours_at;
   std::string base_version;  // of the branch's catalogs when it was made; forgotten by a crash
   int64_t expiry_asked = 0;  // the expiry Neon was last asked for
-  BranchUris uris;
+  BranchUris uris;           // as the project's role: the worker's own
+  BranchUris agent_uris;     // as the agent's, where it has one of its own
   Condition place_offered;
   PlaceUse counted_as = PlaceUse::kNone;
   std::string indexed_branch_id;
@@ -191,6 +193,9 @@ struct Project {
   };
   ParentSeen parent_seen;
   BranchUris parent_uris;
+  BranchUris reader_uris;  // as the role that only reads
+  // Why the parent has no such role, when its server did not let one be made.
+  std::string no_reader;
   bool fetching_parent_uris = false;
   Condition parent_uris_fetched;
   // What a version of the parent's catalogs was found to be: catalog version to fingerprint. It
@@ -202,6 +207,11 @@ struct Project {
   std::set<std::string> versions_being_described;  // by sessions under way
   Condition version_described;                     // told when one of these came to an end
   std::string parent_connection_key() const { return "parent of " + row.neon_id; }
+
+  // --- Login roles of sessions. That one can log in and has the rights of the project's role is
+  // tried with the first of them.
+  bool logins_proven = false;
+  Status no_logins;  // why the server lets none be made; ok: that is not known
 
   // --- Sessions, by id; those that wait for a place; and what of the limits the others use.
   std::map<int64_t, Session *> sessions;
