@@ -230,7 +230,7 @@ check-versions:
 # Nobody's write is lost, by the hundreds; and merges by chance, held against both orders.
 merge-oracle: deps
 	$(submake) $(jobs) install $(needs_emulator)
-	@AGENT_BRANCH_ORACLE_MERGES=$(or $(MERGES),500) AGENT_BRANCH_ORACLE_SEED=$(SEED) \
+	@AGENT_BRANCH_ORACLE_MERGES=$$(( $(or $(MERGES),500) / 2 )) AGENT_BRANCH_ORACLE_SEED=$(SEED) \
 		python3 -m pytest -q -s -p no:cacheprovider tests/system/test_lost_writes.py
 
 merge-fuzz: deps

@@ -66,7 +66,10 @@ std::optional<Status> TooManyPinned(const Project &project) {
   return Status::Error(
       "53400", "the project has its max_pinned of pinned branches",
       std::to_string(pinned) + " branches of earlier merges cannot be deleted at Neon yet.",
-      "Raise the project's max_pinned, or merge when they are deleted.");
+      "Merge by replay (strategy => 'replay'), which adds none. To let them go: make a new parent at "
+      "Neon below the root, bring the present schema and rows there, register it with "
+      "agent_project_register(), delete the old parent, and call agent_reap(). Or raise the "
+      "project's max_pinned.");
 }
 
 }  // namespace
