@@ -171,8 +171,8 @@ Flow<Result<std::string>> RestoreChecker::MakeCompute(Session &session) {
 Flow<Result<std::string>> RestoreChecker::FindCompute(Session &session) {
   const std::string project = context_->ProjectOf(session).row.neon_id;
   const std::string backup = session.merge->backup_branch_id;
-  ApiAnswer answer =
-      co_await context_->Ask(session, Priority::kMerge, ListEndpointsRequest(project, backup));
+  NeonRequest request = ListEndpointsRequest(project, backup);
+  ApiAnswer answer = co_await context_->Ask(session, Priority::kMerge, std::move(request));
   if (answer.verdict.kind != VerdictKind::kDone) co_return answer.verdict.why;
   co_return ParseReadWriteHost(answer.body);
 }
