@@ -185,6 +185,13 @@ void FakeBranches::RunMigration(const BranchTask &task, const std::string &branc
   std::vector<std::string> texts{task.sql};
   for (const BranchScript &script : task.more)
     texts.push_back(script.sql);
+  if (task.sql.rfind("HANG UP", 0) == 0) {
+    event.outcome = BranchOutcome::kNotRun;
+    event.sent = true;
+    event.error = Status::Error("57P01", "terminating connection due to administrator command");
+    events_.push_back(event);
+    return;
+  }
   for (size_t n = 0; n < texts.size(); ++n) {
     const bool own = IsOwn(texts[n]);
     if (texts[n].rfind("FAIL", 0) != 0 && (own || fail_on.count(branch_id) == 0)) continue;
