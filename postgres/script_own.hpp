@@ -57,4 +57,7 @@ class OwnObjects {
   bool opaque_ = false;            // something in the text changes rows that it does not name
 };
 
+// As both files of OwnObjects note a column.
+std::string ColumnKey(const RangeVar *table, const char *column);
+
 }  // namespace agent_branch

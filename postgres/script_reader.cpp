@@ -5,8 +5,8 @@
 
 #include "postgres/effects.hpp"
 #include "postgres/guard.hpp"
-#include "postgres/script_own.hpp"
 #include "postgres/scratch_context.hpp"
+#include "postgres/script_own.hpp"
 #include "postgres/script_parts.hpp"
 #include "postgres/tree_names.hpp"
 #include "worker/core/script/literal_uses.hpp"

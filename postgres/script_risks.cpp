@@ -1,46 +1,18 @@
 // What may be a risk, from a statement's raw parse tree.
 #include "postgres/guard.hpp"
 #include "postgres/script_parts.hpp"
+#include "postgres/script_risk_parts.hpp"
 #include "postgres/tree_names.hpp"
 #include "worker/core/script/body_text.hpp"
 
 namespace agent_branch {
 namespace {
 
-using Risks = std::vector<StatementRisk>;
-
-constexpr char kAccessExclusive[] = "ACCESS EXCLUSIVE";
-
 const char *LockName(int mode) {
   static constexpr const char *kNames[] = {
       "",      "ACCESS SHARE",        "ROW SHARE", "ROW EXCLUSIVE", "SHARE UPDATE EXCLUSIVE",
       "SHARE", "SHARE ROW EXCLUSIVE", "EXCLUSIVE", kAccessExclusive};
   return mode >= 1 && mode <= 8 ? kNames[mode] : "";
-}
-
-StatementRisk Of(RiskKind kind, const char *type, const std::string &object,
-                 const std::string &relation, const char *lock, std::string why) {
-  StatementRisk risk;
-  risk.kind = kind;
-  risk.object_type = type;
-  risk.object = object;
-  risk.relation = relation;
-  risk.lock = lock;
-  risk.why = std::move(why);
-  return risk;
-}
-
-StatementRisk OfTable(RiskKind kind, const std::string &table, const char *lock, std::string why) {
-  return Of(kind, "table", table, table, lock, std::move(why));
-}
-
-StatementRisk OfColumn(RiskKind kind, const std::string &table, const char *column,
-                       std::string why) {
-  const std::string name = QuotedName(column);
-  StatementRisk risk =
-      Of(kind, "column", table + "." + name, table, kAccessExclusive, std::move(why));
-  risk.column = name;
-  return risk;
 }
 
 bool HasRows(ObjectType type) {
@@ -95,198 +67,12 @@ void FindInDrop(const DropStmt *drop, Risks *risks) {
   }
 }
 
-// Whether each row would get a value of its own: a function that is not known to be stable is
-// taken for one that gives another value each time. What was found of it stops the walk.
-bool FindOwnValue(Node *node, void *context) {
-  static constexpr const char *kStable[] = {"now",
-                                            "transaction_timestamp",
-                                            "statement_timestamp",
-                                            "lower",
-                                            "upper",
-                                            "timezone",
-                                            "date_trunc",
-                                            "to_char",
-                                            "concat",
-                                            "to_timestamp",
-                                            "json_build_object",
-                                            "jsonb_build_object",
-                                            "json_build_array",
-                                            "jsonb_build_array",
-                                            "make_interval",
-                                            "md5",
-                                            "current_setting",
-                                            "coalesce",
-                                            "to_jsonb",
-                                            "replace",
-                                            "left",
-                                            "right",
-                                            "trim",
-                                            "btrim",
-                                            "array_fill",
-                                            "make_date",
-                                            "date_part",
-                                            "extract",
-                                            "round"};
-  if (node == nullptr) return false;
-  if (IsA(node, FuncCall)) {
-    const char *name = strVal(llast(reinterpret_cast<const FuncCall *>(node)->funcname));
-    bool stable = false;
-    for (const char *known : kStable)
-      stable = stable || strcmp(name, known) == 0;
-    if (!stable) return true;
-  }
-  if (IsA(node, String)) return false;
-  return WalkRawTree(node, FindOwnValue, context);
-}
-
-// A default that every row shares is not written into the rows.
-bool IsSharedValue(Node *expression) {
-  // A loop, since casts can be heaped up to any depth.
-  while (expression != nullptr && IsA(expression, TypeCast))
-    expression = reinterpret_cast<TypeCast *>(expression)->arg;
-  try {
-    return !CallPg([expression] { return FindOwnValue(expression, nullptr); });
-  } catch (const PgException &) {
-    return false;  // nested too deep to tell
-  }
-}
-
-bool IsSerial(const TypeName *type) {
-  if (type == nullptr || type->names == NIL) return false;
-  const std::string name = strVal(llast(type->names));
-  return name.size() >= 6 && name.compare(name.size() - 6, 6, "serial") == 0;
-}
-
-void FindInNewColumn(const std::string &table, const ColumnDef *column, Risks *risks) {
-  bool has_value = IsSerial(column->typeName);
-  bool written = has_value;
-  bool not_null = column->is_not_null;
-  bool primary = false;
-  for (int n = 0; n < list_length(column->constraints); ++n) {
-    const auto *constraint = static_cast<const Constraint *>(list_nth(column->constraints, n));
-    const ConstrType type = constraint->contype;
-    if (type == CONSTR_NOTNULL) not_null = true;
-    if (type == CONSTR_PRIMARY) primary = true;
-    if (type == CONSTR_DEFAULT || type == CONSTR_IDENTITY || type == CONSTR_GENERATED)
-      has_value = true;
-    if (type == CONSTR_UNIQUE || type == CONSTR_PRIMARY)
-      risks->push_back(
-          OfTable(RiskKind::kLock, table, kAccessExclusive, "an index is built under the lock"));
-    if (type == CONSTR_CHECK && !constraint->skip_validation)
-      risks->push_back(OfTable(RiskKind::kNotValid, table, kAccessExclusive,
-                               "all rows are checked under the lock"));
-    if (type == CONSTR_DEFAULT && !IsSharedValue(constraint->raw_expr)) written = true;
-    if (type == CONSTR_IDENTITY || (type == CONSTR_GENERATED && IsStored(constraint)))
-      written = true;
-  }
-  if ((not_null || primary) && !has_value) {
-    risks->push_back(OfColumn(RiskKind::kNotNull, table, column->colname,
-                              "a new column that must not be null has no default"));
-  }
-  if (written) {
-    risks->push_back(OfColumn(RiskKind::kRewrite, table, column->colname,
-                              "every row gets a value of its own, so the table is written anew"));
-  }
-}
-
-void FindInConstraint(const std::string &table, const Constraint *constraint, Risks *risks) {
-  const std::string name = QuotedName(constraint->conname);
-  const std::string object = name.empty() ? table : table + "." + name;
-  switch (constraint->contype) {
-    case CONSTR_CHECK:
-    case CONSTR_FOREIGN:
-      if (constraint->skip_validation) return;
-      risks->push_back(Of(
-          RiskKind::kNotValid, "constraint", object, table,
-          constraint->contype == CONSTR_FOREIGN ? "SHARE ROW EXCLUSIVE" : kAccessExclusive,
-          "all rows are checked under the lock; add it NOT VALID, and VALIDATE CONSTRAINT after"));
-      return;
-    case CONSTR_PRIMARY:
-    case CONSTR_UNIQUE:
-    case CONSTR_EXCLUSION:
-      if (constraint->indexname != nullptr) return;
-      risks->push_back(Of(RiskKind::kLock, "constraint", object, table, kAccessExclusive,
-                          "an index is built under the lock"));
-      return;
-    default:
-      return;
-  }
-}
-
-std::string PartitionOf(const AlterTableCmd *command) {
-  return NameOf(reinterpret_cast<const PartitionCmd *>(command->def)->name);
-}
-
-// USING with an expression in which no column stands.
-bool LosesValues(const ColumnDef *column) {
-  return column != nullptr && column->raw_default != nullptr &&
-         !MentionsColumn(column->raw_default);
-}
-
-void FindInCommand(const std::string &table, const AlterTableCmd *command, Risks *risks) {
-  switch (command->subtype) {
-    case AT_AddColumn:
-      return FindInNewColumn(table, reinterpret_cast<const ColumnDef *>(command->def), risks);
-    case AT_DropColumn:
-      risks->push_back(OfColumn(RiskKind::kDrop, table, command->name, "its values go with it"));
-      return;
-    case AT_DropConstraint:
-      risks->push_back(Of(RiskKind::kDrop, "constraint", table + "." + QuotedName(command->name),
-                          table, kAccessExclusive, "what it kept out may come in"));
-      risks->back().lookup = QuotedName(command->name);
-      return;
-    case AT_AlterColumnType:
-      risks->push_back(OfColumn(RiskKind::kRewrite, table, command->name,
-                                "the table is written anew, unless both types are stored alike"));
-      if (LosesValues(reinterpret_cast<const ColumnDef *>(command->def)))
-        risks->push_back(OfColumn(RiskKind::kDrop, table, command->name,
-                                  "its values go: what comes in their place does not use them"));
-      return;
-    case AT_DetachPartition:
-      risks->push_back(OfTable(RiskKind::kDrop, PartitionOf(command), kAccessExclusive,
-                               "its rows leave " + table));
-      return;
-    case AT_DropInherit:
-      risks->push_back(OfTable(RiskKind::kDrop, table, kAccessExclusive,
-                               "its rows leave the table that it inherits from"));
-      return;
-    case AT_AttachPartition:
-      risks->push_back(OfTable(RiskKind::kNotValid, PartitionOf(command), kAccessExclusive,
-                               "all its rows are checked under the lock, unless a constraint "
-                               "shows that they fit"));
-      return;
-    case AT_SetNotNull:
-      risks->push_back(OfColumn(RiskKind::kNotNull, table, command->name,
-                                "all rows are checked under the lock"));
-      return;
-    case AT_AddConstraint:
-      if (command->def != nullptr && IsA(command->def, Constraint))
-        FindInConstraint(table, reinterpret_cast<const Constraint *>(command->def), risks);
-      return;
-    case AT_SetLogged:
-    case AT_SetUnLogged:
-    case AT_SetTableSpace:
-    case AT_SetAccessMethod:
-      risks->push_back(
-          OfTable(RiskKind::kRewrite, table, kAccessExclusive, "the table is written anew"));
-      return;
-    default:
-      return;
-  }
-}
-
-void FindInAlterTable(const AlterTableStmt *alter, Risks *risks) {
-  const std::string table = NameOf(alter->relation);
-  for (int n = 0; n < list_length(alter->cmds); ++n)
-    FindInCommand(table, static_cast<const AlterTableCmd *>(list_nth(alter->cmds, n)), risks);
-}
-
 void FindInTruncate(const TruncateStmt *truncate, Risks *risks) {
   for (int n = 0; n < list_length(truncate->relations); ++n) {
     const std::string table =
         NameOf(static_cast<const RangeVar *>(list_nth(truncate->relations, n)));
     const bool cascades = truncate->behavior == DROP_CASCADE;
-    risks->push_back(OfTable(
+    risks->push_back(TableRisk(
         RiskKind::kTruncate, table, kAccessExclusive,
         cascades ? "all its rows go, and those of tables that refer to it" : "all its rows go"));
     risks->back().cascades = cascades;
@@ -328,7 +114,7 @@ void FindInWith(const WithClause *with, Risks *risks) {
 }
 
 void AddUnfiltered(const RangeVar *relation, const char *why, Risks *risks) {
-  risks->push_back(OfTable(RiskKind::kUnfiltered, NameOf(relation), "", why));
+  risks->push_back(TableRisk(RiskKind::kUnfiltered, NameOf(relation), "", why));
 }
 
 void FindInMerge(const MergeStmt *merge, Risks *risks) {
@@ -347,7 +133,8 @@ void FindInMerge(const MergeStmt *merge, Risks *risks) {
 void FindInSelect(const SelectStmt *select, Risks *risks) {
   FindInWith(select->withClause, risks);
   if (CallsFunction(select, "lo_unlink"))
-    risks->push_back(Of(RiskKind::kDrop, "large object", "by lo_unlink()", "", "", "it is gone"));
+    risks->push_back(
+        MakeRisk(RiskKind::kDrop, "large object", "by lo_unlink()", "", "", "it is gone"));
 }
 
 // Statements around a query.
@@ -411,8 +198,8 @@ void FindInBlock(const DoStmt *block, Risks *risks) {
 void FindInDropRole(const DropRoleStmt *drop, Risks *risks) {
   for (int n = 0; n < list_length(drop->roles); ++n) {
     const auto *role = static_cast<const RoleSpec *>(list_nth(drop->roles, n));
-    StatementRisk risk = Of(RiskKind::kDrop, "role", QuotedName(role->rolename), "", "",
-                            "whoever logs in as it cannot any more");
+    StatementRisk risk = MakeRisk(RiskKind::kDrop, "role", QuotedName(role->rolename), "", "",
+                                  "whoever logs in as it cannot any more");
     risk.lookup = risk.object;
     risks->push_back(std::move(risk));
   }
@@ -420,50 +207,77 @@ void FindInDropRole(const DropRoleStmt *drop, Risks *risks) {
 
 void FindInIndex(const IndexStmt *index, Risks *risks) {
   if (index->concurrent) return;
-  risks->push_back(OfTable(RiskKind::kLock, NameOf(index->relation), "SHARE",
-                           "nobody writes while the index is built; CREATE INDEX CONCURRENTLY "
-                           "lets them"));
+  risks->push_back(TableRisk(RiskKind::kLock, NameOf(index->relation), "SHARE",
+                             "nobody writes while the index is built; CREATE INDEX CONCURRENTLY "
+                             "lets them"));
 }
 
 void FindInReindex(const ReindexStmt *reindex, Risks *risks) {
   if (reindex->relation == nullptr || HasOption(reindex->params, "concurrently")) return;
   const bool table = reindex->kind == REINDEX_OBJECT_TABLE;
-  risks->push_back(Of(RiskKind::kLock, table ? "table" : "index", NameOf(reindex->relation),
-                      NameOf(reindex->relation), "SHARE",
-                      "nobody writes while it is built anew; REINDEX CONCURRENTLY lets them"));
+  risks->push_back(
+      MakeRisk(RiskKind::kLock, table ? "table" : "index", NameOf(reindex->relation),
+               NameOf(reindex->relation), "SHARE",
+               "nobody writes while it is built anew; REINDEX CONCURRENTLY lets them"));
 }
 
 void FindInVacuum(const VacuumStmt *vacuum, Risks *risks) {
   if (!HasOption(vacuum->options, "full")) return;
   for (int n = 0; n < list_length(vacuum->rels); ++n) {
     const auto *relation = static_cast<const VacuumRelation *>(list_nth(vacuum->rels, n));
-    risks->push_back(OfTable(RiskKind::kRewrite, NameOf(relation->relation), kAccessExclusive,
-                             "the table is written anew"));
+    risks->push_back(TableRisk(RiskKind::kRewrite, NameOf(relation->relation), kAccessExclusive,
+                               "the table is written anew"));
   }
 }
 
 void FindInLock(const LockStmt *lock, Risks *risks) {
   for (int n = 0; n < list_length(lock->relations); ++n) {
     const auto *relation = static_cast<const RangeVar *>(list_nth(lock->relations, n));
-    risks->push_back(OfTable(RiskKind::kLock, NameOf(relation), LockName(lock->mode),
-                             "it is held until the migration commits"));
+    risks->push_back(TableRisk(RiskKind::kLock, NameOf(relation), LockName(lock->mode),
+                               "it is held until the migration commits"));
   }
 }
 
 void FindInRefresh(const RefreshMatViewStmt *refresh, Risks *risks) {
   if (refresh->concurrent) return;
-  risks->push_back(Of(RiskKind::kLock, "materialized view", NameOf(refresh->relation),
-                      NameOf(refresh->relation), kAccessExclusive,
-                      "nobody reads it while it is filled; CONCURRENTLY lets them"));
+  risks->push_back(MakeRisk(RiskKind::kLock, "materialized view", NameOf(refresh->relation),
+                            NameOf(refresh->relation), kAccessExclusive,
+                            "nobody reads it while it is filled; CONCURRENTLY lets them"));
 }
 
 void FindInCluster(const ClusterStmt *cluster, Risks *risks) {
   if (cluster->relation == nullptr) return;
-  risks->push_back(OfTable(RiskKind::kRewrite, NameOf(cluster->relation), kAccessExclusive,
-                           "the table is written anew"));
+  risks->push_back(TableRisk(RiskKind::kRewrite, NameOf(cluster->relation), kAccessExclusive,
+                             "the table is written anew"));
 }
 
 }  // namespace
+
+StatementRisk MakeRisk(RiskKind kind, const char *type, const std::string &object,
+                       const std::string &relation, const char *lock, std::string why) {
+  StatementRisk risk;
+  risk.kind = kind;
+  risk.object_type = type;
+  risk.object = object;
+  risk.relation = relation;
+  risk.lock = lock;
+  risk.why = std::move(why);
+  return risk;
+}
+
+StatementRisk TableRisk(RiskKind kind, const std::string &table, const char *lock,
+                        std::string why) {
+  return MakeRisk(kind, "table", table, table, lock, std::move(why));
+}
+
+StatementRisk ColumnRisk(RiskKind kind, const std::string &table, const char *column,
+                         std::string why) {
+  const std::string name = QuotedName(column);
+  StatementRisk risk =
+      MakeRisk(kind, "column", table + "." + name, table, kAccessExclusive, std::move(why));
+  risk.column = name;
+  return risk;
+}
 
 std::vector<StatementRisk> FindRisks(const Node *statement) {
   Risks risks;
@@ -472,7 +286,8 @@ std::vector<StatementRisk> FindRisks(const Node *statement) {
       FindInDrop(reinterpret_cast<const DropStmt *>(statement), &risks);
       break;
     case T_DropOwnedStmt:
-      risks.push_back(Of(RiskKind::kDrop, "objects", "of a role", "", "", "all that it owns goes"));
+      risks.push_back(
+          MakeRisk(RiskKind::kDrop, "objects", "of a role", "", "", "all that it owns goes"));
       break;
     case T_AlterTableStmt:
       FindInAlterTable(reinterpret_cast<const AlterTableStmt *>(statement), &risks);

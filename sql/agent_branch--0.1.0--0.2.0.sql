@@ -460,7 +460,7 @@ COMMENT ON FUNCTION @extschema@.agent_branch_revoke(regrole, text) IS
 ALTER TABLE agent_branch.merge ADD COLUMN on_unrecorded text NOT NULL DEFAULT 'fail'
 	CHECK (on_unrecorded IN ('fail', 'drop'));
 COMMENT ON COLUMN agent_branch.merge.on_unrecorded IS 'what happens to what is on the branch outside of its migrations, when the strategy cannot carry it';
-ALTER TABLE agent_branch.merge ADD COLUMN chosen text CHECK (chosen IN ('nothing', 'replay', 'restore', 'candidate')),
+ALTER TABLE agent_branch.merge ADD COLUMN chosen text CHECK (chosen IN ('nothing', 'replay', 'restore', 'candidate', 'pieces')),
 	ADD COLUMN chosen_reason text, ADD COLUMN transaction_id xid8, ADD COLUMN certificate jsonb;
 COMMENT ON COLUMN agent_branch.merge.chosen IS 'the strategy that is carried out, written before anything is done; nothing: the branch shows no change';
 COMMENT ON COLUMN agent_branch.merge.transaction_id IS 'of the replay on the parent, noted before its COMMIT is sent: what became of it is asked of the parent';
@@ -478,6 +478,10 @@ COMMENT ON COLUMN agent_branch.conflict.branch_hash IS 'of the object on the bra
 -- ---- Gates --------------------------------------------------------------------------------------
 
 ALTER TABLE agent_branch.merge ADD COLUMN gates jsonb;
+ALTER TABLE agent_branch.merge ADD COLUMN checked jsonb, ADD COLUMN pieces jsonb, ADD COLUMN after_fingerprint text;
+COMMENT ON COLUMN agent_branch.merge.checked IS 'of a restore: whether the backup shows the parent as it was proven to be, or what was written in between and went to the backup; null: it was not looked at';
+COMMENT ON COLUMN agent_branch.merge.pieces IS 'of a merge piece by piece: each transaction and each statement alone, and what became of it';
+COMMENT ON COLUMN agent_branch.merge.after_fingerprint IS 'of a replay: the parent''s schema in its transaction, right before the COMMIT';
 COMMENT ON COLUMN agent_branch.merge.gates IS 'the project''s gates that were asked before anything was merged, and what they answered';
 ALTER TABLE agent_branch.conflict ADD COLUMN counterexamples jsonb,
 	DROP CONSTRAINT conflict_change_check,
@@ -827,14 +831,15 @@ CREATE VIEW @extschema@.agent_merges WITH (security_barrier) AS
 		m.finished_at, m.base_fingerprint, m.parent_fingerprint, coalesce(m.backup_name, o.backup_name) AS backup_name,
 		coalesce(m.backup_branch_id, o.backup_branch_id) AS backup_branch_id, m.session_id,
 		m.on_unrecorded, m.chosen, m.chosen_reason, m.transaction_id, m.certificate, m.candidates,
-		CASE WHEN m.status = 'merged' AND o.why_not IS NULL THEN o.undo_until END AS undo_until,
-		CASE WHEN m.status = 'merged' THEN
+		CASE WHEN (m.status = 'merged' OR m.status = 'failed' AND m.pieces IS NOT NULL) AND o.why_not IS NULL
+			THEN o.undo_until END AS undo_until,
+		CASE WHEN m.status = 'merged' OR m.status = 'failed' AND m.pieces IS NOT NULL THEN
 			CASE WHEN o.merge_id IS NULL THEN 'no backup was kept for an undo' ELSE o.why_not END
 		END AS not_undoable,
 		u.status AS undo_status, CASE WHEN u.status = 'undone' THEN u.finished_at END AS undone_at,
 		CASE WHEN u.status = 'undone' THEN u.requested_by END AS undone_by, u.reason AS undo_reason, u.lost AS undo_lost,
 		u.preserved_name,
-		m.gates
+		m.gates, m.checked, m.pieces, m.after_fingerprint
 	FROM agent_branch.merge AS m JOIN agent_branch.visible_session AS s ON s.id = m.session_id
 		JOIN agent_branch.project AS p ON p.id = s.project_id
 		LEFT JOIN agent_branch.undo_point AS o ON o.merge_id = m.id
@@ -1310,7 +1315,7 @@ ALTER TABLE agent_branch.sweep_branch DROP CONSTRAINT sweep_branch_action_check,
 ALTER TABLE agent_branch.step DROP CONSTRAINT step_kind_check,
 	ADD CONSTRAINT step_kind_check CHECK (kind IN ('create branch', 'migrate', 'set expiry', 'restore', 'replay',
 		'delete branch', 'rename branch', 'suspend compute', 'start compute', 'ask fixer', 'back up', 'undo',
-		'make role', 'drop role'));
+		'run piece', 'make role', 'drop role'));
 
 /*
  * A session's trace is that of the traceparent which it was begun with, or one of its own. Ids are

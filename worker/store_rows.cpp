@@ -56,6 +56,7 @@ SELECT id, project, parent, database, role, coalesce(options->>'api_key_file', '
       UNION ALL SELECT 'gate ' || n, value FROM jsonb_array_elements(
         CASE jsonb_typeof(options->'gates') WHEN 'array' THEN options->'gates' END)
         WITH ORDINALITY AS e (value, n)) AS g)::text, ''),
+  coalesce((options->>'allow_pieces')::boolean, false),
   coalesce(options->>'isolate_role', 'possible'),
   coalesce(options->>'parent_access', CASE options->>'isolate_role' WHEN 'false' THEN 'none' ELSE 'read_only' END)
     = 'read_only'
@@ -84,11 +85,12 @@ ProjectRow ReadProject(const Row &row) {
   project.managed_schemas = Lines(row.Text(18));
   project.drops_unrecorded = row.Bool(19);
   project.gates = ReadGates(row.Text(20));
-  const std::string isolation = row.Text(21);
+  project.allow_pieces = row.Bool(21);
+  const std::string isolation = row.Text(22);
   project.isolation = isolation == "false"  ? RoleIsolation::kOff
                       : isolation == "true" ? RoleIsolation::kAlways
                                             : RoleIsolation::kWherePossible;
-  project.reads_parent = row.Bool(22);
+  project.reads_parent = row.Bool(23);
   return project;
 }
 

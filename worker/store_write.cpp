@@ -59,13 +59,13 @@ constexpr char kSaveMerge[] = R"(
 INSERT INTO agent_branch.merge AS m (id, session_id, strategy, on_drift, status, accepted,
   base_fingerprint, parent_fingerprint, parent_reset_at, backup_name, backup_branch_id, reason,
   started_at, finished_at, on_unrecorded, chosen, chosen_reason, transaction_id, certificate, candidates,
-  gates)
+  gates, checked, pieces, after_fingerprint)
 VALUES ($1, $2, $3, $4, $5, $6, nullif($7, ''), nullif($8, ''), nullif($9, ''), nullif($10, ''),
   nullif($11, ''), nullif($12, ''),
   CASE WHEN $5 = 'running' THEN clock_timestamp() END,
   CASE WHEN $5 NOT IN ('queued', 'running') THEN clock_timestamp() END, $13, nullif($14, ''),
   nullif($15, ''), nullif($16, '')::xid8, nullif($17, '')::jsonb, $18,
-  nullif($19, '')::jsonb)
+  nullif($19, '')::jsonb, nullif($20, '')::jsonb, nullif($21, '')::jsonb, nullif($22, ''))
 ON CONFLICT (id) DO UPDATE SET
   status = excluded.status, accepted = excluded.accepted,
   base_fingerprint = excluded.base_fingerprint, parent_fingerprint = excluded.parent_fingerprint,
@@ -74,7 +74,8 @@ ON CONFLICT (id) DO UPDATE SET
   started_at = coalesce(m.started_at, excluded.started_at), finished_at = excluded.finished_at,
   chosen = excluded.chosen, chosen_reason = excluded.chosen_reason,
   transaction_id = excluded.transaction_id, certificate = excluded.certificate,
-  candidates = excluded.candidates, gates = excluded.gates)";
+  candidates = excluded.candidates, gates = excluded.gates, checked = excluded.checked,
+  pieces = excluded.pieces, after_fingerprint = excluded.after_fingerprint)";
 
 constexpr char kSaveStep[] = R"(
 INSERT INTO agent_branch.step (id, project_id, session_id, kind, target, status, outcome,
@@ -269,12 +270,28 @@ struct Writer {
   }
 
   void operator()(const MergeRow &row) const {
-    transaction.Execute(
-        kSaveMerge,
-        {row.id, row.session_id, row.strategy, row.on_drift, row.status, row.accepted,
-         row.base_fingerprint, row.parent_fingerprint, row.parent_reset_at, row.backup_name,
-         row.backup_branch_id, row.reason, row.on_unrecorded, row.chosen, row.chosen_reason,
-         row.transaction_id, row.certificate, row.candidates, row.gates});
+    transaction.Execute(kSaveMerge, {row.id,
+                                     row.session_id,
+                                     row.strategy,
+                                     row.on_drift,
+                                     row.status,
+                                     row.accepted,
+                                     row.base_fingerprint,
+                                     row.parent_fingerprint,
+                                     row.parent_reset_at,
+                                     row.backup_name,
+                                     row.backup_branch_id,
+                                     row.reason,
+                                     row.on_unrecorded,
+                                     row.chosen,
+                                     row.chosen_reason,
+                                     row.transaction_id,
+                                     row.certificate,
+                                     row.candidates,
+                                     row.gates,
+                                     row.checked,
+                                     row.pieces,
+                                     row.after_fingerprint});
   }
 
   void operator()(const ConflictRow &row) const {

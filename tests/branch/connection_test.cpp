@@ -176,63 +176,6 @@ TEST(HostileServer, GarbageIsNotRun) {
   }
 }
 
-// Anything well formed that a query may be answered with, without an end.
-void Flood(int socket, const std::string &message) {
-  Welcome(socket);
-  Receive(socket);
-  std::string block;
-  while (block.size() < 100'000)
-    block += message;
-  while (Send(socket, block)) {
-  }
-}
-
-TEST(HostileServer, FloodsHaveAnEnd) {
-  RunnerOptions options;
-  options.answer_grace = 200ms;
-  options.cancel_timeout = 100ms;
-  options.longest_message = 1 << 20;
-  const std::string row_description =
-      Message('T', std::string("\0\1a\0\0\0\0\0\0\0\0\0\0\x19\xff\xff\xff\xff\xff\xff\0\0", 22));
-  const std::string notification = Message('A', std::string("\0\0\0\1a\0b\0", 8));
-  std::string parameters;
-  for (int number = 0; number < 20'000; ++number)
-    parameters += Message('S', std::to_string(number) + std::string("\0b\0", 3));
-  const std::string floods[] = {
-      parameters,
-      Message('N', std::string("SNOTICE\0VNOTICE\0C00000\0Mx\0\0", 27)),
-      Message('S', std::string("a\0b\0", 4)),
-      notification,
-      Message('C', std::string("SELECT 1\0", 9)),
-      row_description + Message('D', std::string("\0\1\0\0\0\1x", 7)),
-      Message('G', std::string("\0\0\0", 3)),
-      Message('H', std::string("\0\0\0", 3)) + Message('d', "x"),
-      Message('W', std::string("\0\0\0", 3)),
-      ErrorMessage("ERROR", "XX000", "x"),
-      std::string("D\x3f\xff\xff\xff", 5),
-      Message('Z', "T"),
-  };
-  for (const std::string &flood : floods) {
-    FakeServer server([&](int socket) { Flood(socket, flood); });
-    const BranchEvent event = RunAgainst(server.uri(), 500ms, options);
-    EXPECT_NE(event.outcome, BranchOutcome::kDone) << flood.substr(0, 20);
-    EXPECT_EQ(event.kind, BranchEvent::Kind::kFinished) << flood.substr(0, 20);
-  }
-}
-
-TEST(HostileServer, FloodWhileConnectingHasAnEnd) {
-  for (const std::string &flood : {Message('S', std::string("a\0b\0", 4)),
-                                   Message('N', std::string("SNOTICE\0C00000\0Mx\0\0", 19))}) {
-    FakeServer server([&](int socket) {
-      Receive(socket);
-      Send(socket, Message('R', std::string(4, '\0')));
-      while (Send(socket, flood)) {
-      }
-    });
-    EXPECT_EQ(RunAgainst(server.uri(), 500ms).outcome, BranchOutcome::kNotRun);
-  }
-}
-
 // Passes bytes on both ways; hangs up on the client in place of the answer to COMMIT.
 void ProxyUntilCommit(int client) {
   const int server = ConnectToServer();

@@ -1,7 +1,7 @@
 // What a branch's settings and other sessions do to a migration, against a real server.
 #include "tests/branch/test_support.hpp"
-#include "worker/core/session/blockers.hpp"
 #include "worker/branch/look_query.hpp"
+#include "worker/core/session/blockers.hpp"
 
 namespace agent_branch::testing {
 namespace {

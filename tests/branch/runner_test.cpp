@@ -169,11 +169,13 @@ TEST_F(RunnerTest, EndingTheTransactionIsNoticed) {
     EXPECT_NE(event.server_error.detail.find("stays in effect"), std::string::npos) << sql;
   }
   Client(database_.uri()).Query("ROLLBACK PREPARED 'p'");
-  for (const char *sql :
-       {"ROLLBACK", "ROLLBACK; BEGIN; CREATE TABLE b (id int)", "ROLLBACK AND CHAIN"}) {
+  for (const char *sql : {"ROLLBACK", "ROLLBACK; BEGIN; CREATE TABLE b (id int)",
+                          "ROLLBACK AND CHAIN", "DO $$ BEGIN EXECUTE 'RESET ALL'; END $$"}) {
     event = Run(sql);
     EXPECT_EQ(event.server_error.sqlstate, "2D000") << sql;
-    EXPECT_EQ(event.server_error.detail, "The script rolled back its own transaction.") << sql;
+    EXPECT_EQ(event.server_error.detail,
+              "The script rolled back its own transaction, or reset all settings.")
+        << sql;
   }
   EXPECT_EQ(Count("b"), "0");
   EXPECT_EQ(RunAndCommit("SAVEPOINT s; CREATE TABLE d (id int); ROLLBACK TO s").outcome,
@@ -282,7 +284,7 @@ TEST_F(RunnerTest, OverlongRowIsHungUpOn) {
   RunnerOptions options;
   options.longest_message = 1 << 20;
   LibpqBranchRunner runner(nullptr, options);
-  runner.Start(Migration(1, database_.uri(), "SELECT repeat('x', 100000000)"));
+  runner.Start(Migration(1, database_.uri(), "SELECT repeat('x', 10000000)"));
   const BranchEvent event = NextEvent(&runner);
   EXPECT_EQ(event.outcome, BranchOutcome::kNotRun);
   EXPECT_EQ(event.error.detail(), "the server sent a message that is too long");
@@ -415,7 +417,7 @@ TEST_F(RunnerTest, WhatEndedTheConnectionIsToldFromWhatFoundNone) {
   EXPECT_EQ(ended.outcome, BranchOutcome::kNotRun);
   EXPECT_TRUE(ended.sent);
   EXPECT_EQ(ended.error.sqlstate(), "57P01");
-  const BranchEvent long_row = Run("SELECT repeat('x', 200000000)");
+  const BranchEvent long_row = Run("SELECT repeat('x', 20000000)");
   EXPECT_EQ(long_row.outcome, BranchOutcome::kNotRun);
   EXPECT_TRUE(long_row.sent);
   runner_.Start(Migration(++last_id_, ServerUri("there_is_none"), "SELECT 1"));

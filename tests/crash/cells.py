@@ -17,6 +17,7 @@ OK, FAILED, NONE = "ok", "FAILED", "–"
 class Cell:
     point: object
     failure: str
+    trouble: type = None  # that lasts meanwhile, in another project: see trouble.py
     verdict: str = None
     story: str = ""  # why it failed, or why there is no such cell
     seconds: float = 0.0
@@ -97,6 +98,8 @@ class Player:
 def _play(world, cell, expected):
     scenario = cell.point.scenario
     scenario.setup(world)
+    if cell.trouble:
+        world.begin_trouble(cell.trouble)
     base = Base(world)
     pid = world.worker_runs()
     held = Held(world, cell.point, base)
@@ -109,7 +112,12 @@ def _play(world, cell, expected):
     world.tidy()
     held.deliver()
     world.tidy()
-    return judge.wrongs(world, expected)
+    wrongs = judge.wrongs(world, expected)
+    if cell.trouble:
+        world.trouble.must_be_shown()
+        world.trouble.end()
+        world.trouble.must_come_to_rest()
+    return wrongs
 
 
 def story(world):

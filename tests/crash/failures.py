@@ -52,6 +52,8 @@ def emulator(world, _pid):
     # An answer of its that is still on the way is lost with it.
     world.stage.proxy.cut()
     world.emulator.start()
+    if world.trouble:
+        world.trouble.renew()
 
 
 def connection(world, _pid):

@@ -18,17 +18,21 @@ END
 $$"""
 
 COUNTS = """
-CREATE FUNCTION public.steps_since(base bigint, of_kind text, before bigint) RETURNS bigint
+CREATE FUNCTION public.steps_since(base bigint, of_kind text, before bigint,
+    of_project bigint) RETURNS bigint
     LANGUAGE plpgsql AS $$
 BEGIN
     RETURN (SELECT count(*) FROM agent_branch.step AS s
-            WHERE s.id > base AND s.id < before AND s.kind = of_kind);
+            WHERE s.id > base AND s.id < before AND s.kind = of_kind
+            AND s.project_id = of_project);
 END
 $$;
-CREATE FUNCTION public.changes_since(base bigint, from_state text, to_state text) RETURNS bigint
+CREATE FUNCTION public.changes_since(base bigint, from_state text, to_state text,
+    of_project bigint) RETURNS bigint
     LANGUAGE plpgsql AS $$
 BEGIN
     RETURN (SELECT count(*) FROM agent_branch.event AS e
+            JOIN agent_branch.session AS s ON s.id = e.session_id AND s.project_id = of_project
             WHERE e.id > base AND e.old_state = from_state AND e.state = to_state);
 END
 $$"""

@@ -8,7 +8,8 @@ def outcome(world):
     """What came of what was asked for, for the same to be compared with."""
     return {
         "sessions": [(row["name"], row["state"]) for row in world.rows(
-            "SELECT name, state FROM agent_branch.session ORDER BY id")],
+            "SELECT name, state FROM agent_branch.session WHERE project_id = %s ORDER BY id",
+            world.row)],
         "migrations": {row["name"]: row["statuses"] for row in world.rows(
             "SELECT name, string_agg(status, ', ' ORDER BY migration_id, number) AS statuses "
             "FROM agent_branch.migration_attempt GROUP BY name")},
@@ -31,7 +32,8 @@ def wrongs(world, expected):
 
 def finish(world):
     """Discards what is left, and sweeps twice at most."""
-    for row in world.rows("SELECT name FROM agent_branch.session WHERE finished_at IS NULL"):
+    for row in world.rows("SELECT name FROM agent_branch.session WHERE finished_at IS NULL "
+                          "AND project_id = %s", world.row):
         world.rows("SELECT agent_discard(%s)", row["name"])
     world.at_rest()
     for _sweep in range(2):
@@ -43,7 +45,8 @@ def finish(world):
 
 def _steps(world):
     return [f"step {row['id']}, {row['kind']}, is left intended" for row in world.rows(
-        "SELECT id, kind FROM agent_branch.step WHERE status = 'intended'")]
+        "SELECT id, kind FROM agent_branch.step WHERE status = 'intended' AND project_id = %s",
+        world.row)]
 
 
 def _branches(world):
@@ -78,9 +81,9 @@ def _merges(world):
             "SELECT s.name, s.branch_id, (SELECT count(*) FROM agent_branch.merge AS m WHERE "
             "m.session_id = s.id AND m.status = 'merged') AS merges, (SELECT count(*) FROM "
             "agent_branch.merge AS m WHERE m.session_id = s.id AND m.status = 'merged' AND "
-            "m.chosen IN ('replay', 'nothing')) AS without, (SELECT count(*) FROM "
+            "m.chosen IN ('replay', 'pieces', 'nothing')) AS without, (SELECT count(*) FROM "
             "agent_branch.event AS e WHERE e.session_id = s.id AND e.state = 'merged') AS told "
-            "FROM agent_branch.session AS s"):
+            "FROM agent_branch.session AS s WHERE s.project_id = %s", world.row):
         restores = restored_from.count(row["branch_id"])
         restored = restores == row["merges"] - row["without"]
         if not restored or row["merges"] != row["told"] or row["merges"] > 1:
@@ -107,7 +110,7 @@ def _replays(world):
     found = []
     for row in world.rows(
             "SELECT t.name, (SELECT count(*) FROM agent_branch.merge AS m WHERE m.session_id = "
-            "m1.session_id AND m.status = 'merged' AND m.chosen = 'replay') AS merges "
+            "m1.session_id AND m.status = 'merged' AND m.chosen IN ('replay', 'pieces')) AS merges "
             "FROM agent_branch.migration AS m1 JOIN agent_branch.migration_attempt AS t "
             "ON t.migration_id = m1.id AND t.number = m1.attempt WHERE m1.status = 'applied'"):
         times = there.pop(row["name"], 0)

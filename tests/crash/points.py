@@ -33,7 +33,8 @@ _LONG = 1500  # milliseconds that operations take while they are held
 _TRANSACTIONS = ("migrate", "replay")
 _OF_A_MIGRATION = (INTEND, WRITE, NOTE, COMMIT, RECORD)
 _OF_A_FAILED_MIGRATION = (INTEND, WRITE, RECORD)
-_OF_A_ROLE = (INTEND, RECORD)  # one transaction, which is run again whatever became of it
+# A transaction that is run again whatever became of it, or a statement that nothing of ours can hold.
+_OF_A_ROLE = _OF_A_PIECE = (INTEND, RECORD)
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,8 @@ def _moments(kind, status):
         return _OF_A_QUESTION
     if kind in ("make role", "drop role"):
         return _OF_A_ROLE
+    if kind == "run piece":
+        return _OF_A_PIECE
     assert kind in _ROUTES, f"it is not known by which request the step \"{kind}\" is made"
     return _OF_A_CALL + ((RUNS,) if status == "done" and kind in _WITH_OPERATIONS else ())
 
@@ -126,12 +129,14 @@ class Held:
             before, after = point.change
             self.take = holds.on_control(
                 world, "UPDATE", "session",
-                f"OLD.state = '{before}' AND NEW.state = '{after}' AND public.changes_since("
-                f"{base.event}, '{before}', '{after}') = {point.nth - 1}")
+                f"NEW.project_id = {world.row} AND OLD.state = '{before}' AND "
+                f"NEW.state = '{after}' AND public.changes_since({base.event}, '{before}', "
+                f"'{after}', {world.row}) = {point.nth - 1}")
             self.lock = self.take()
             return
-        of_this = (f"NEW.kind = '{point.step}' AND public.steps_since({base.step}, "
-                   f"'{point.step}', NEW.id) = {point.nth - 1}")
+        of_this = (f"NEW.kind = '{point.step}' AND NEW.project_id = {world.row} AND "
+                   f"public.steps_since({base.step}, '{point.step}', NEW.id, {world.row}) = "
+                   f"{point.nth - 1}")
         intend = holds.on_control(world, "INSERT", "step",
                                   f"NEW.status = 'intended' AND {of_this}")
         if point.moment == RECORD:
@@ -165,7 +170,8 @@ class Held:
 
     def _runs(self):
         steps = self.world.rows("SELECT status FROM agent_branch.step WHERE id > %s AND kind = %s "
-                                "ORDER BY id LIMIT 1 OFFSET %s", self.base.step, self.point.step,
+                                "AND project_id = %s ORDER BY id LIMIT 1 OFFSET %s",
+                                self.base.step, self.point.step, self.world.row,
                                 self.point.nth - 1)
         return steps and steps[0]["status"] == "done" and self.world.at_neon()["running_operations"]
 

@@ -4,6 +4,9 @@ A stage has a control cluster, an emulator that keeps what it does, a proxy betw
 database in a cluster of its own that stands for all branches, and another one that is the parent. Or, with engine postgres, branches
 are clusters, and the emulator keeps nothing. A model for the fixer is there once it was asked for.
 """
+import os
+
+import host
 from api_proxy import ApiProxy
 from cluster import Cluster
 from emulator import Emulator
@@ -39,8 +42,13 @@ class Stage:
             arguments=("--quiet", "--max-root-branches", "100", *more))
         self.proxy = ApiProxy(int(self.emulator.base.rsplit(":", 1)[1]))
         self.model = None
+        # Of projects that have a key of their own.
+        self.keys = os.path.join(self.emulator.directory, "keys")
+        os.mkdir(self.keys, 0o700)
+        host.give_to_server_user(self.keys)
         self.cluster = Cluster({**settings_for(self.emulator), "max_worker_processes": 16,
                                 "agent_branch.api_url": self.proxy.url,
+                                "agent_branch.api_key_directory": self.keys,
                                 "agent_branch.reap_interval": 0,
                                 "agent_branch.rate_limit_per_minute": 1000000,
                                 "agent_branch.rate_limit_burst": 10000}, name="control")

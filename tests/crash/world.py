@@ -26,12 +26,14 @@ class World(System):
         self.locks = []
         self.holds = 0  # triggers made
         self.model = None
+        self.trouble = None  # that lasts, of another project
         super().__init__(stage.cluster, stage.emulator, f"world_{self.number}")
         self.rows(HOLD_FUNCTION)
         self.rows(COUNTS)
         self._make_project()
         self._prepare_branches()
         self.register()
+        self.row = self.one("SELECT id FROM agent_branch.project")
 
     def _prepare_branches(self):
         self.branches_uri = self.stage.branches.uri("fixed")
@@ -117,7 +119,24 @@ class World(System):
         """The same on the parent, where only a replay brings it; None: a restore does, too."""
         return dict(self.on_parent(f"SELECT label, count(*) FROM {self.table} GROUP BY label"))
 
+    def unless_lost(self, condition):
+        """The condition, which does not hold while the server is not there."""
+        def holds_now():
+            try:
+                return condition()
+            except psycopg2.Error:
+                self.connection = None
+                return False
+        return holds_now
+
     # --- asking for things
+
+    def begin_trouble(self, kind):
+        self.trouble = kind(self)
+        self.trouble.begin()
+
+    def create(self, name, ttl=None, project=None, **options):
+        return super().create(name, ttl, project or self.project, **options)
 
     def set_durations(self, *milliseconds):
         """Of operations that begin from now on; none: what is usual."""
@@ -158,7 +177,9 @@ class World(System):
         self.worker_runs(other_than=pid)
 
     def taken(self):
-        wait_until(lambda: not self.one("SELECT count(*) FROM agent_branch.request"), 20,
+        wait_until(lambda: not self.one("SELECT count(*) FROM agent_branch.request WHERE "
+                                        "session_id IN (SELECT id FROM agent_branch.session "
+                                        "WHERE project_id = %s)", self.row), 20,
                    "the requests to be taken")
 
     def at_rest(self, seconds=60):
@@ -169,14 +190,29 @@ class World(System):
         try:
             return self.one("""
                 SELECT NOT EXISTS (SELECT FROM agent_branch.request)
-                    AND NOT EXISTS (SELECT FROM agent_branch.step WHERE status = 'intended')
-                    AND NOT EXISTS (SELECT FROM agent_branch.sweep WHERE finished_at IS NULL)
-                    AND NOT EXISTS (SELECT FROM agent_branch.session WHERE NOT settled)
+                    AND NOT EXISTS (SELECT FROM agent_branch.step WHERE status = 'intended'
+                        AND project_id = %s)
+                    AND NOT EXISTS (SELECT FROM agent_branch.sweep WHERE finished_at IS NULL
+                        AND NOT %s)
+                    AND NOT EXISTS (SELECT FROM agent_branch.session WHERE NOT settled
+                        AND project_id = %s)
                     AND NOT EXISTS (SELECT FROM agent_branch.session WHERE finished_at IS NULL
-                        AND state IN ('merged', 'discarded', 'expired'))""")
+                        AND project_id = %s AND state IN ('merged', 'discarded', 'expired'))""",
+                            self.row, self.trouble is not None, self.row,
+                            self.row)
         except psycopg2.Error:
             self.connection = None
             return False
+
+    def reap(self, dry_run=False, seconds=60):
+        """With trouble elsewhere, where a sweep tries for a while: until this project is seen."""
+        if not self.trouble:
+            super().reap(dry_run, seconds)
+            return
+        sweep = self.one("SELECT agent_reap(%s)", dry_run)
+        wait_until(lambda: self.one(
+            "SELECT count(*) FROM agent_branch.sweep_branch WHERE sweep_id = %s AND branch_id = %s",
+            sweep, self.parent_id), seconds, "the project to be swept")
 
     def tidy(self, seconds=60):
         """Waits until, on top of that, no branch is left that the worker may delete and will."""
@@ -204,6 +240,8 @@ class World(System):
             lock.release()
         for name, value in self.before.items():
             self.stage.configure(**{name: value})
+        if self.trouble:
+            self.trouble.close()
         super().close()
         self.idle()
         self.emulator.call("DELETE", f"/projects/{self.project}")

@@ -73,7 +73,8 @@ SELECT columns_are('agent_migration_attempts', ARRAY['session', 'project', 'ordi
 SELECT columns_are('agent_merges', ARRAY['session', 'project', 'status', 'strategy', 'on_drift', 'reason',
 	'requested_at', 'started_at', 'finished_at', 'base_fingerprint', 'parent_fingerprint', 'backup_name',
 	'backup_branch_id', 'session_id', 'on_unrecorded', 'chosen', 'chosen_reason', 'transaction_id', 'certificate', 'candidates',
-	'gates', 'undo_until', 'not_undoable', 'undo_status', 'undone_at', 'undone_by', 'undo_reason', 'undo_lost', 'preserved_name']);
+	'gates', 'undo_until', 'not_undoable', 'undo_status', 'undone_at', 'undone_by', 'undo_reason', 'undo_lost', 'preserved_name',
+	'checked', 'pieces', 'after_fingerprint']);
 SELECT columns_are('agent_fixer_calls', ARRAY['session', 'project', 'ordinal', 'attempt', 'source', 'model', 'outcome',
 	'reason', 'explanation', 'input_tokens', 'output_tokens', 'cost', 'asked_at', 'answered_at', 'duration',
 	'session_id']);

@@ -65,7 +65,8 @@ class ModelBranches : public BranchRunner {
   void Describe(uint64_t id, ModelBranch &branch);
   void TellVersion(uint64_t id, ModelBranch &branch);
   void TellStandpoint(uint64_t id, ModelBranch &branch);
-  void TellUnrecorded(uint64_t id, const ModelBranch &branch);
+  void TellUnrecorded(uint64_t id, ModelBranch &branch);
+  void TellWrittenSince(uint64_t id, ModelBranch &parent);
   void TellFate(uint64_t id, ModelBranch &branch);
   void Lose(uint64_t id);
   void RunAlone(uint64_t id, ModelBranch &branch);

@@ -1,12 +1,8 @@
 #include "worker/branch/connection.hpp"
 
-#include <linux/tcp.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <sys/random.h>
-#include <sys/socket.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -15,18 +11,9 @@
 namespace agent_branch {
 namespace {
 
-// Results taken in one turn: some milliseconds' worth, so that one branch that floods us does not
-// hold up the others.
-constexpr int kResultsATurn = 2000;
-// A query is answered with one ERROR, and perhaps a FATAL; libpq keeps the text of each.
-constexpr int kMostErrors = 10;
-constexpr size_t kLongestWhileConnecting = 1 << 20;
+// Query text that is sent in one turn, in pieces as large as a pair of sockets holds.
+constexpr int kMostRounds = 8;
 constexpr char kRefusedAuthentication[] = "28000";
-
-struct ResultDeleter {
-  void operator()(PGresult *result) const { PQclear(result); }
-};
-using ResultPtr = std::unique_ptr<PGresult, ResultDeleter>;
 
 // Not a secret: it need only differ from every other connection's.
 std::string NewMark() {
@@ -63,14 +50,6 @@ std::string SqlStateInText(std::string_view text) {
     if (code.size() == 5 && plain && text.substr(at + 8, 2) == ": ") return std::string(code);
   }
   return {};
-}
-
-// SELECT and its kin only read, but for SELECT INTO and CREATE TABLE AS, which return no rows.
-bool CountsRows(const PGresult *result, const std::string &tag) {
-  const std::string_view word = std::string_view(tag).substr(0, tag.find(' '));
-  if (word == "SELECT") return PQresultStatus(result) == PGRES_COMMAND_OK;
-  return word == "INSERT" || word == "UPDATE" || word == "DELETE" || word == "MERGE" ||
-         word == "COPY";
 }
 
 // Drops the lines that say where in the server's source an error was raised.
@@ -138,9 +117,10 @@ void Connection::Connect() {
 
 // PQconnectPoll may only be called when the socket is ready for what it asked for.
 void Connection::BeginStep() {
+  if (relay_) relay_->Receive();
   pollfd ready = {PQsocket(pg()), connect_events_, 0};
-  if (poll(&ready, 1, 0) != 1) return;
-  Unwatch(PQsocket(pg()));
+  if (poll(&ready, 1, 0) != 1 && !(relay_ && Unread() > 0)) return;
+  Unwatch(Socket());
   epoll_event event = {};
   event.events = EPOLLIN;
   event.data.u64 = tag_;
@@ -159,12 +139,24 @@ void Connection::EndStep(const HandshakeResult &result) {
   }
   if (result.polled == PGRES_POLLING_FAILED) return Break(LibpqText());
   if (result.polled == PGRES_POLLING_OK) return Open();
+  if (PQstatus(pg()) == CONNECTION_AUTH_OK && !InsertRelay()) return;
   if (SentTooMuch()) return Break("the server sent too much before it was ready");
   connect_events_ = result.polled == PGRES_POLLING_WRITING ? POLLOUT : POLLIN;
+  more_ = relay_ && Unread() > 0;
   Watch(result.polled == PGRES_POLLING_WRITING);
 }
 
+// libpq keeps its socket from then on when the server has let us in.
+bool Connection::InsertRelay() {
+  if (relay_) return true;
+  relay_ = SocketRelay::Insert(PQsocket(pg()));
+  if (!relay_) Break("there are no descriptors");
+  received_at_progress_ = 0;
+  return relay_ != nullptr;
+}
+
 void Connection::Open() {
+  if (!InsertRelay()) return;
   connection_ = handshake_->TakeConnection();
   handshake_.reset();
   if (PQsetnonblocking(pg(), 1) != 0) return Break(LibpqText());
@@ -173,134 +165,6 @@ void Connection::Open() {
   Progress();
   Watch(false);  // as a socket that is new to the set
   state_ = State::kReady;
-}
-
-void Connection::Converse() {
-  const bool alive = Receive();
-  TakeResults();
-  if (state_ == State::kBroken) return;
-  if (!alive && !more_) return Break(LibpqText());
-  if (alive && SentTooMuch()) return Break("the server sent a message that is too long");
-  if (alive) Flush();
-}
-
-// False: the connection is at its end, though what came before may still wait to be taken.
-bool Connection::Receive() {
-  const bool alive = PQconsumeInput(connection_.get()) == 1;
-  return alive && PQstatus(connection_.get()) == CONNECTION_OK;
-}
-
-void Connection::TakeResults() {
-  for (int taken = 0; taken < kResultsATurn; ++taken) {
-    if (!TakeResult()) return;
-  }
-  more_ = true;
-}
-
-// False: there is nothing more to take now.
-bool Connection::TakeResult() {
-  PGconn *connection = connection_.get();
-  const bool waits = PQisBusy(connection) == 1;
-  while (PGnotify *notification = PQnotifies(connection)) {
-    PQfreemem(notification);
-    Progress();
-  }
-  if (waits || state_ != State::kBusy) return false;
-  const ResultPtr result(PQgetResult(connection));
-  if (!result) {
-    if (PQstatus(connection) == CONNECTION_OK) state_ = State::kReady;
-    return false;
-  }
-  const ExecStatusType status = PQresultStatus(result.get());
-  if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH) {
-    heard_ = true;
-    return SkipCopy(status);
-  }
-  Progress();
-  Absorb(result.get());
-  return state_ == State::kBusy;
-}
-
-void Connection::Absorb(const PGresult *result) {
-  switch (PQresultStatus(result)) {
-    case PGRES_SINGLE_TUPLE:
-      heard_ = true;
-      return AbsorbRow(result);
-    case PGRES_COMMAND_OK:
-    case PGRES_TUPLES_OK:
-      heard_ = true;
-      reply_.last_tag = CutText(PQcmdStatus(const_cast<PGresult *>(result)));
-      ++reply_.completed;
-      if (CountsRows(result, reply_.last_tag))
-        reply_.rows += std::strtoll(PQcmdTuples(const_cast<PGresult *>(result)), nullptr, 10);
-      if (reply_.last_tag == "COMMIT" || reply_.last_tag == "PREPARE TRANSACTION")
-        reply_.committed = true;
-      return;
-    case PGRES_EMPTY_QUERY:
-      return;
-    default:
-      return AbsorbError(result);
-  }
-}
-
-void Connection::AbsorbError(const PGresult *result) {
-  // libpq's own words about a lost connection come as a result, too.
-  if (PQstatus(connection_.get()) != CONNECTION_OK &&
-      !PQresultErrorField(result, PG_DIAG_SQLSTATE)) {
-    return;
-  }
-  ServerMessage message = ReadServerMessage(result, password_.Reveal());
-  // A session that ended before it answered anything has not done anything either: what comes
-  // back from one query text comes in order.
-  if (!message.ends_session) heard_ = true;
-  if (!reply_.failed || message.ends_session) reply_.error = std::move(message);
-  reply_.failed = true;
-  if (++reply_.errors > kMostErrors) Break("the server sent one error after another");
-}
-
-void Connection::AbsorbRow(const PGresult *result) {
-  reply_.last_row.clear();
-  reply_.last_row_nulls.clear();
-  size_t bytes = 0;
-  for (int column = 0; column < PQnfields(result); ++column)
-    bytes += static_cast<size_t>(PQgetlength(result, 0, column));
-  // It came at once, before anybody could count.
-  if (bytes > longest_message_) return Break("the server sent a message that is too long");
-  // No query of ours has more columns; a migration's rows are of no interest.
-  const int columns = std::min(PQnfields(result), 5);
-  for (int column = 0; column < columns; ++column) {
-    reply_.last_row.emplace_back(PQgetvalue(result, 0, column),
-                                 static_cast<size_t>(PQgetlength(result, 0, column)));
-    reply_.last_row_nulls.push_back(PQgetisnull(result, 0, column) == 1);
-  }
-  if (!keep_pages_ || reply_.last_row.size() < 2) return;
-  page_bytes_ += reply_.last_row[1].size();
-  if (page_bytes_ > kLongestAnswer) return Break("the server sent an answer that is too long");
-  reply_.pages.push_back(std::move(reply_.last_row[1]));
-}
-
-// Ends COPY FROM STDIN with an error, and drops what COPY TO STDOUT sends. False: wait for input.
-bool Connection::SkipCopy(ExecStatusType status) {
-  PGconn *connection = connection_.get();
-  reply_.copied = true;
-  if (status == PGRES_COPY_IN) {
-    // A refused COPY ends the query. To answer a server that asks again and again would be worse
-    // than useless: libpq reads more than we take each time it cannot send.
-    const bool again = std::exchange(reply_.copy_refused, true);
-    if (again || PQputCopyEnd(connection, "there is no data to copy from") != 1) {
-      Break("the server asked for data again");
-    }
-    return state_ == State::kBusy;
-  }
-  if (status == PGRES_COPY_BOTH) {
-    Break("the server began to replicate, which nobody asked for");
-    return false;
-  }
-  char *row = nullptr;
-  const int length = PQgetCopyData(connection, &row, 1);
-  PQfreemem(row);
-  if (length > 0) Progress();
-  return length != 0;
 }
 
 void Connection::Send(const std::string &query, bool keep_pages) {
@@ -317,35 +181,16 @@ void Connection::Send(const std::string &query, bool keep_pages) {
 }
 
 void Connection::Flush() {
-  const int left = PQflush(connection_.get());
+  int left = PQflush(connection_.get());
+  bool takes_more = relay_->Send();
+  for (int rounds = 0; left > 0 && takes_more && rounds < kMostRounds; ++rounds) {
+    left = PQflush(connection_.get());
+    takes_more = relay_->Send();
+  }
   // A failed write is not the end: the server's last words may wait to be read. libpq reports
   // the failure there, so make sure that somebody reads.
-  if (left < 0) more_ = true;
-  Watch(left > 0);
-}
-
-// In all, or only those that libpq has read.
-uint64_t Connection::ReceivedBytes(bool read) const {
-  tcp_info info = {};
-  socklen_t length = sizeof(info);
-  const int socket = PQsocket(pg());
-  if (getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &length) != 0) return 0;
-  int unread = 0;
-  if (read && ioctl(socket, FIONREAD, &unread) != 0) unread = 0;
-  return info.tcpi_bytes_received - std::min<uint64_t>(unread, info.tcpi_bytes_received);
-}
-
-// libpq keeps an incomplete message in memory, up to a gigabyte, and every server parameter that it
-// is told of. The kernel counts what comes in, TLS or not.
-bool Connection::SentTooMuch() {
-  if (std::exchange(progressed_, false)) {
-    received_at_progress_ = ReceivedBytes(true);
-    return false;
-  }
-  const uint64_t received = ReceivedBytes(false);
-  if (received < received_at_progress_) received_at_progress_ = 0;  // libpq opened a new socket
-  const size_t allowed = state_ == State::kConnecting ? kLongestWhileConnecting : longest_message_;
-  return received - received_at_progress_ > allowed;
+  if (left < 0 || (left > 0 && takes_more) || relay_->held() > 0) more_ = true;
+  Watch(!takes_more);
 }
 
 // libpq may have closed its socket and opened another, perhaps under the same number; epoll has
@@ -356,7 +201,7 @@ void Connection::Watch(bool for_write) {
   event.events = EPOLLIN;
   if (for_write) event.events |= EPOLLOUT;
   event.data.u64 = tag_;
-  const int socket = PQsocket(pg());
+  const int socket = Socket();
   const bool changed = state_ == State::kConnecting || event.events != watched_;
   if (socket < 0 || !changed) return;
   watched_ = state_ == State::kConnecting ? 0 : event.events;
@@ -371,7 +216,7 @@ void Connection::Unwatch(int descriptor) {
 void Connection::Mute() {
   muted_ = true;
   if (step_under_way_) return Unwatch(handshake_->descriptor());  // its socket is not in the set
-  if (pg()) Unwatch(PQsocket(pg()));
+  if (pg()) Unwatch(Socket());
 }
 
 void Connection::Break(std::string text) {
@@ -383,6 +228,10 @@ void Connection::Break(std::string text) {
   state_ = State::kBroken;
   more_ = false;
   Mute();
+}
+
+int Connection::Socket() const {
+  return relay_ ? relay_->descriptor() : PQsocket(pg());
 }
 
 std::string Connection::LibpqText() const {

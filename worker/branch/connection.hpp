@@ -3,8 +3,9 @@
 //
 // It owns the PGconn and its place in an epoll set, which belongs to the runner. The owner calls
 // Advance() when the socket is ready, or when more() says that there is work left; each call does a
-// bounded amount of it. A server may send anything at any length: rows are read one by one and
-// dropped, and one that sends too much without ever completing a message is hung up on.
+// bounded amount of it. A server may send anything at any length: a SocketRelay lets it in a piece
+// a turn, rows are read one by one and dropped, and one that sends too much without ever completing
+// a message is hung up on.
 #pragma once
 
 #include <libpq-fe.h>
@@ -20,6 +21,7 @@
 #include "worker/branch/connection_target.hpp"
 #include "worker/branch/handshake.hpp"
 #include "worker/branch/server_error.hpp"
+#include "worker/branch/socket_relay.hpp"
 
 namespace agent_branch {
 
@@ -95,10 +97,12 @@ class Connection {
   void Connect();
   void BeginStep();
   void EndStep(const HandshakeResult &result);
+  bool InsertRelay();
   void Open();
   PGconn *pg() const { return handshake_ ? handshake_->connection() : connection_.get(); }
   void Converse();
-  bool Receive();
+  bool Read();
+  size_t Unread() const;
   void TakeResults();
   bool TakeResult();
   void Absorb(const PGresult *result);
@@ -107,11 +111,12 @@ class Connection {
   bool SkipCopy(ExecStatusType status);
   void Flush();
   void Progress() { progressed_ = true; }
-  uint64_t ReceivedBytes(bool read) const;
+  uint64_t ReceivedBytes() const;
   bool SentTooMuch();
   void Watch(bool for_write);
   void Unwatch(int descriptor);
   void Break(std::string text);
+  int Socket() const;  // the server's
   std::string LibpqText() const;
 
   int epoll_;
@@ -119,6 +124,7 @@ class Connection {
   Secret password_;  // kept to redact it
   size_t longest_message_;
   std::string mark_;
+  std::unique_ptr<SocketRelay> relay_;    // once the server has let us in; outlives the PGconn
   PgConnection connection_;               // once it is open
   std::shared_ptr<Handshake> handshake_;  // until then
   bool step_under_way_ = false;           // of the handshake: the PGconn is the thread's

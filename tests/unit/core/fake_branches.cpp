@@ -22,6 +22,11 @@ std::string NameOfIndex(const BranchTask &task) {
   return task.alone.kind == Alone::kReindex ? "i_ccnew" : task.alone.object;
 }
 
+// Guards, and gates that are asked inside: not the migrations' own.
+bool IsOwn(const std::string &text) {
+  return text.find("DO $agent_branch$") != std::string::npos;
+}
+
 }  // namespace
 
 void FakeBranches::Finish(uint64_t id, BranchOutcome outcome) {
@@ -180,8 +185,15 @@ void FakeBranches::RunMigration(const BranchTask &task, const std::string &branc
   std::vector<std::string> texts{task.sql};
   for (const BranchScript &script : task.more)
     texts.push_back(script.sql);
+  if (task.sql.rfind("HANG UP", 0) == 0) {
+    event.outcome = BranchOutcome::kNotRun;
+    event.sent = true;
+    event.error = Status::Error("57P01", "terminating connection due to administrator command");
+    events_.push_back(event);
+    return;
+  }
   for (size_t n = 0; n < texts.size(); ++n) {
-    const bool own = texts[n].rfind("DO $agent_branch$", 0) == 0;
+    const bool own = IsOwn(texts[n]);
     if (texts[n].rfind("FAIL", 0) != 0 && (own || fail_on.count(branch_id) == 0)) continue;
     event.outcome = BranchOutcome::kRejected;
     event.error = Status::Error("42P01", "relation does not exist");
@@ -194,9 +206,8 @@ void FakeBranches::RunMigration(const BranchTask &task, const std::string &branc
     events_.push_back(event);
     return;
   }
-  std::erase_if(texts, [](const std::string &text) {
-    return text.rfind("READ", 0) == 0 || text.rfind("DO $agent_branch$", 0) == 0;
-  });
+  std::erase_if(texts,
+                [](const std::string &text) { return text.rfind("READ", 0) == 0 || IsOwn(text); });
   Open open{branch_id, texts, std::to_string(next_transaction_++)};
   if (texts.empty()) open.transaction_id.clear();
   fates[open.transaction_id] = TransactionFate::kInProgress;

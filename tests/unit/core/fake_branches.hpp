@@ -2,8 +2,9 @@
 // branch's data, and a schema's fingerprint is that data.
 //
 // A text that begins with "FAIL" is rejected; one that begins with "READ" writes nothing, and so do
-// the worker's own ("DO $agent_branch$"). What runs alone is an index, of which half is left when
-// it fails. Each text inserts a row into the table public.log, or what `records` says of it.
+// the worker's own ("DO $agent_branch$"); one that begins with "HANG UP" ends its connection. What
+// runs alone is an index, of which half is left when it fails. Each text inserts a row into the
+// table public.log, or what `records` says of it.
 #pragma once
 
 #include <deque>

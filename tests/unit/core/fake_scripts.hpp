@@ -26,12 +26,14 @@ class FakeScripts : public ScriptReader {
     script.parsed = true;
     script.length = sql.size();
     for (size_t begin = 0; begin < sql.size();) {
-      const size_t end = std::min(sql.find("; ", begin), sql.size());
+      const size_t end = reads_whole ? sql.size() : std::min(sql.find("; ", begin), sql.size());
       Add(&script, sql.substr(begin, end - begin), begin);
       begin = end + 2;
     }
     return script;
   }
+
+  bool reads_whole = false;  // any text as one statement: as a reader that cannot read it
 
  private:
   static void Add(Script *script, const std::string &text, size_t offset) {

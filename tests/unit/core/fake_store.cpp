@@ -131,6 +131,23 @@ Result<std::optional<UndoPointRow>> FakeStore::UndoPoint(int64_t merge_id) {
   return std::optional<UndoPointRow>(found->second);
 }
 
+Result<std::vector<DoneReplay>> FakeStore::ReplaysSince(int64_t project_id,
+                                                        const std::string &parent_reset_at,
+                                                        const std::string &transaction_id) {
+  std::vector<DoneReplay> replays;
+  for (const auto &[id, merge] : merges) {
+    const SessionRow &session = sessions.at(merge.session_id);
+    const bool counts = session.project_id == project_id && merge.status == "merged" &&
+                        merge.chosen == "replay" && merge.parent_reset_at == parent_reset_at &&
+                        !merge.transaction_id.empty() &&
+                        std::stoll(merge.transaction_id) >= std::stoll(transaction_id);
+    if (counts)
+      replays.push_back(
+          {id, merge.session_id, session.name, merge.parent_fingerprint, merge.after_fingerprint});
+  }
+  return replays;
+}
+
 bool FakeStore::HasOpenUndo(int64_t session_id) const {
   return std::any_of(undos.begin(), undos.end(), [&](const auto &one) {
     const UndoRow &undo = one.second;

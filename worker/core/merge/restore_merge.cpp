@@ -61,12 +61,15 @@ std::optional<Status> TooManyPinned(const Project &project) {
   if (!project.row.max_pinned) return std::nullopt;
   size_t pinned = 0;
   for (const auto &[id, kept] : project.kept)
-    pinned += kept.kind == "pinned" ? 1 : 0;
+    pinned += kept.kind == "pinned" || kept.holds_parent ? 1 : 0;
   if (pinned < static_cast<size_t>(*project.row.max_pinned)) return std::nullopt;
   return Status::Error(
       "53400", "the project has its max_pinned of pinned branches",
       std::to_string(pinned) + " branches of earlier merges cannot be deleted at Neon yet.",
-      "Raise the project's max_pinned, or merge when they are deleted.");
+      "Merge by replay (strategy => 'replay'), which adds none. To let them go: make a new parent at "
+      "Neon below the root, bring the present schema and rows there, register it with "
+      "agent_project_register(), delete the old parent, and call agent_reap(). Or raise the "
+      "project's max_pinned.");
 }
 
 }  // namespace
@@ -161,6 +164,9 @@ Flow<Next> RestoreMerge::Check(Session &session) {
   }
   // What has moved is refused for that.
   if (work.fence.empty()) {
+    Result<std::string> snapshot = co_await BranchSnapshot(session);
+    if (!snapshot.ok()) co_return end_->Again(session, snapshot.status());
+    work.tested = std::move(*snapshot);
     Result<std::optional<MergeRefusal>> shut = co_await gates_->Ask(session);
     if (!shut.ok()) co_return end_->Again(session, shut.status());
     if (shut->has_value()) {
@@ -274,10 +280,39 @@ Flow<Next> RestoreMerge::CompareAndRestore(Session &session) {
   Result<std::optional<Instant>> proven = co_await Compare(session);
   if (!proven.ok()) co_return Next::Again(proven.status());
   if (!proven->has_value()) co_return Next::Look();
+  Result<bool> tested = co_await IsAsTested(session);
+  if (!tested.ok()) co_return end_->Again(session, tested.status());
+  if (!*tested) co_return Next::Look();
   // The locks are held until Neon has answered: whoever wants to write gets an error, and no answer
   // that is lost.
   Next next = co_await Restore(session, **proven);
   co_return next;
+}
+
+Flow<Result<std::string>> RestoreMerge::BranchSnapshot(Session &session) {
+  if (context_->ProjectOf(session).row.gates.empty()) co_return std::string();
+  BranchTask task;
+  task.kind = BranchTaskKind::kGate;
+  task.sql = SnapshotQuery();
+  BranchEvent event =
+      co_await gates_->AskBranch(session, std::move(task), "the branch to say whether it is still");
+  if (event.outcome != BranchOutcome::kDone) co_return event.error;
+  co_return event.answer;
+}
+
+Flow<Result<bool>> RestoreMerge::IsAsTested(Session &session) {
+  Result<std::string> snapshot = co_await BranchSnapshot(session);
+  if (!snapshot.ok()) co_return snapshot.status();
+  RestoreWork &work = WorkOf(session);
+  if (*snapshot == work.tested) co_return true;
+  constexpr int kMostMoves = 5;
+  if (++work.moved >= kMostMoves) {
+    Refuse(session,
+           Status::Error("55006", "the branch is written to while it is merged", {},
+                         "Nothing was touched. Merge once nobody works on the branch any more."),
+           {});
+  }
+  co_return false;
 }
 
 Flow<Next> RestoreMerge::Restore(Session &session, Instant proven_at) {

@@ -159,6 +159,7 @@ Flow<Next> UndoFlow::Confirm(Session &session) {
   const auto kept = project.kept.find(session.undo_point->backup_branch_id);
   if (kept != project.kept.end()) {
     kept->second.keep_until = context_->unix_time();
+    kept->second.holds_parent = parent.parent_id == kept->first;
     context_->journal().Add(kept->second);
   }
   Undone(session);

@@ -168,6 +168,27 @@ Result<std::string> ParseReadWriteEndpoint(std::string_view body) {
   return ReadWriteEndpoint(&document.value());
 }
 
+Result<NeonEndpoint> ParseEndpoint(std::string_view body) {
+  Result<JsonDocument> document = ParseJson(body);
+  if (!document.ok()) return document.status();
+  const JsonValue *root = &document.value();
+  const JsonValue *member = JsonMember(root, "endpoint");
+  NeonEndpoint endpoint{ReadWord(member, "id"), ReadWord(member, "host"),
+                        !ReadOperations(root).empty()};
+  if (endpoint.host.empty()) return Malformed("endpoint");
+  return endpoint;
+}
+
+Result<std::string> ParseReadWriteHost(std::string_view body) {
+  Result<JsonDocument> document = ParseJson(body);
+  if (!document.ok()) return document.status();
+  const JsonValue *array = JsonArray(&document.value(), "endpoints");
+  if (array == nullptr) return Malformed("list of endpoints");
+  for (const JsonValue &value : array->GetArray())
+    if (JsonString(&value, "type") == "read_write") return ReadWord(&value, "host");
+  return std::string();
+}
+
 Result<NeonOperationPage> ParseOperationPage(std::string_view body) {
   Result<JsonDocument> document = ParseJson(body);
   if (!document.ok()) return document.status();

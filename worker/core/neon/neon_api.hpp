@@ -124,6 +124,15 @@ Result<NeonChange> ParseChange(std::string_view body);
 Result<NeonBranch> ParseBranch(std::string_view body);
 Result<NeonBranchPage> ParseBranchPage(std::string_view body);
 Result<std::string> ParseReadWriteEndpoint(std::string_view body);
+// The answer to the creation of one.
+struct NeonEndpoint {
+  std::string id;
+  std::string host;     // "host" or "host:port"
+  bool starts = false;  // its compute is being started
+};
+Result<NeonEndpoint> ParseEndpoint(std::string_view body);
+// Of a list of endpoints, the host of the one that writes; empty: there is none.
+Result<std::string> ParseReadWriteHost(std::string_view body);
 Result<NeonOperationPage> ParseOperationPage(std::string_view body);
 Result<NeonOperation> ParseOperation(std::string_view body);
 Result<Secret> ParseConnectionUri(std::string_view body);

@@ -21,6 +21,11 @@ class ConnectionUris {
   // Of the parent with this id: what a merge needs.
   Flow<Next> FetchParents(Session &session, std::string parent_id);
 
+  // Of any branch of the project, asked of Neon.
+  Flow<Result<Secret>> AskDirect(Session &session, std::string branch_id) {
+    return Ask(session, std::move(branch_id), false);
+  }
+
   // Notes a URI of the session's branch.
   void Take(Session &session, bool pooled, Secret uri);
   // After a task on the session's branch did not run: drops its URIs when they may be the reason.

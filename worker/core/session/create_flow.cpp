@@ -360,7 +360,7 @@ Flow<Next> CreateFlow::OnOperations(Session &session, std::vector<NeonOperation>
   if (works && failed.front().action == "start_compute") {
     const std::string operation = failed.front().id;
     Next next = co_await StartAgain(session, why);
-    if (next.fails()) {
+    if (next.fails() && !operation.empty()) {
       // The session comes back to it, also after a restart.
       session.row.operations = {operation};
       context_->Save(session);

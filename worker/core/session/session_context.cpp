@@ -1,5 +1,6 @@
 #include "worker/core/session/session_context.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "worker/core/base/text.hpp"
@@ -150,11 +151,13 @@ void SessionContext::EndUndoPoint(Session &session) {
   // Of one whose outcome is not known somebody may need it.
   const bool needed = status == "merged" || status == "failed";
   const auto kept = project.kept.find(point.backup_branch_id);
+  // What was found after a restore may have it kept for longer.
+  const int64_t until = std::max(point.until, unix_time() + project.row.undo_window);
   if (kept != project.kept.end()) {
-    kept->second.keep_until = unix_time() + (needed ? project.row.undo_window : 0);
+    kept->second.keep_until = needed ? until : unix_time();
     parts_.journal->Add(kept->second);
   }
-  if (needed && point.why_not.empty()) point.until = unix_time() + project.row.undo_window;
+  if (needed && point.why_not.empty()) point.until = until;
   if (!needed && kept != project.kept.end()) {
     project.delete_kept_wanted = true;
     if (project.deleter) project.deleter->Wake();
@@ -169,7 +172,6 @@ void SessionContext::LeaveUndo(Session &session) {
   session.undo.reset();
   session.undo_point.reset();
   session.merge_work.reset();
-  project.backup_in_use.clear();
   if (project.merging_session == session.row.id) project.merging_session = 0;
   project.merge_turn.NotifyAll();
 }

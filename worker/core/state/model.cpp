@@ -35,7 +35,7 @@ constexpr Names<MigrationStatus, 6> kMigrationStatuses{
      {MigrationStatus::kFailed, "failed"},
      {MigrationStatus::kCancelled, "cancelled"}}};
 
-constexpr Names<StepKind, 14> kStepKinds{{{StepKind::kCreateBranch, "create branch"},
+constexpr Names<StepKind, 15> kStepKinds{{{StepKind::kCreateBranch, "create branch"},
                                           {StepKind::kMigrate, "migrate"},
                                           {StepKind::kAskFixer, "ask fixer"},
                                           {StepKind::kSetExpiry, "set expiry"},
@@ -47,6 +47,7 @@ constexpr Names<StepKind, 14> kStepKinds{{{StepKind::kCreateBranch, "create bran
                                           {StepKind::kStartCompute, "start compute"},
                                           {StepKind::kBackUp, "back up"},
                                           {StepKind::kUndo, "undo"},
+                                          {StepKind::kRunPiece, "run piece"},
                                           {StepKind::kMakeRole, "make role"},
                                           {StepKind::kDropRole, "drop role"}}};
 

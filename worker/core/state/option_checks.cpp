@@ -15,7 +15,8 @@ constexpr char kInvalidValue[] = "22023";
 constexpr char kWrongType[] = "42804";
 
 constexpr char kProjectKeys[] =
-    "Options are \"api_key_file\", \"fixer\", \"fixer_function\", \"fixer_hints\", \"gates\", "
+    "Options are \"allow_pieces\", \"api_key_file\", \"fixer\", \"fixer_function\", "
+    "\"fixer_hints\", \"gates\", "
     "\"isolate_role\", "
     "\"lock_timeout\", \"managed_schemas\", \"max_branches_a_day\", \"max_cu\", "
     "\"max_live_sessions\", \"max_migration_bytes\", \"max_parallel\", \"max_pinned\", "
@@ -234,6 +235,7 @@ Status CheckProjectOption(std::string_view key, const json::Value &value, Projec
   if (IsQuota(key)) return CheckInteger(key, value, 0, 1'000'000'000'000);
   if (key == "gates") return CheckGates(value, seen);
   if (key == "isolate_role") return CheckIsolateRole(key, value);
+  if (key == "allow_pieces") return value.IsBool() ? Status() : WrongType(key, "a boolean", value);
   if (key == "managed_schemas") return CheckNames(key, value);
   if (RangeOf(key) || IsTextOption(key)) {
     if (!value.IsString()) return WrongType(key, "a string", value);

@@ -105,6 +105,9 @@ struct Session : Actor {
   std::string indexed_branch_id;
   SessionBehaviour *behaviour;
 
+  // What is to be said of it still when it is over; ok(): nothing.
+  Status lasting;
+
   // Its rows cannot be written or read: nothing is done for it before they were mended.
   bool set_aside = false;
 
@@ -121,7 +124,9 @@ struct Session : Actor {
   // The COMMIT of the merge's replay may have been sent, and its outcome is not known.
   bool may_have_replayed() const { return merge && !merge->transaction_id.empty(); }
   // So that what became of the parent is found out before anything else.
-  bool may_have_merged() const { return may_have_restored() || may_have_replayed(); }
+  bool may_have_merged() const {
+    return may_have_restored() || may_have_replayed() || (merge && !merge->pieces.empty());
+  }
   // A restore of the undo was sent, and that it was done is not ruled out.
   bool may_have_undone() const { return undo && !undo->preserved_name.empty(); }
 
@@ -221,7 +226,6 @@ struct Project {
   Condition merge_turn;
 
   // --- Upkeep.
-  std::string backup_in_use;                  // by an undo: neither deleted nor given an expiry
   std::map<std::string, KeptBranchRow> kept;  // by branch id
   int awake = 0;                              // computes of kept branches that may be active
   bool delete_kept_wanted = false;
@@ -244,6 +248,9 @@ struct Project {
   // The first that waits for a place looks whether there is one.
   void OfferPlace();
 
+  // Whether an undo that was asked for may go back to it: it is neither deleted nor given an
+  // expiry.
+  bool IsWantedByUndo(const KeptBranchRow &branch) const;
   void Keep(const KeptBranchRow &branch);
   void Forget(const std::string &branch_id);
 };
