@@ -56,7 +56,7 @@ constexpr char kReadSession[] =
     "coalesce(s.installation_id = (SELECT i.id FROM agent_branch.installation AS i "
     "WHERE i.database_oid = (SELECT d.oid FROM pg_database AS d "
     "WHERE d.datname = current_database())), false), "
-    "p.paused_at IS NOT NULL, p.pause_reason "
+    "p.paused_at IS NOT NULL, p.pause_reason, s.shared_role "
     "FROM agent_branch.session AS s JOIN agent_branch.project AS p ON p.id = s.project_id, "
     "LATERAL (SELECT string_agg(q.kind, ' ') AS kinds, "
     "string_agg(CASE WHEN q.requested_at = now() THEN q.xmin::text END, ' ') AS writers "
@@ -109,6 +109,7 @@ Session SessionOf(const Row &row) {
   session.ours = row.Bool(16);
   session.paused = row.Bool(17);
   session.pause_reason = row.Text(18);
+  session.shared_role = row.Text(19);
   return session;
 }
 

@@ -60,6 +60,7 @@ struct Session {
   bool ours;    // of this installation: no worker of a copy touches the original's
   bool paused;  // its project
   std::string pause_reason;
+  std::string shared_role;  // why the agent has no role of its own on the branch; empty: it has
 };
 
 enum class Reach {

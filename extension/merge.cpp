@@ -158,16 +158,21 @@ Datum MergePreview(FunctionCallInfo fcinfo) {
 int64_t FindUndoable(const Session &session) {
   const Rows rows = RunQuery(
       "SELECT m.id, o.merge_id IS NOT NULL, o.why_not, o.undo_until < now(), o.undo_until, "
-      "u.status "
+      "u.status, m.status "
       "FROM agent_branch.merge AS m LEFT JOIN agent_branch.undo_point AS o ON o.merge_id = m.id "
       "LEFT JOIN LATERAL (SELECT u.status FROM agent_branch.undo AS u WHERE u.merge_id = m.id "
       "ORDER BY u.id DESC LIMIT 1) AS u ON true "
-      "WHERE m.session_id = $1 AND m.status = 'merged' ORDER BY m.id DESC LIMIT 1",
+      "WHERE m.session_id = $1 AND (m.status = 'merged' OR m.status = 'failed' "
+      "AND m.pieces IS NOT NULL) ORDER BY m.id DESC LIMIT 1",
       {session.id}, Snapshot::kLatest);
   if (rows.empty())
     Raise("55000", "session " + Quoted(session.name) + " was not merged",
           "Its state is \"" + session.state + "\".",
           "There is nothing to take back; agent_merges shows the merges.");
+  if (rows[0].Text(6) == "failed" && !session.finished)
+    Raise("55000", "session " + Quoted(session.name) + " is not over",
+          "A part of its merge is in effect on the parent.",
+          "Call agent_discard() first; then agent_merge_undo() takes that part back.");
   const Row &merge = rows[0];
   const std::string what = "the merge of session " + Quoted(session.name);
   if (merge.Text(5) == "undone")

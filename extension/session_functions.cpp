@@ -1,4 +1,4 @@
-// agent_branch_create, agent_discard and agent_extend.
+// agent_branch_create, agent_discard, agent_extend and agent_rotate_credentials.
 #include "extension/arguments.hpp"
 #include "extension/quotas.hpp"
 #include "extension/requests.hpp"
@@ -81,6 +81,32 @@ Datum Discard(FunctionCallInfo fcinfo) {
   PG_RETURN_VOID();
 }
 
+void RequireOwnRole(const Session &session) {
+  if (!session.has_branch)
+    Raise("55000", "session " + Quoted(session.name) + " has no branch yet",
+          "Its state is \"" + session.state + "\".", "Wait for it with agent_wait().");
+  if (session.shared_role.empty()) return;
+  Raise("55000", "the agent of session " + Quoted(session.name) + " has no role of its own",
+        "It works as the project's role: " + session.shared_role + ".",
+        "Reset the role's password at Neon, on the branch; the new URI is fetched by itself.");
+}
+
+Datum RotateCredentials(FunctionCallInfo fcinfo) {
+  RequireWritable("agent_rotate_credentials");
+  const std::string name = RequiredText(fcinfo, 0, "session");
+  const auto project = OptionalText(fcinfo, 1);
+  const Oid caller = GetUserId();
+  {
+    OwnerSession as_owner;
+    const Session session = FindAndLockSession(caller, name, project);
+    RequireCommitted(session);
+    RequireUnfinished(session);
+    RequireOwnRole(session);
+    WriteRequest(caller, {"rotate", std::nullopt, session.id});
+  }
+  PG_RETURN_VOID();
+}
+
 std::string ExpiryArgument(TimestampTz expires_at) {
   return RunQuery(
              "SELECT jsonb_build_object('expires_at', "
@@ -142,3 +168,4 @@ CreatedSession CreateSession(Oid caller, const NewSession &wanted) {
 AGENT_BRANCH_FUNCTION(agent_branch_create, agent_branch::Create)
 AGENT_BRANCH_FUNCTION(agent_discard, agent_branch::Discard)
 AGENT_BRANCH_FUNCTION(agent_extend, agent_branch::Extend)
+AGENT_BRANCH_FUNCTION(agent_rotate_credentials, agent_branch::RotateCredentials)

@@ -112,7 +112,12 @@ COMMENT ON COLUMN agent_branch.access.project_id IS 'the one project that the le
 COMMENT ON COLUMN agent_branch.access.limits IS 'how much the role may ask for, in each project: see agent_branch_limit()';
 ALTER TABLE agent_branch.session
 	ALTER COLUMN owner TYPE oid,
-	ADD COLUMN owner_name name;
+	ADD COLUMN owner_name name,
+	ADD COLUMN role_branch_id text,
+	ADD COLUMN shared_role text;
+COMMENT ON COLUMN agent_branch.session.role_branch_id IS 'the branch that has the login role of the session''s agent; null: none has';
+COMMENT ON COLUMN agent_branch.session.shared_role IS 'why the agent has the project''s role on the branch instead of one of its own';
+UPDATE agent_branch.session SET shared_role = 'the session began with version 0.1.0' WHERE branch_id IS NOT NULL;
 ALTER TABLE agent_branch.project
 	ALTER COLUMN registered_by TYPE oid,
 	ADD COLUMN registered_by_name name,
@@ -265,6 +270,7 @@ BEGIN
 			('agent_merge', '{user,admin}'), ('agent_merge_preview', '{user,admin}'),
 			('agent_merge_undo', '{user,admin}'), ('agent_rebase', '{user,admin}'),
 			('agent_discard', '{user,admin}'), ('agent_extend', '{user,admin}'), ('agent_run', '{user,admin}'),
+			('agent_rotate_credentials', '{user,admin}'),
 			('read_script', '{user,admin}'),
 			('agent_timeline', all_levels), ('agent_branch_tree', all_levels), ('find_session', all_levels),
 			('worker_status', all_levels), ('monthly_cost', all_levels),
@@ -454,7 +460,7 @@ COMMENT ON FUNCTION @extschema@.agent_branch_revoke(regrole, text) IS
 ALTER TABLE agent_branch.merge ADD COLUMN on_unrecorded text NOT NULL DEFAULT 'fail'
 	CHECK (on_unrecorded IN ('fail', 'drop'));
 COMMENT ON COLUMN agent_branch.merge.on_unrecorded IS 'what happens to what is on the branch outside of its migrations, when the strategy cannot carry it';
-ALTER TABLE agent_branch.merge ADD COLUMN chosen text CHECK (chosen IN ('nothing', 'replay', 'restore', 'candidate')),
+ALTER TABLE agent_branch.merge ADD COLUMN chosen text CHECK (chosen IN ('nothing', 'replay', 'restore', 'candidate', 'pieces')),
 	ADD COLUMN chosen_reason text, ADD COLUMN transaction_id xid8, ADD COLUMN certificate jsonb;
 COMMENT ON COLUMN agent_branch.merge.chosen IS 'the strategy that is carried out, written before anything is done; nothing: the branch shows no change';
 COMMENT ON COLUMN agent_branch.merge.transaction_id IS 'of the replay on the parent, noted before its COMMIT is sent: what became of it is asked of the parent';
@@ -472,6 +478,10 @@ COMMENT ON COLUMN agent_branch.conflict.branch_hash IS 'of the object on the bra
 -- ---- Gates --------------------------------------------------------------------------------------
 
 ALTER TABLE agent_branch.merge ADD COLUMN gates jsonb;
+ALTER TABLE agent_branch.merge ADD COLUMN checked jsonb, ADD COLUMN pieces jsonb, ADD COLUMN after_fingerprint text;
+COMMENT ON COLUMN agent_branch.merge.checked IS 'of a restore: whether the backup shows the parent as it was proven to be, or what was written in between and went to the backup; null: it was not looked at';
+COMMENT ON COLUMN agent_branch.merge.pieces IS 'of a merge piece by piece: each transaction and each statement alone, and what became of it';
+COMMENT ON COLUMN agent_branch.merge.after_fingerprint IS 'of a replay: the parent''s schema in its transaction, right before the COMMIT';
 COMMENT ON COLUMN agent_branch.merge.gates IS 'the project''s gates that were asked before anything was merged, and what they answered';
 ALTER TABLE agent_branch.conflict ADD COLUMN counterexamples jsonb,
 	DROP CONSTRAINT conflict_change_check,
@@ -566,7 +576,7 @@ ALTER TABLE agent_branch.sweep_branch DROP CONSTRAINT sweep_branch_class_check,
 		'ghost', 'foreign', 'parent'));
 ALTER TABLE agent_branch.request DROP CONSTRAINT request_kind_check,
 	ADD CONSTRAINT request_kind_check CHECK (kind IN ('register', 'create', 'migrate', 'merge', 'discard', 'extend', 'reap',
-		'take over', 'preview', 'undo', 'rebase', 'provision'));
+		'take over', 'preview', 'undo', 'rebase', 'provision', 'rotate'));
 
 DROP FUNCTION @extschema@.agent_merge(text, text, text, text);
 CREATE FUNCTION @extschema@.agent_merge(session text, strategy text DEFAULT NULL, on_drift text DEFAULT NULL,
@@ -768,7 +778,9 @@ CREATE VIEW @extschema@.agent_sessions WITH (security_barrier) AS
 			WHEN s.state = 'ready' AND s.settled THEN 'agent_migrate(), agent_merge() or agent_discard()'
 			WHEN s.state = 'queued' THEN 'a place: a session of the project that ends'
 			ELSE 'the worker'
-		END AS goes_on_with
+		END AS goes_on_with,
+		CASE WHEN s.role_branch_id = s.branch_id THEN 'agent_branch_session_' || replace(s.uuid::text, '-', '') END AS agent_role,
+		s.shared_role
 	FROM agent_branch.listed_session AS s
 		CROSS JOIN LATERAL (SELECT (SELECT p.project FROM agent_branch.project AS p WHERE p.id = s.project_id) AS project,
 			(SELECT p.paused_at FROM agent_branch.project AS p WHERE p.id = s.project_id) AS paused_at) AS p
@@ -779,7 +791,7 @@ CREATE VIEW @extschema@.agent_sessions WITH (security_barrier) AS
 		LATERAL (SELECT ARRAY(SELECT (q.project_id << 40) + q.id FROM agent_branch.session AS q
 			WHERE q.state = 'queued' AND q.finished_at IS NULL ORDER BY q.project_id, q.id) AS keys) AS queue
 	ORDER BY s.id DESC;
-COMMENT ON VIEW @extschema@.agent_sessions IS 'sessions, finished ones too: those of the caller''s roles, or all for monitor and admin; what each waits for, since when, and what it goes on with';
+COMMENT ON VIEW @extschema@.agent_sessions IS 'sessions, finished ones too: those of the caller''s roles, or all for monitor and admin; what each waits for, since when, and what it goes on with; agent_role is the login role that the agent has on the branch, and shared_role why it has the project''s instead';
 
 CREATE VIEW @extschema@.agent_migrations WITH (security_barrier) AS
 	SELECT s.name AS session, p.project, m.ordinal, t.name, m.status, t.sql, m.attempt AS attempts, m.fixer, m.queued_at, t.started_at,
@@ -819,14 +831,15 @@ CREATE VIEW @extschema@.agent_merges WITH (security_barrier) AS
 		m.finished_at, m.base_fingerprint, m.parent_fingerprint, coalesce(m.backup_name, o.backup_name) AS backup_name,
 		coalesce(m.backup_branch_id, o.backup_branch_id) AS backup_branch_id, m.session_id,
 		m.on_unrecorded, m.chosen, m.chosen_reason, m.transaction_id, m.certificate, m.candidates,
-		CASE WHEN m.status = 'merged' AND o.why_not IS NULL THEN o.undo_until END AS undo_until,
-		CASE WHEN m.status = 'merged' THEN
+		CASE WHEN (m.status = 'merged' OR m.status = 'failed' AND m.pieces IS NOT NULL) AND o.why_not IS NULL
+			THEN o.undo_until END AS undo_until,
+		CASE WHEN m.status = 'merged' OR m.status = 'failed' AND m.pieces IS NOT NULL THEN
 			CASE WHEN o.merge_id IS NULL THEN 'no backup was kept for an undo' ELSE o.why_not END
 		END AS not_undoable,
 		u.status AS undo_status, CASE WHEN u.status = 'undone' THEN u.finished_at END AS undone_at,
 		CASE WHEN u.status = 'undone' THEN u.requested_by END AS undone_by, u.reason AS undo_reason, u.lost AS undo_lost,
 		u.preserved_name,
-		m.gates
+		m.gates, m.checked, m.pieces, m.after_fingerprint
 	FROM agent_branch.merge AS m JOIN agent_branch.visible_session AS s ON s.id = m.session_id
 		JOIN agent_branch.project AS p ON p.id = s.project_id
 		LEFT JOIN agent_branch.undo_point AS o ON o.merge_id = m.id
@@ -1282,8 +1295,18 @@ COMMENT ON FUNCTION @extschema@.agent_timeline(text, text) IS
 
 -- Those that are there are asked for again: nobody knows of which branch they are.
 DELETE FROM agent_branch.credential;
-ALTER TABLE agent_branch.credential ADD COLUMN branch_id text;
+ALTER TABLE agent_branch.credential ADD COLUMN branch_id text,
+	ADD COLUMN access text CHECK (access IN ('worker', 'reader'));
+COMMENT ON COLUMN agent_branch.credential.access IS 'null: for whoever has the session, or the parent; worker: as the project''s role, for the worker alone; reader: as the role that only reads the parent';
+DROP INDEX agent_branch.credential_branch, agent_branch.credential_parent;
+CREATE UNIQUE INDEX credential_branch ON agent_branch.credential (session_id, pooled, coalesce(access, '')) WHERE session_id IS NOT NULL;
+CREATE UNIQUE INDEX credential_parent ON agent_branch.credential (project_id, pooled, coalesce(access, '')) WHERE session_id IS NULL;
 COMMENT ON COLUMN agent_branch.credential.branch_id IS 'the branch that the URI leads to; one of another branch is never used';
+
+CREATE FUNCTION @extschema@.agent_rotate_credentials(session text, project text DEFAULT NULL)
+	RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.agent_rotate_credentials(text, text) IS
+	'asks for another password of the agent''s role on the session''s branch: URIs that were given out before open nothing any more, connections that are open stay so';
 
 ALTER TABLE agent_branch.sweep_branch DROP CONSTRAINT sweep_branch_action_check,
 	ADD CONSTRAINT sweep_branch_action_check CHECK (action IN ('none', 'delete', 'would delete', 'blocked by children',
@@ -1291,7 +1314,8 @@ ALTER TABLE agent_branch.sweep_branch DROP CONSTRAINT sweep_branch_action_check,
 
 ALTER TABLE agent_branch.step DROP CONSTRAINT step_kind_check,
 	ADD CONSTRAINT step_kind_check CHECK (kind IN ('create branch', 'migrate', 'set expiry', 'restore', 'replay',
-		'delete branch', 'rename branch', 'suspend compute', 'start compute', 'ask fixer', 'back up', 'undo'));
+		'delete branch', 'rename branch', 'suspend compute', 'start compute', 'ask fixer', 'back up', 'undo',
+		'run piece', 'make role', 'drop role'));
 
 /*
  * A session's trace is that of the traceparent which it was begun with, or one of its own. Ids are

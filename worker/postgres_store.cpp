@@ -42,6 +42,9 @@ MergeRow ReadMerge(const Row &row) {
   merge.certificate = row.Text(15);
   merge.candidates = static_cast<int>(row.Int(16));
   merge.gates = row.Text(17);
+  merge.checked = row.Text(18);
+  merge.pieces = row.Text(19);
+  merge.after_fingerprint = row.Text(20);
   return merge;
 }
 
@@ -121,7 +124,7 @@ SweepRow ReadSweep(const Row &row) {
 }
 
 CredentialRow ReadCredential(const Row &row) {
-  return {row.Int(0), row.Int(1), row.Bool(2), Secret(row.Text(3)), row.Text(4)};
+  return {row.Int(0), row.Int(1), row.Bool(2), Secret(row.Text(3)), row.Text(4), row.Text(5)};
 }
 
 RequestRow ReadRequest(const Row &row) {
@@ -252,7 +255,9 @@ Result<StoreSnapshot> PostgresStore::Load() {
         "SELECT id, session_id, strategy, on_drift, status, accepted, base_fingerprint, "
         "parent_fingerprint, parent_reset_at, backup_name, backup_branch_id, "
         "on_unrecorded, chosen, chosen_reason, transaction_id, certificate, candidates, "
-        "coalesce(gates::text, '') FROM agent_branch.merge WHERE status IN ('queued', 'running')",
+        "coalesce(gates::text, ''), coalesce(checked::text, ''), coalesce(pieces::text, ''), "
+        "coalesce(after_fingerprint, '') FROM agent_branch.merge WHERE status IN ('queued', "
+        "'running')",
         ReadMerge);
     loaded.rebases = ReadAll(transaction,
                              "SELECT session_id, branch_id, coalesce(base_fingerprint, ''), "
@@ -280,10 +285,11 @@ Result<StoreSnapshot> PostgresStore::Load() {
                 "deleted_at IS NULL AND " +
                     std::string(kOurs),
                 ReadKept);
-    loaded.credentials = ReadAll(
-        transaction,
-        "SELECT project_id, session_id, pooled, uri, branch_id FROM agent_branch.credential",
-        ReadCredential);
+    loaded.credentials =
+        ReadAll(transaction,
+                "SELECT project_id, session_id, pooled, uri, branch_id, access FROM "
+                "agent_branch.credential",
+                ReadCredential);
     // One whose request is still there comes with that.
     loaded.sweeps = ReadAll(transaction,
                             "SELECT id, dry_run FROM agent_branch.sweep AS s WHERE finished_at IS "
@@ -421,6 +427,26 @@ Result<std::optional<UndoPointRow>> PostgresStore::UndoPoint(int64_t merge_id) {
   });
   if (!status.ok()) return status;
   return point;
+}
+
+Result<std::vector<DoneReplay>> PostgresStore::ReplaysSince(int64_t project_id,
+                                                            const std::string &parent_reset_at,
+                                                            const std::string &transaction_id) {
+  std::vector<DoneReplay> replays;
+  Status status = InTransaction([&](Transaction &transaction) {
+    for (const Row &row : transaction.Query(
+             "SELECT m.id, m.session_id, s.name, coalesce(m.parent_fingerprint, ''), "
+             "coalesce(m.after_fingerprint, '') FROM agent_branch.merge AS m "
+             "JOIN agent_branch.session AS s ON s.id = m.session_id "
+             "WHERE s.project_id = $1 AND m.status = 'merged' AND m.chosen = 'replay' "
+             "AND coalesce(m.parent_reset_at, '') = $2 AND m.transaction_id >= $3::xid8 "
+             "ORDER BY m.transaction_id",
+             {project_id, parent_reset_at, transaction_id})) {
+      replays.push_back({row.Int(0), row.Int(1), row.Text(2), row.Text(3), row.Text(4)});
+    }
+  });
+  if (!status.ok()) return status;
+  return replays;
 }
 
 Result<int64_t> PostgresStore::CreateSweep() {

@@ -36,6 +36,9 @@ class PostgresStore : public Store, public FixStore, public ProvisionStore {
   Result<std::vector<AppliedMigration>> AppliedMigrations(int64_t session_id) override;
   Result<ForkRow> Fork(int64_t session_id) override;
   Result<std::optional<UndoPointRow>> UndoPoint(int64_t merge_id) override;
+  Result<std::vector<DoneReplay>> ReplaysSince(int64_t project_id,
+                                               const std::string &parent_reset_at,
+                                               const std::string &transaction_id) override;
   Result<int64_t> CreateSweep() override;
   Status Commit(const Batch &batch) override;
 

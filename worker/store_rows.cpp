@@ -55,7 +55,11 @@ SELECT id, project, parent, database, role, coalesce(options->>'api_key_file', '
         WHEN 'object' THEN options->'gates' END)
       UNION ALL SELECT 'gate ' || n, value FROM jsonb_array_elements(
         CASE jsonb_typeof(options->'gates') WHEN 'array' THEN options->'gates' END)
-        WITH ORDINALITY AS e (value, n)) AS g)::text, '')
+        WITH ORDINALITY AS e (value, n)) AS g)::text, ''),
+  coalesce((options->>'allow_pieces')::boolean, false),
+  coalesce(options->>'isolate_role', 'possible'),
+  coalesce(options->>'parent_access', CASE options->>'isolate_role' WHEN 'false' THEN 'none' ELSE 'read_only' END)
+    = 'read_only'
 FROM agent_branch.project )";
 
 ProjectRow ReadProject(const Row &row) {
@@ -81,6 +85,12 @@ ProjectRow ReadProject(const Row &row) {
   project.managed_schemas = Lines(row.Text(18));
   project.drops_unrecorded = row.Bool(19);
   project.gates = ReadGates(row.Text(20));
+  project.allow_pieces = row.Bool(21);
+  const std::string isolation = row.Text(22);
+  project.isolation = isolation == "false"  ? RoleIsolation::kOff
+                      : isolation == "true" ? RoleIsolation::kAlways
+                                            : RoleIsolation::kWherePossible;
+  project.reads_parent = row.Bool(23);
   return project;
 }
 
@@ -92,7 +102,7 @@ SELECT id, uuid, project_id, name, branch_name, (options->>'min_cu')::float8,
   coalesce(parent_reset_at, ''), coalesce(branch_id, ''), coalesce(endpoint_id, ''),
   coalesce(extract(epoch FROM branch_expires_at), 0)::bigint, bare_compute,
   array_to_string(operations, ' '), coalesce(base_fingerprint, ''), pinned, api_calls,
-  finished_at IS NOT NULL
+  finished_at IS NOT NULL, coalesce(role_branch_id, ''), coalesce(shared_role, '')
 FROM agent_branch.session )";
 
 SessionRow ReadSession(const Row &row) {
@@ -122,6 +132,8 @@ SessionRow ReadSession(const Row &row) {
   session.pinned = row.Bool(22);
   session.api_calls = static_cast<int>(row.Int(23));
   session.finished = row.Bool(24);
+  session.role_branch_id = row.Text(25);
+  session.shared_role = row.Text(26);
   return session;
 }
 

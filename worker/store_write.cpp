@@ -20,7 +20,8 @@ UPDATE agent_branch.session SET
   branch_id = nullif($11, ''), endpoint_id = nullif($12, ''),
   branch_expires_at = CASE WHEN $13 > 0 THEN to_timestamp($13) END,
   bare_compute = $14, operations = string_to_array($15, ' '),
-  base_fingerprint = nullif($16, ''), pinned = $17, api_calls = $18
+  base_fingerprint = nullif($16, ''), pinned = $17, api_calls = $18,
+  role_branch_id = nullif($19, ''), shared_role = nullif($20, '')
 WHERE id = $1)";
 
 constexpr char kSaveMigration[] = R"(
@@ -58,13 +59,13 @@ constexpr char kSaveMerge[] = R"(
 INSERT INTO agent_branch.merge AS m (id, session_id, strategy, on_drift, status, accepted,
   base_fingerprint, parent_fingerprint, parent_reset_at, backup_name, backup_branch_id, reason,
   started_at, finished_at, on_unrecorded, chosen, chosen_reason, transaction_id, certificate, candidates,
-  gates)
+  gates, checked, pieces, after_fingerprint)
 VALUES ($1, $2, $3, $4, $5, $6, nullif($7, ''), nullif($8, ''), nullif($9, ''), nullif($10, ''),
   nullif($11, ''), nullif($12, ''),
   CASE WHEN $5 = 'running' THEN clock_timestamp() END,
   CASE WHEN $5 NOT IN ('queued', 'running') THEN clock_timestamp() END, $13, nullif($14, ''),
   nullif($15, ''), nullif($16, '')::xid8, nullif($17, '')::jsonb, $18,
-  nullif($19, '')::jsonb)
+  nullif($19, '')::jsonb, nullif($20, '')::jsonb, nullif($21, '')::jsonb, nullif($22, ''))
 ON CONFLICT (id) DO UPDATE SET
   status = excluded.status, accepted = excluded.accepted,
   base_fingerprint = excluded.base_fingerprint, parent_fingerprint = excluded.parent_fingerprint,
@@ -73,7 +74,8 @@ ON CONFLICT (id) DO UPDATE SET
   started_at = coalesce(m.started_at, excluded.started_at), finished_at = excluded.finished_at,
   chosen = excluded.chosen, chosen_reason = excluded.chosen_reason,
   transaction_id = excluded.transaction_id, certificate = excluded.certificate,
-  candidates = excluded.candidates, gates = excluded.gates)";
+  candidates = excluded.candidates, gates = excluded.gates, checked = excluded.checked,
+  pieces = excluded.pieces, after_fingerprint = excluded.after_fingerprint)";
 
 constexpr char kSaveStep[] = R"(
 INSERT INTO agent_branch.step (id, project_id, session_id, kind, target, status, outcome,
@@ -215,12 +217,26 @@ struct Writer {
   Transaction &transaction;
 
   void operator()(const SessionRow &row) const {
-    transaction.Execute(
-        kSaveSession,
-        {row.id, StateName(row.state), row.settled, GoalName(row.goal), row.error, row.error_hint,
-         row.expires_at, row.finished, row.parent_branch_id, row.parent_reset_at, row.branch_id,
-         row.endpoint_id, row.branch_expires_at, row.bare_compute, Joined(row.operations),
-         row.base_fingerprint, row.pinned, row.api_calls});
+    transaction.Execute(kSaveSession, {row.id,
+                                       StateName(row.state),
+                                       row.settled,
+                                       GoalName(row.goal),
+                                       row.error,
+                                       row.error_hint,
+                                       row.expires_at,
+                                       row.finished,
+                                       row.parent_branch_id,
+                                       row.parent_reset_at,
+                                       row.branch_id,
+                                       row.endpoint_id,
+                                       row.branch_expires_at,
+                                       row.bare_compute,
+                                       Joined(row.operations),
+                                       row.base_fingerprint,
+                                       row.pinned,
+                                       row.api_calls,
+                                       row.role_branch_id,
+                                       row.shared_role});
   }
 
   void operator()(const MigrationRow &row) const {
@@ -254,12 +270,28 @@ struct Writer {
   }
 
   void operator()(const MergeRow &row) const {
-    transaction.Execute(
-        kSaveMerge,
-        {row.id, row.session_id, row.strategy, row.on_drift, row.status, row.accepted,
-         row.base_fingerprint, row.parent_fingerprint, row.parent_reset_at, row.backup_name,
-         row.backup_branch_id, row.reason, row.on_unrecorded, row.chosen, row.chosen_reason,
-         row.transaction_id, row.certificate, row.candidates, row.gates});
+    transaction.Execute(kSaveMerge, {row.id,
+                                     row.session_id,
+                                     row.strategy,
+                                     row.on_drift,
+                                     row.status,
+                                     row.accepted,
+                                     row.base_fingerprint,
+                                     row.parent_fingerprint,
+                                     row.parent_reset_at,
+                                     row.backup_name,
+                                     row.backup_branch_id,
+                                     row.reason,
+                                     row.on_unrecorded,
+                                     row.chosen,
+                                     row.chosen_reason,
+                                     row.transaction_id,
+                                     row.certificate,
+                                     row.candidates,
+                                     row.gates,
+                                     row.checked,
+                                     row.pieces,
+                                     row.after_fingerprint});
   }
 
   void operator()(const ConflictRow &row) const {
@@ -306,22 +338,23 @@ struct Writer {
     // No ON CONFLICT: the arbiter would differ between branches and parents.
     transaction.Execute(
         "DELETE FROM agent_branch.credential WHERE project_id = $1 AND pooled = $3 AND "
-        "session_id IS NOT DISTINCT FROM nullif($2, 0)",
-        {row.project_id, row.session_id, row.pooled});
+        "session_id IS NOT DISTINCT FROM nullif($2, 0) AND coalesce(access, '') = $4",
+        {row.project_id, row.session_id, row.pooled, row.access});
     // As a statement's parameter it would be in the log of auto_explain.
     InsertUnseen("credential",
                  {{"project_id", row.project_id},
                   {"session_id", row.session_id == 0 ? Param(std::nullopt) : Param(row.session_id)},
                   {"pooled", row.pooled},
                   {"uri", row.uri.Reveal()},
-                  {"branch_id", row.branch_id}});
+                  {"branch_id", row.branch_id},
+                  {"access", row.access.empty() ? Param(std::nullopt) : Param(row.access)}});
   }
 
   void operator()(const DropCredentials &row) const {
     transaction.Execute(
         "DELETE FROM agent_branch.credential WHERE project_id = $1 AND session_id IS NOT DISTINCT "
-        "FROM nullif($2, 0)",
-        {row.project_id, row.session_id});
+        "FROM nullif($2, 0) AND (coalesce(access, '') = $3 OR $4)",
+        {row.project_id, row.session_id, row.access.value_or(""), !row.access});
   }
 
   void operator()(const SnapshotRow &row) const {

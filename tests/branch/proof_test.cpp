@@ -1,8 +1,10 @@
 // What is written to a server moves its standpoint and its catalogs' version; a migration's record
 // says what it did.
 #include <algorithm>
+#include <sstream>
 
 #include "tests/branch/test_support.hpp"
+#include "worker/branch/record.hpp"
 #include "worker/core/merge/standpoint.hpp"
 
 namespace agent_branch::testing {
@@ -266,8 +268,35 @@ TEST_F(UnrecordedTest, RowsOfOurSubtransactionsAreOurs) {
   client_.Query("COMMIT");
   const std::string next = Stand(database_.uri()).next_xid;
   const std::string answer = Ask("[[\"" + own + "\", \"" + next + "\"]]");
-  EXPECT_EQ(Field(answer, "{foreign_count}"), "1");
+  EXPECT_EQ(Field(answer, "{foreign_count}"), "0");
   EXPECT_EQ(Field(answer, "{written}"), "{}");
+}
+
+// A transaction of somebody else's, between two of a migration's subtransactions.
+TEST_F(UnrecordedTest, RowsOfOthersBetweenOurSubtransactionsAreTheirs) {
+  constexpr const char *kInsert =
+      "DO $$BEGIN BEGIN INSERT INTO s.t (a) VALUES (1); EXCEPTION WHEN others THEN NULL; END; "
+      "END$$";
+  client_.Query(std::string("BEGIN; ") + kInsert);
+  Client other(database_.uri());
+  other.Query("INSERT INTO s.t (a) VALUES (2)");
+  client_.Query(kInsert);
+  client_.Query(RecordPreparation());
+  const std::string windows =
+      client_.Query("SELECT current_setting('agent_branch_migration.windows')");
+  client_.Query("COMMIT");
+  // "1,3 4,6" as the pairs that the task takes.
+  std::string own = "[";
+  std::istringstream words(windows);
+  for (std::string word; words >> word;) {
+    const size_t comma = word.find(',');
+    ASSERT_NE(comma, std::string::npos) << windows;
+    own += (own.size() > 1 ? ", [\"" : "[\"") + word.substr(0, comma) + "\", \"" +
+           word.substr(comma + 1) + "\"]";
+  }
+  const std::string answer = Ask(own + "]");
+  EXPECT_EQ(Field(answer, "{foreign_count}"), "1") << windows;
+  EXPECT_EQ(Field(answer, "{written}"), R"({"s.t": 1})") << windows;
 }
 
 TEST_F(UnrecordedTest, TellsTablesThatWereTruncatedAndRowsThatWereDeleted) {

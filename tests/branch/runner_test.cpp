@@ -169,11 +169,13 @@ TEST_F(RunnerTest, EndingTheTransactionIsNoticed) {
     EXPECT_NE(event.server_error.detail.find("stays in effect"), std::string::npos) << sql;
   }
   Client(database_.uri()).Query("ROLLBACK PREPARED 'p'");
-  for (const char *sql :
-       {"ROLLBACK", "ROLLBACK; BEGIN; CREATE TABLE b (id int)", "ROLLBACK AND CHAIN"}) {
+  for (const char *sql : {"ROLLBACK", "ROLLBACK; BEGIN; CREATE TABLE b (id int)",
+                          "ROLLBACK AND CHAIN", "DO $$ BEGIN EXECUTE 'RESET ALL'; END $$"}) {
     event = Run(sql);
     EXPECT_EQ(event.server_error.sqlstate, "2D000") << sql;
-    EXPECT_EQ(event.server_error.detail, "The script rolled back its own transaction.") << sql;
+    EXPECT_EQ(event.server_error.detail,
+              "The script rolled back its own transaction, or reset all settings.")
+        << sql;
   }
   EXPECT_EQ(Count("b"), "0");
   EXPECT_EQ(RunAndCommit("SAVEPOINT s; CREATE TABLE d (id int); ROLLBACK TO s").outcome,

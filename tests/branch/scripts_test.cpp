@@ -47,6 +47,27 @@ TEST_F(ScriptsTest, RecordIsOfThisTransactionOnly) {
   EXPECT_EQ(Query("SELECT '" + ready_.record + "'::jsonb #>> '{rows,public.b,inserted}'"), "1");
 }
 
+// What it makes from there on would be the other role's.
+TEST_F(ScriptsTest, OneThatTakesAnotherRoleIsRefused) {
+  Query("CREATE ROLE somebody SUPERUSER");
+  for (const char *sql : {"SELECT set_config('role', 'somebody', false); CREATE TABLE a (x int)",
+                          "DO $$ BEGIN EXECUTE 'SET LOCAL ROLE somebody'; END $$",
+                          "DO $$ BEGIN EXECUTE 'SET SESSION AUTHORIZATION somebody'; END $$"}) {
+    for (const auto &texts : {std::vector<std::string>{sql}, {"SELECT 1", sql}}) {
+      const BranchEvent event = Run(texts);
+      EXPECT_EQ(event.outcome, BranchOutcome::kRejected) << sql;
+      EXPECT_EQ(event.server_error.sqlstate, "0A000") << sql;
+      EXPECT_EQ(event.server_error.detail, "It ended as role \"somebody\".") << sql;
+    }
+  }
+  EXPECT_EQ(Query("SELECT count(*) FROM pg_class WHERE relname = 'a'"), "0");
+  EXPECT_EQ(Run({"SELECT set_config('role', 'somebody', true); SET LOCAL search_path = public; "
+                 "SELECT set_config('role', 'none', true)"})
+                .outcome,
+            BranchOutcome::kDone);
+  Query("DROP ROLE somebody");
+}
+
 TEST_F(ScriptsTest, OneThatFailsTakesAllBackAndSaysWhere) {
   const BranchEvent event = Run({"CREATE TABLE a (x int)", "SELECT 1;\nSELECT nope"});
   EXPECT_EQ(event.outcome, BranchOutcome::kRejected);

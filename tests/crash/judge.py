@@ -50,9 +50,11 @@ def _steps(world):
 
 
 def _branches(world):
+    # A backup is wanted while a merge can be undone with it, and no branch is for another reason.
     kept = {row["branch_id"]: row["wanted"] for row in world.rows(
-        "SELECT branch_id, coalesce(keep_until > now(), false) AS wanted "
-        "FROM agent_branch.kept_branch WHERE deleted_at IS NULL")}
+        "SELECT branch_id, EXISTS (SELECT FROM agent_branch.undo_point AS u WHERE "
+        "u.backup_branch_id = k.branch_id AND u.why_not IS NULL AND u.undo_until > now()) "
+        "AS wanted FROM agent_branch.kept_branch AS k WHERE deleted_at IS NULL")}
     found = []
     for branch in world.at_neon()["branches"]:
         permanent = branch["id"] in (world.root, world.parent_id, *world.foreign)
@@ -79,7 +81,7 @@ def _merges(world):
             "SELECT s.name, s.branch_id, (SELECT count(*) FROM agent_branch.merge AS m WHERE "
             "m.session_id = s.id AND m.status = 'merged') AS merges, (SELECT count(*) FROM "
             "agent_branch.merge AS m WHERE m.session_id = s.id AND m.status = 'merged' AND "
-            "m.chosen IN ('replay', 'nothing')) AS without, (SELECT count(*) FROM "
+            "m.chosen IN ('replay', 'pieces', 'nothing')) AS without, (SELECT count(*) FROM "
             "agent_branch.event AS e WHERE e.session_id = s.id AND e.state = 'merged') AS told "
             "FROM agent_branch.session AS s WHERE s.project_id = %s", world.row):
         restores = restored_from.count(row["branch_id"])
@@ -108,7 +110,7 @@ def _replays(world):
     found = []
     for row in world.rows(
             "SELECT t.name, (SELECT count(*) FROM agent_branch.merge AS m WHERE m.session_id = "
-            "m1.session_id AND m.status = 'merged' AND m.chosen = 'replay') AS merges "
+            "m1.session_id AND m.status = 'merged' AND m.chosen IN ('replay', 'pieces')) AS merges "
             "FROM agent_branch.migration AS m1 JOIN agent_branch.migration_attempt AS t "
             "ON t.migration_id = m1.id AND t.number = m1.attempt WHERE m1.status = 'applied'"):
         times = there.pop(row["name"], 0)

@@ -33,6 +33,8 @@ _LONG = 1500  # milliseconds that operations take while they are held
 _TRANSACTIONS = ("migrate", "replay")
 _OF_A_MIGRATION = (INTEND, WRITE, NOTE, COMMIT, RECORD)
 _OF_A_FAILED_MIGRATION = (INTEND, WRITE, RECORD)
+# A transaction that is run again whatever became of it, or a statement that nothing of ours can hold.
+_OF_A_ROLE = _OF_A_PIECE = (INTEND, RECORD)
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,10 @@ def _moments(kind, status):
         return _OF_A_MIGRATION if status == "done" else _OF_A_FAILED_MIGRATION
     if kind == "ask fixer":
         return _OF_A_QUESTION
+    if kind in ("make role", "drop role"):
+        return _OF_A_ROLE
+    if kind == "run piece":
+        return _OF_A_PIECE
     assert kind in _ROUTES, f"it is not known by which request the step \"{kind}\" is made"
     return _OF_A_CALL + ((RUNS,) if status == "done" and kind in _WITH_OPERATIONS else ())
 

@@ -153,9 +153,9 @@ def test_a_question_that_is_left_open(mended):
 
 
 def test_another_outcome_than_without_trouble(world):
-    (wrong,) = judge.wrongs(world, {"sessions": [("s", "failed")], "migrations": {}})
+    (wrong,) = judge.wrongs(world, {"sessions": [("s", "failed")], "migrations": {}, "undos": []})
     assert wrong.startswith("came to {'sessions': [('s', 'ready')], 'migrations': "
-                            "{'s 1': 'applied'}}")
+                            "{'s 1': 'applied'}, 'undos': []} and not to ")
 
 
 def test_a_kind_of_step_that_nobody_knows_how_to_hold_stops_it(world):

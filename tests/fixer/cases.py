@@ -56,9 +56,9 @@ WRONG_TYPE = [
      "ALTER TABLE sales.invoices ALTER amount TYPE integer USING nullif(trim(amount), '')::integer",
      "ALTER TABLE sales.invoices DROP COLUMN amount; "
      "ALTER TABLE sales.invoices ADD COLUMN amount integer"),
-    ("comparison", "UPDATE orders SET status = 'big' WHERE note > 5",
-     "UPDATE orders SET status = 'big' WHERE note::integer > 5",
-     "UPDATE orders SET status = 'big' WHERE note > '5'"),
+    ("comparison", "UPDATE sales.invoices SET amount = '0' WHERE amount > 5",
+     "UPDATE sales.invoices SET amount = '0' WHERE amount::integer > 5",
+     "UPDATE sales.invoices SET amount = '0' WHERE amount > '5'"),
     ("delete", "DELETE FROM orders WHERE note = 17", "DELETE FROM orders WHERE note = '17'",
      "DELETE FROM orders"),
     ("date", "INSERT INTO orders (id, placed) VALUES (50, '31/12/2025')",

@@ -34,10 +34,18 @@ class Writer(threading.Thread):
         self.acknowledged = 0
         self.unanswered = 0
         self.stop = threading.Event()
+        self.allowed = threading.Event()
+        self.allowed.set()
+        self.resting = threading.Event()
         self.connection = None
 
     def run(self):
         while not self.stop.is_set():
+            if not self.allowed.is_set():
+                self.resting.set()
+                self.allowed.wait(0.1)
+                continue
+            self.resting.clear()
             for _ in range(self.chance.randint(1, 6)):
                 self._write()
             # Quiet for a while, so that a restore has a chance, too.
@@ -91,7 +99,20 @@ class Oracle:
         for writer in self.writers:
             writer.start()
 
+    def pause(self):
+        """Returns once nobody writes: what begins now finds the parent still."""
+        for writer in self.writers:
+            writer.resting.clear()
+            writer.allowed.clear()
+        for writer in self.writers:
+            assert writer.resting.wait(60)
+
+    def resume(self):
+        for writer in self.writers:
+            writer.allowed.set()
+
     def stop(self):
+        self.resume()
         for writer in self.writers:
             writer.stop.set()
         for writer in self.writers:

@@ -3,10 +3,16 @@ found by running them in both orders on a real database.
 
 Everything is in one schema, whose name the texts have as {s}.
 """
+import os
 import random
 import subprocess
 
 import psycopg2
+
+import host
+
+# The one of the server's own version, and not what chooses among several of them each time.
+PG_DUMP = os.path.join(host.pg_bindir(), "pg_dump")
 
 BASE = """
 CREATE SCHEMA {s};
@@ -149,7 +155,7 @@ class Case:
 
 def look(uri, schema):
     """The schema as pg_dump tells it, with the order of columns left out, and all rows."""
-    dump = subprocess.run(["pg_dump", "-s", "-n", schema, uri],
+    dump = subprocess.run([PG_DUMP, "-s", "-n", schema, uri],
                           capture_output=True, text=True, check=True, timeout=60).stdout
     statements = set()
     for statement in dump.split(";\n"):

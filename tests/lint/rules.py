@@ -95,7 +95,8 @@ def every_test_is_run():
         placed = len(parts) == 3 or not path.endswith(".sql")
         if is_test and not (placed and fnmatch.fnmatch(parts[-1], ran[parts[1]])):
             complaints.append(f"{path}: would be run as tests/{parts[1]}/{ran[parts[1]]}")
-    known = set(ran) | {"lib", "lint", "migrations", "mutants", "store", "versions"}
+    known = set(ran) | {"lib", "lint", "migrations", "mutants", "packages", "store",
+                         "versions"}
     complaints += [f"tests/{folder} is no suite of tests/lib/suites.py"
                    for folder in sorted({path.split("/")[1] for path in all_files()
                                          if path.startswith("tests/") and path.count("/") > 1})

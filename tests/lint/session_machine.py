@@ -46,6 +46,9 @@ _FLOWS = {
     "CreateFlow": "A create without a recorded answer is looked up by the branch's name and annotation; operations are "
                   "waited for by the ids in the row; what was found out of the branch's base is asked anew.",
     "ConnectionUris": "URIs that a server crash took are asked for again; those of another branch id are not believed.",
+    "AgentRole": "The row says on which branch the role is; it is made again there with another password, or taken away "
+                 "again, which does no harm.",
+    "ReaderRole": "The role gets another password, which does no harm.",
     "RestingFlow": "The rows say whether there is anything to do. An expiry whose answer was lost is set again.",
     "MigrateFlow": "A transaction whose id is noted is asked for by `pg_xact_status()`; without an id no COMMIT was sent, "
                    "and the segment runs again. A statement outside of transactions is looked at by what it was about.",
@@ -58,6 +61,9 @@ _FLOWS = {
     "UndoFlow": "The session that was merged is read again for its undo; the name that its restore preserves the parent "
                 "under says whether that was done; then the parent is read.",
     "ReplayMerge": "The parent is asked what became of the transaction whose id the merge's row has.",
+    "OtherOrder": "(a part of merges by replay: the other order is tried anew)",
+    "PiecesMerge": "The merge's row says which pieces are done. Of the one that runs, the parent is asked: by its "
+                   "transaction's id, or by what a statement alone makes or drops.",
     "RebaseFlow": "Until the branch is set aside nothing was done; from then on the session's row says that it has no "
                   "branch, and the rebase's own row what is compared in the end.",
     "RecordedWorkReader": "(a part of merges and rebases: the branch is asked anew)",
@@ -67,6 +73,8 @@ _FLOWS = {
     "StillProver": "(a part of merges by restore: the proof is made anew)",
     "RestoreMerge": "The backup's name, which only this merge uses, says whether the restore was done; then the parent "
                     "is read.",
+    "RestoreChecker": "The merge's row says whether its backup was compared; if not, it is again, with the compute that "
+                      "the backup has by then.",
     "EndFlow": "The branch is read, since what was known of its owner is forgotten, and deleted; deleting again does no "
                "harm.",
     "KeptBranches": "A deletion that was not recorded is looked up; the pass begins with a new list.",

@@ -3,7 +3,7 @@ BEGIN;
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS agent_branch;
-SELECT plan(65);
+SELECT plan(68);
 
 CREATE ROLE agent_test_alice;
 CREATE ROLE agent_test_bob;
@@ -52,8 +52,23 @@ UPDATE agent_branch.session SET created_at = now() - interval '1 min', state = '
 DELETE FROM agent_branch.request;
 INSERT INTO agent_branch.credential (session_id, project_id, pooled, uri)
 	SELECT NULL, id, false, 'postgresql://parent-of-' || project FROM agent_branch.project;
+SELECT agent_project_register('north');
+INSERT INTO agent_branch.credential (session_id, project_id, pooled, uri, access)
+	SELECT NULL, id, n = 1, CASE n WHEN 0 THEN 'postgresql://reader-of-' || project ELSE '' END, 'reader'
+	FROM agent_branch.project, generate_series(0, 1) AS n;
 SET ROLE agent_test_alice;
-SELECT throws_ok($$SELECT agent_connection_uri('a', 'parent')$$, '42501', 'permission denied for the parent of session "a"', 'a user has no URI of the parent');
+SELECT is(agent_connection_uri('a', 'parent'), 'postgresql://reader-of-north', 'a user only reads the parent');
+SELECT throws_ok($$SELECT agent_connection_uri('a', 'parent', pooled => true)$$, '0A000',
+	'there is no role that only reads the parent of session "a"', 'if there is a role for that');
+RESET ROLE;
+SELECT agent_project_register('north', options => '{"parent_access": "none"}');
+SET ROLE agent_test_alice;
+SELECT throws_ok($$SELECT agent_connection_uri('a', 'parent')$$, '42501', 'permission denied for the parent of session "a"', 'or has no URI of it');
+RESET ROLE;
+SELECT agent_project_register('north', options => '{"isolate_role": false}');
+SET ROLE agent_test_alice;
+SELECT throws_ok($$SELECT agent_connection_uri('a', 'parent')$$, '42501', 'permission denied for the parent of session "a"',
+	'as where no roles are to be made');
 RESET ROLE;
 SELECT agent_project_register('north', options => '{"parent_access": "full"}');
 SET ROLE agent_test_alice;

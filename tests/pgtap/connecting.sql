@@ -3,7 +3,7 @@ BEGIN;
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS agent_branch;
-SELECT plan(20);
+SELECT plan(27);
 
 SELECT agent_project_register('agent-test');
 -- A session as if it had been made a minute ago: what is made here counts as not committed yet.
@@ -28,6 +28,22 @@ INSERT INTO agent_branch.credential (project_id, pooled, uri)
 	SELECT id, false, 'postgresql://parent' FROM agent_branch.project WHERE project = 'agent-test';
 
 SELECT is(agent_connection_uri('ready'), 'postgresql://ready', 'direct by default');
+-- What the worker keeps for itself nobody is given.
+UPDATE agent_branch.credential SET access = 'worker' WHERE session_id = (SELECT id FROM agent_branch.session WHERE name = 'migrating');
+INSERT INTO agent_branch.credential (session_id, project_id, pooled, uri)
+	SELECT id, project_id, false, 'postgresql://agent' FROM agent_branch.session WHERE name = 'migrating';
+SELECT is(agent_connection_uri('migrating'), 'postgresql://agent', 'of the agent''s role');
+DELETE FROM agent_branch.credential WHERE uri = 'postgresql://agent';
+UPDATE agent_branch.credential SET access = NULL;
+SELECT agent_rotate_credentials('ready');
+SELECT is((SELECT array_agg(kind || ' ' || (session_id = (SELECT id FROM agent_branch.session WHERE name = 'ready')))
+	FROM agent_branch.request WHERE kind = 'rotate'), ARRAY['rotate true'], 'another password is asked for');
+UPDATE agent_branch.session SET shared_role = 'none can be made' WHERE name = 'conflict';
+SELECT throws_ok($$SELECT agent_rotate_credentials('conflict')$$, '55000', 'the agent of session "conflict" has no role of its own', 'not of the project''s role');
+SELECT throws_ok($$SELECT agent_rotate_credentials('queued')$$, '55000', 'session "queued" has no branch yet', 'nor where there is none');
+SELECT throws_ok($$SELECT agent_rotate_credentials('merged')$$, '55000', 'session "merged" is finished', 'nor of what is over');
+SELECT throws_ok($$SELECT agent_rotate_credentials('nothing')$$, '42704', 'session "nothing" does not exist', 'nor of nothing');
+SELECT throws_ok($$SELECT agent_rotate_credentials(NULL)$$, '22004', 'argument "session" must not be null', 'nor of null');
 SELECT is(agent_connection_uri('ready', pooled => true), 'postgresql://ready-pooler', 'pooled');
 SELECT is(agent_connection_uri('ready', 'parent'), 'postgresql://parent', 'of the parent');
 SELECT is(agent_connection_uri(s), 'postgresql://' || s, s)

@@ -34,7 +34,7 @@ SELECT pg_temp.try('SELECT ' || call) FROM unnest(ARRAY[
 	'agent_project_register(''p'', options => ''{"merge_strategy": "x"}'')', 'agent_project_register(''p'', options => ''{"on_drift": "x"}'')',
 	'agent_project_register(''p'', options => ''{"on_unrecorded": "x"}'')', 'agent_project_register(''p'', options => ''{"parent_access": "x"}'')',
 	'agent_project_register(''p'', options => ''{"gates": ["SELECT 1; SELECT 2"]}'')', 'agent_project_register(''p'', options => ''{"managed_schemas": [""]}'')',
-	'agent_project_register(''p'', options => ''{"isolate_role": true}'')', 'agent_project_register(''p'', options => ''{"fixer": "x"}'')',
+	'agent_project_register(''p'', options => ''{"isolate_role": 1}'')', 'agent_project_register(''p'', options => ''{"fixer": "x"}'')',
 	'agent_project_register(''p'', options => ''{"refuse_risks": ["x"]}'')', 'agent_project_register(''p'', options => ''{"api_key_file": "x"}'')',
 	'agent_project_remove(NULL)', 'agent_project_remove(''x'')', 'agent_project_remove(''errors'')', 'agent_project_pause(NULL)',
 	'agent_project_pause(''errors'', repeat(''x'', 1001))', 'agent_project_resume(''x'')',

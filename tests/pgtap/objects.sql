@@ -16,7 +16,7 @@ INSERT INTO listed VALUES
 	('agent_branch_create', 'user admin'), ('agent_wait', 'user admin'), ('agent_connection_uri', 'user admin'),
 	('agent_migrate', 'user admin'), ('agent_merge', 'user admin'), ('agent_merge_preview', 'user admin'),
 	('agent_merge_undo', 'user admin'), ('agent_rebase', 'user admin'), ('agent_discard', 'user admin'),
-	('agent_extend', 'user admin'), ('agent_run', 'user admin'), ('agent_branch.read_script', 'user admin'),
+	('agent_extend', 'user admin'), ('agent_rotate_credentials', 'user admin'), ('agent_run', 'user admin'), ('agent_branch.read_script', 'user admin'),
 	('agent_timeline', 'user monitor admin'), ('agent_branch_tree', 'user monitor admin'),
 	('agent_branch.find_session', 'user monitor admin'), ('agent_branch.worker_status', 'user monitor admin'),
 	('agent_branch.monthly_cost', 'user monitor admin'),

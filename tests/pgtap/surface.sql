@@ -3,7 +3,7 @@ BEGIN;
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS agent_branch;
-SELECT plan(56);
+SELECT plan(57);
 
 SELECT has_schema('agent_branch');
 SELECT schema_owner_is('agent_branch', (SELECT extowner::regrole::name FROM pg_extension WHERE extname = 'agent_branch'));
@@ -16,6 +16,7 @@ SELECT function_returns('agent_migrate', ARRAY['text', 'text', 'text', 'text'], 
 SELECT function_returns('agent_merge', ARRAY['text', 'text', 'text', 'text', 'text'], 'void');
 SELECT function_returns('agent_discard', ARRAY['text', 'text'], 'void');
 SELECT function_returns('agent_extend', ARRAY['text', 'interval', 'text'], 'timestamp with time zone');
+SELECT function_returns('agent_rotate_credentials', ARRAY['text', 'text'], 'void');
 SELECT function_returns('agent_reap', ARRAY['boolean'], 'bigint');
 SELECT function_returns('agent_branch_grant', ARRAY['regrole', 'text', 'text'], 'void');
 SELECT function_returns('agent_branch_revoke', ARRAY['regrole', 'text'], 'void');
@@ -53,7 +54,7 @@ SELECT columns_are('agent_projects', ARRAY['project', 'parent', 'database', 'rol
 SELECT columns_are('agent_sessions', ARRAY['session', 'project', 'state', 'settled', 'error', 'hint', 'owner',
 	'branch_name', 'branch_id', 'endpoint_id', 'queue_position', 'created_at', 'ready_at', 'state_changed_at',
 	'expires_at', 'branch_expires_at', 'finished_at', 'pinned', 'api_calls', 'base_fingerprint', 'id', 'waits_for', 'waits_since',
-	'goes_on_with']);
+	'goes_on_with', 'agent_role', 'shared_role']);
 SELECT columns_are('agent_api_calls', ARRAY['route', 'calls', 'errors', 'errors_by_kind', 'retries', 'waits', 'wait_time',
 	'total_time', 'mean_time', 'p50_time', 'p90_time', 'p99_time', 'max_time', 'stats_reset']);
 SELECT columns_are('agent_spans', ARRAY['trace_id', 'span_id', 'parent_span_id', 'name', 'kind', 'started_at', 'ended_at', 'error',
@@ -72,7 +73,8 @@ SELECT columns_are('agent_migration_attempts', ARRAY['session', 'project', 'ordi
 SELECT columns_are('agent_merges', ARRAY['session', 'project', 'status', 'strategy', 'on_drift', 'reason',
 	'requested_at', 'started_at', 'finished_at', 'base_fingerprint', 'parent_fingerprint', 'backup_name',
 	'backup_branch_id', 'session_id', 'on_unrecorded', 'chosen', 'chosen_reason', 'transaction_id', 'certificate', 'candidates',
-	'gates', 'undo_until', 'not_undoable', 'undo_status', 'undone_at', 'undone_by', 'undo_reason', 'undo_lost', 'preserved_name']);
+	'gates', 'undo_until', 'not_undoable', 'undo_status', 'undone_at', 'undone_by', 'undo_reason', 'undo_lost', 'preserved_name',
+	'checked', 'pieces', 'after_fingerprint']);
 SELECT columns_are('agent_fixer_calls', ARRAY['session', 'project', 'ordinal', 'attempt', 'source', 'model', 'outcome',
 	'reason', 'explanation', 'input_tokens', 'output_tokens', 'cost', 'asked_at', 'answered_at', 'duration',
 	'session_id']);

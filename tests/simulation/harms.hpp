@@ -46,6 +46,15 @@ class Harms {
     for (auto at = changes.begin(); at != changes.end();)
       at = at->second == uuid ? changes.erase(at) : at + 1;
   }
+  // When a session's merge last changed the parent.
+  std::optional<Instant> MergeOf(const std::string &project, const std::string &uuid) const {
+    std::optional<Instant> last;
+    auto found = parents_.find(project);
+    if (found == parents_.end()) return last;
+    for (const auto &[when, whose] : found->second)
+      if (whose == uuid) last = when;
+    return last;
+  }
   // By anybody but the session itself. Neon tells times in whole seconds, so that a fork and a
   // restore within `tolerance` may look the same.
   bool ParentChangedSince(const std::string &project, Instant fork, const std::string &uuid,

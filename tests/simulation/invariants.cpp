@@ -31,6 +31,7 @@ void JudgeSessions(const Evidence &evidence, Witness &witness) {
     if (!IsInScope(evidence, session.project_id)) continue;
     if (session.finished) {
       if (!IsFinal(session.state)) witness.Violation(NameOf(session) + " is finished");
+      if (!session.settled) witness.Violation(NameOf(session) + " is finished and not settled");
       continue;
     }
     switch (session.state) {
@@ -96,7 +97,7 @@ void JudgeMerge(const Evidence &evidence, const MergeRow &merge, Witness &witnes
   bool indistinct = false;
   const SessionRow &session = evidence.store->sessions().at(merge.session_id);
   for (const RestoreRecord &record : evidence.neon->restores()) {
-    if (record.session_uuid != session.uuid) continue;
+    if (record.session_uuid != session.uuid || record.is_undo) continue;
     done += record.undone ? 0 : 1;
     indistinct = indistinct || record.indistinct;
   }
@@ -134,7 +135,11 @@ void JudgeMerged(const Evidence &evidence, const SessionRow &session, Witness &w
       there.insert(branch.content.migrations.begin(), branch.content.migrations.end());
   }
   for (const int64_t effect : EffectsOf(evidence, session)) {
-    if (there.count(effect) == 0)
+    const bool undone = project.taken_back.count(effect) > 0;
+    if (undone && there.count(effect) > 0)
+      witness.Violation(NameOf(session) + " was undone, and the parent has effect " +
+                        std::to_string(effect));
+    if (there.count(effect) == 0 && !undone)
       witness.Violation(NameOf(session) + " is merged, and the parent lacks effect " +
                         std::to_string(effect));
   }
@@ -244,6 +249,7 @@ void JudgeRest(const Evidence &evidence, Witness &witness) {
     if (in_scope(attempt.session_id)) JudgeAttempt(evidence, key, attempt, witness);
   }
   JudgeIndexes(evidence, witness);
+  JudgeUndos(evidence, witness);
 }
 
 void JudgeEnd(const Evidence &evidence, Witness &witness) {

@@ -39,6 +39,9 @@ void JudgeEnd(const Evidence &evidence, Witness &witness);
 void JudgePlaces(const Evidence &evidence, Witness &witness);
 // At rest: a session's branch ends at Neon when the session does. swept: a sweep has looked at it.
 void JudgeExpiries(const Evidence &evidence, bool swept, Witness &witness);
+// At rest: each undo came to an end that is what it is said to be, and is explained
+// (judge_undo.cpp).
+void JudgeUndos(const Evidence &evidence, Witness &witness);
 // Always: no session has another's branch, and branches of others are as they were.
 void JudgeOwnership(const Evidence &evidence, Witness &witness);
 // After two sweeps: each branch of ours is on record.

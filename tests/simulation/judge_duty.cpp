@@ -141,11 +141,11 @@ bool MayConflict(const Evidence &evidence, const SessionRow &session, const Merg
 }
 
 bool MayHaveBroken(const Evidence &evidence, const SessionRow &session) {
-  bool told_nothing =
-      std::any_of(evidence.neon->restores().begin(), evidence.neon->restores().end(),
-                  [&](const RestoreRecord &record) {
-                    return record.session_uuid == session.uuid && record.indistinct;
-                  });
+  bool told_nothing = std::any_of(
+      evidence.neon->restores().begin(), evidence.neon->restores().end(),
+      [&](const RestoreRecord &record) {
+        return record.session_uuid == session.uuid && record.indistinct && !record.is_undo;
+      });
   return told_nothing || evidence.harms->Has(Harm::kRestoreUndone, session.uuid) ||
          HasHarm(evidence, session, Harm::kBranchTaken);
 }
@@ -215,9 +215,11 @@ void JudgeMigrationEnd(const Evidence &evidence, const MigrationRow &migration, 
 // What was asked for and left no trace.
 void JudgeAsked(const Evidence &evidence, Witness &witness) {
   for (const RequestRow &request : evidence.store->asked()) {
-    bool lost = request.kind == "merge" && evidence.store->merges().count(request.id) == 0;
+    bool lost = (request.kind == "merge" && evidence.store->merges().count(request.id) == 0) ||
+                (request.kind == "undo" && evidence.store->undos().count(request.id) == 0);
     if (lost && IsInScope(evidence, evidence.store->sessions().at(request.session_id).project_id))
-      witness.Violation("request " + std::to_string(request.id) + " for a merge came to nothing");
+      witness.Violation("request " + std::to_string(request.id) + " (" + request.kind +
+                        ") came to nothing");
   }
 }
 

@@ -7,6 +7,9 @@
 namespace agent_branch::simulation {
 namespace {
 
+constexpr size_t kFirstTransaction = 1'000;
+constexpr const char *kDigits = "0123456789";
+
 // Of one statement that runs alone.
 int64_t MigrationOf(const std::string &sql) {
   const std::vector<ModelStatement> statements = StatementsIn(sql);
@@ -21,8 +24,9 @@ void ModelBranches::Start(BranchTask task) {
   uint64_t id = task.id;
   if (witness_->tracing()) {
     static constexpr const char *kKinds[] = {
-        "catalog version", "fingerprint", "migrate",     "transaction status", "run alone", "look",
-        "excerpt",         "risks",       "definitions", "standpoint",         "unrecorded"};
+        "catalog version", "fingerprint", "migrate",     "transaction status", "run alone",  "look",
+        "excerpt",         "risks",       "definitions", "standpoint",         "unrecorded", "gate",
+        "make role",       "drop roles",  "who am I"};
     witness_->Note("task " + std::to_string(id) + ": " + kKinds[static_cast<int>(task.kind)] +
                    " on " + task.connection_key + " " + task.sql + task.transaction_id);
   }
@@ -93,7 +97,39 @@ void ModelBranches::Run(uint64_t id) {
     case BranchTaskKind::kGate:
       TellGate(id);
       return;
+    case BranchTaskKind::kMakeRole:
+    case BranchTaskKind::kDropRoles:
+      ChangeRoles(id, *branch);
+      return;
+    case BranchTaskKind::kWhoAmI:
+      TellWho(id, *branch);
+      return;
   }
+}
+
+// What was done may not be told, and is done again.
+void ModelBranches::ChangeRoles(uint64_t id, ModelBranch &branch) {
+  const BranchTask &task = tasks_.at(id).task;
+  if (task.kind == BranchTaskKind::kDropRoles)
+    branch.content.roles.clear();
+  else if (!task.only_reads)
+    branch.content.roles.insert(task.login_role);
+  if (chance_->Happens(faults_->commit_lost)) {
+    Fail(id, BranchOutcome::kNotRun);
+    return;
+  }
+  BranchEvent event;
+  event.outcome = BranchOutcome::kDone;
+  event.answer = std::to_string(next_transaction_++);
+  Finish(id, std::move(event));
+}
+
+void ModelBranches::TellWho(uint64_t id, const ModelBranch &branch) {
+  BranchEvent event;
+  event.outcome = BranchOutcome::kDone;
+  const std::string role = branch.content.roles.empty() ? "nobody" : *branch.content.roles.begin();
+  event.answer = "[\"" + role + "\",\"owner\"]";
+  Finish(id, std::move(event));
 }
 
 // A gate of the model's projects always holds.
@@ -136,22 +172,53 @@ void ModelBranches::TellStandpoint(uint64_t id, ModelBranch &branch) {
   branch.described_at = clock_->Now();
   BranchEvent event;
   event.outcome = BranchOutcome::kDone;
-  const size_t writes = branch.content.migrations.size() + branch.content.writes.size();
+  const size_t writes = branch.content.log.size();
   event.answer =
       R"({"system_identifier":"7","database":"shop","quiet":true,"unread_sequences":0,)"
       R"("sequences":{},"other_databases":[],"statistics_since":"","changes":{},"next_xid":")" +
-      std::to_string(1'000 + writes) + "\"}";
+      std::to_string(kFirstTransaction + writes) + "\"}";
   Finish(id, std::move(event));
 }
 
 // What users write to a session's branch without a migration.
-void ModelBranches::TellUnrecorded(uint64_t id, const ModelBranch &branch) {
+void ModelBranches::TellUnrecorded(uint64_t id, ModelBranch &branch) {
   BranchEvent event;
   event.outcome = BranchOutcome::kDone;
+  if (branch.maker == ModelBranch::Maker::kSetup) {
+    TellWrittenSince(id, branch);
+    return;
+  }
   const std::string rows =
       std::to_string(branch.content.writes.size() - branch.at_fork.writes.size());
   event.answer = R"({"statistics_since":"","changes":{},"recent_clients":0,"foreign_count":)" +
                  rows + R"(,"written":{)" + (rows == "0" ? "" : "\"public.notes\":" + rows) + "}}";
+  Finish(id, std::move(event));
+}
+
+// What was written to the parent since a standpoint, but for the transactions that are named.
+void ModelBranches::TellWrittenSince(uint64_t id, ModelBranch &parent) {
+  parent.described_at = clock_->Now();
+  const BranchTask &task = tasks_.at(id).task;
+  std::set<int64_t> own;
+  for (size_t at = task.sql.find_first_of(kDigits); at != std::string::npos;) {
+    const size_t end = std::min(task.sql.find_first_not_of(kDigits, at), task.sql.size());
+    own.insert(std::stoll(task.sql.substr(at, end - at)));
+    at = task.sql.find_first_of(kDigits, end);
+  }
+  const auto since = static_cast<size_t>(std::stoll(task.transaction_id)) - kFirstTransaction;
+  int64_t transactions = 0;
+  int64_t rows = 0;
+  for (size_t at = since; at < parent.content.log.size(); ++at) {
+    const int64_t label = parent.content.log[at];
+    if (label > 0 && own.count(label) > 0) continue;
+    ++transactions;
+    rows += label == Content::kRows ? 1 : 0;
+  }
+  BranchEvent event;
+  event.outcome = BranchOutcome::kDone;
+  event.answer = R"({"statistics_since":"","changes":{},"recent_clients":0,"foreign_count":)" +
+                 std::to_string(transactions) + R"(,"written":{)" +
+                 (rows == 0 ? "" : "\"public.notes\":" + std::to_string(rows)) + "}}";
   Finish(id, std::move(event));
 }
 
@@ -228,6 +295,7 @@ void ModelBranches::Build(ModelBranch &branch, const Task &task) {
   const int64_t effect = StatementsIn(task.task.sql).front().effect;
   if (effect == 0) return;
   branch.indexes[task.task.alone.object] = true;
+  branch.content.log.push_back(Content::kSchema);
   AddEffect(branch, effect);
 }
 

@@ -60,10 +60,13 @@ class ModelBranches : public BranchRunner {
   void RunMigration(uint64_t id, ModelBranch &branch);
   void TellDefinitions(uint64_t id);
   void TellGate(uint64_t id);
+  void ChangeRoles(uint64_t id, ModelBranch &branch);
+  void TellWho(uint64_t id, const ModelBranch &branch);
   void Describe(uint64_t id, ModelBranch &branch);
   void TellVersion(uint64_t id, ModelBranch &branch);
   void TellStandpoint(uint64_t id, ModelBranch &branch);
-  void TellUnrecorded(uint64_t id, const ModelBranch &branch);
+  void TellUnrecorded(uint64_t id, ModelBranch &branch);
+  void TellWrittenSince(uint64_t id, ModelBranch &parent);
   void TellFate(uint64_t id, ModelBranch &branch);
   void Lose(uint64_t id);
   void RunAlone(uint64_t id, ModelBranch &branch);

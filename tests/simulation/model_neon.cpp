@@ -128,11 +128,21 @@ void ModelNeon::End(ModelProject &project, ModelOperation &operation) {
       branch->parent_id = operation.before->parent_id;
       branch->last_reset_at = operation.before->last_reset_at;
       restores_[operation.record].undone = true;
-      harms->Note(Harm::kRestoreUndone, restores_[operation.record].session_uuid);
-      if (IsOn(Trial::kExactFence))
-        harms->DropParentChange(project.id, restores_[operation.record].session_uuid);
+      TakeBack(project, *branch, restores_[operation.record]);
       witness_->Note("neon: the restore is undone");
       return;
+  }
+}
+
+// The parent is what it was before a restore.
+void ModelNeon::TakeBack(ModelProject &project, const ModelBranch &parent,
+                         const RestoreRecord &record) {
+  const std::string whose = (record.is_undo ? "undo of " : "") + record.session_uuid;
+  harms->Note(Harm::kRestoreUndone, whose);
+  if (IsOn(Trial::kExactFence)) harms->DropParentChange(project.id, whose);
+  for (const std::vector<int64_t> *changes : {&parent.content.migrations, &parent.content.writes}) {
+    for (int64_t change : *changes)
+      project.taken_back.erase(change);
   }
 }
 

@@ -31,7 +31,20 @@ struct Content {
   // In the order they were applied. What others did to the schema is negative: minus its time.
   std::vector<int64_t> migrations;
   std::vector<int64_t> writes;  // of data: not in the schema's fingerprint
+  // Transactions in their order: the worker's own by their ids.
+  static constexpr int64_t kRows = -1;
+  static constexpr int64_t kSchema = 0;
+  std::vector<int64_t> log;
+  std::set<std::string> roles;  // login roles of sessions: not in it either
 
+  void Write(int64_t write) {
+    writes.push_back(write);
+    log.push_back(kRows);
+  }
+  void Change(int64_t change) {
+    migrations.push_back(change);
+    log.push_back(kSchema);
+  }
   std::string Fingerprint() const;  // 32 hexadecimal digits
   std::string Objects() const;      // as JSON
 };
@@ -61,6 +74,7 @@ struct ModelBranch {
   std::optional<Instant> disowned_at;
   uint64_t updated = 0;   // counts the changes of all branches: the order of updated_at
   bool is_awake = false;  // its compute
+  bool used_up = false;   // a backup that the parent was restored from
   Content content;
   Instant described_at{-1};  // when its fingerprint was last taken
   Content at_fork;
@@ -112,6 +126,7 @@ struct ModelProject {
   bool databases_unreachable = false;
   bool lists_endless = false;
   int64_t requests = 0;
+  std::set<int64_t> taken_back;  // effects and writes that an undo took from the parent
 
   ModelBranch *Find(const std::string &branch_id);
   ModelBranch *FindByName(const std::string &name);
@@ -127,12 +142,15 @@ struct RestoreRecord {
   bool undone = false;       // its operation failed, and the old state was put back
   // Within the second of the one before, and nothing else tells them apart.
   bool indistinct = false;
+  bool is_undo = false;  // of that session's merge, from the backup that was made for it
+  Content merged;        // what a merge left the parent with
 };
 
 // One transaction with a session's migrations that was committed on the parent.
 struct ReplayRecord {
   std::string project_id;
   std::string session_uuid;
+  std::vector<int64_t> effects;
 };
 
 // A branch that is not the worker's to change, as it was made.
@@ -193,6 +211,14 @@ class ModelNeon {
   void NoteReplay(ModelProject &project, const SessionRow &session,
                   const std::vector<int64_t> &effects);
   const std::vector<ForeignRecord> &foreign() const { return foreign_; }
+  // What a restore of this branch would undo, if somebody has asked for that.
+  struct UndoAsked {
+    std::string session_uuid;
+    bool forced = false;
+  };
+  std::function<std::optional<UndoAsked>(const ModelBranch &backup)> undo_from;
+  // Whether a merge that may still be undone needs it.
+  std::function<bool(const ModelBranch &backup)> is_needed;
   // Whether somebody still wants the branch, as the branch of its session.
   std::function<bool(const ModelBranch &branch)> is_live;
   int active_computes = 0;  // that the worker's settings allow in a project
@@ -226,8 +252,13 @@ class ModelNeon {
   std::optional<Answer> RefuseRestore(Call &call, ModelBranch &target, ModelBranch *source,
                                       const std::string &backup_name);
   void DoRestore(Call &call, ModelBranch &target, ModelBranch &source,
-                 const std::string &backup_name);
+                 const std::string &backup_name, const std::optional<UndoAsked> &undo);
   void JudgeRestore(const Call &call, const ModelBranch &target, const ModelBranch &source);
+  std::optional<UndoAsked> WhatItUndoes(const Call &call, const ModelBranch &target,
+                                        const ModelBranch &source);
+  void JudgeUndo(const Call &call, const ModelBranch &target, const ModelBranch &source,
+                 const UndoAsked &asked);
+  bool IsOfMerge(const std::string &session_uuid, int64_t change) const;
   bool IsUnseen(const Call &call, const ModelBranch &target, int64_t change) const;
   void JudgeComputes(const ModelProject &project);
   Answer Suspend(Call &call);
@@ -243,6 +274,7 @@ class ModelNeon {
   std::optional<Answer> Locked(const Call &call) const;
   std::string OutcomeOfOperation();
   void End(ModelProject &project, ModelOperation &operation);
+  void TakeBack(ModelProject &project, const ModelBranch &parent, const RestoreRecord &record);
   void Expire(ModelProject &project);
   void Remove(ModelProject &project, const std::string &branch_id);
 

@@ -17,6 +17,10 @@ bool IsOpen(const MergeRow &merge) {
   return merge.status == "queued" || merge.status == "running";
 }
 
+bool IsOpen(const UndoRow &undo) {
+  return undo.status == "queued" || undo.status == "running";
+}
+
 bool IsOpen(const MigrationRow &migration) {
   return migration.status == MigrationStatus::kQueued ||
          migration.status == MigrationStatus::kRunning ||
@@ -48,7 +52,8 @@ Result<StoreSnapshot> ModelStore::Load() {
   loaded.installation_id = "5f0c7f6e-0000-4000-8000-000000000001";
   loaded.last_step_id = steps_.empty() ? 0 : steps_.rbegin()->first;
   loaded.projects = Select(projects_, [](const auto &) { return true; });
-  loaded.sessions = Select(sessions_, [](const auto &row) { return !row.finished; });
+  loaded.sessions =
+      Select(sessions_, [this](const auto &row) { return !row.finished || HasOpenUndo(row.id); });
   loaded.migrations = Select(migrations_, [](const auto &row) { return IsOpen(row); });
   for (MigrationRow &migration : loaded.migrations)
     migration = AsLoaded(migration);
@@ -57,8 +62,11 @@ Result<StoreSnapshot> ModelStore::Load() {
     merge.reason.clear();  // it is for people to read, and not loaded
   for (const auto &[id, row] : rebases_)
     loaded.rebases.push_back(row);
-  loaded.undos = Select(
-      undos_, [](const auto &row) { return row.status == "queued" || row.status == "running"; });
+  loaded.undos = Select(undos_, [](const auto &row) { return IsOpen(row); });
+  for (UndoRow &undo : loaded.undos) {
+    undo.reason.clear();  // what is for people is not loaded
+    undo.lost.clear();
+  }
   for (const MergeRow &merge : loaded.merges) {
     const auto point = undo_points_.find(merge.id);
     if (point != undo_points_.end()) loaded.undo_points.push_back(point->second);
@@ -88,6 +96,8 @@ Result<Intake> ModelStore::ReadRequests() {
       intake.projects.push_back(projects_.at(request.project_id));
     } else if (request.kind == "create") {
       intake.projects.push_back(projects_.at(request.project_id));
+      intake.sessions.push_back(sessions_.at(request.session_id));
+    } else if (request.kind == "undo") {
       intake.sessions.push_back(sessions_.at(request.session_id));
     } else if (request.kind == "migrate") {
       intake.migrations.push_back(AsLoaded(migrations_.at(request.subject_id)));
@@ -143,6 +153,24 @@ Result<std::optional<UndoPointRow>> ModelStore::UndoPoint(int64_t merge_id) {
   return std::optional<UndoPointRow>(found->second);
 }
 
+Result<std::vector<DoneReplay>> ModelStore::ReplaysSince(int64_t project_id,
+                                                         const std::string &parent_reset_at,
+                                                         const std::string &transaction_id) {
+  if (chance_->Happens(faults_->read_fails)) return Refused();
+  std::vector<DoneReplay> replays;
+  for (const auto &[id, merge] : merges_) {
+    const SessionRow &session = sessions_.at(merge.session_id);
+    const bool counts = session.project_id == project_id && merge.status == "merged" &&
+                        merge.chosen == "replay" && merge.parent_reset_at == parent_reset_at &&
+                        !merge.transaction_id.empty() &&
+                        std::stoll(merge.transaction_id) >= std::stoll(transaction_id);
+    if (counts)
+      replays.push_back(
+          {id, merge.session_id, session.name, merge.parent_fingerprint, merge.after_fingerprint});
+  }
+  return replays;
+}
+
 Result<int64_t> ModelStore::CreateSweep() {
   if (chance_->Happens(faults_->commit_fails)) return Refused();
   SweepRow sweep;
@@ -177,7 +205,8 @@ struct ModelStore::Applier {
                                              [&](const CredentialRow &known) {
                                                return known.project_id == row.project_id &&
                                                       known.session_id == row.session_id &&
-                                                      known.pooled == row.pooled;
+                                                      known.pooled == row.pooled &&
+                                                      known.access == row.access;
                                              }),
                               store->credentials_.end());
     store->credentials_.push_back(row);
@@ -186,7 +215,8 @@ struct ModelStore::Applier {
     store->credentials_.erase(std::remove_if(store->credentials_.begin(), store->credentials_.end(),
                                              [&](const CredentialRow &known) {
                                                return known.project_id == row.project_id &&
-                                                      known.session_id == row.session_id;
+                                                      known.session_id == row.session_id &&
+                                                      (!row.access || known.access == *row.access);
                                              }),
                               store->credentials_.end());
   }
@@ -207,7 +237,7 @@ struct ModelStore::Applier {
     if (!row.branch.empty()) known.branch = row.branch;
   }
   void operator()(const UndoPointRow &row) const { store->undo_points_[row.merge_id] = row; }
-  void operator()(const UndoRow &row) const { store->undos_[row.id] = row; }
+  void operator()(const UndoRow &row) const { store->Apply(row); }
   void operator()(const UpkeepRow &) const {}
   void operator()(const PreviewRow &) const {}  // nobody asks for one
   void operator()(const WaitRow &) const {}     // for people to read
@@ -220,6 +250,13 @@ struct ModelStore::Applier {
 
 Status ModelStore::Commit(const Batch &batch) {
   if (chance_->Happens(faults_->commit_fails)) return Refused();
+  undoing_.clear();
+  for (const auto &[id, undo] : undos_) {
+    if (IsOpen(undo)) undoing_.insert(undo.session_id);
+  }
+  for (const Mutation &mutation : batch.mutations) {
+    if (const auto *undo = std::get_if<UndoRow>(&mutation)) undoing_.insert(undo->session_id);
+  }
   for (const Mutation &mutation : batch.mutations)
     std::visit(Applier{this}, mutation);
   return Status();
@@ -233,7 +270,8 @@ void ModelStore::Apply(const SessionRow &row) {
   }
   const SessionRow &before = found->second;
   std::string name = "session " + std::to_string(row.id);
-  if (before.finished) witness_->Violation(name + " is changed after its end");
+  const bool undoes = row.finished && undoing_.count(row.id) > 0;
+  if (before.finished && !undoes) witness_->Violation(name + " is changed after its end");
   if (before.state != row.state && !MayFollow(before.state, row.state)) {
     witness_->Violation(name + " goes from " + std::string(StateName(before.state)) + " to " +
                         std::string(StateName(row.state)));
@@ -311,6 +349,31 @@ void ModelStore::Apply(const MergeRow &row) {
   saved.on_drift = found->second.on_drift;
   saved.on_unrecorded = found->second.on_unrecorded;
   found->second = std::move(saved);
+}
+
+void ModelStore::Apply(const UndoRow &row) {
+  auto [found, added] = undos_.try_emplace(row.id, row);
+  const std::string name = "undo " + std::to_string(row.id);
+  if (!added && !IsOpen(found->second)) witness_->Violation(name + " is changed after its end");
+  if (witness_->tracing()) {
+    witness_->Note("commit " + name + " of session " + std::to_string(row.session_id) + ": " +
+                   row.status + (row.forced ? ", forced" : "") +
+                   (row.accepted ? ", accepted" : "") +
+                   (row.reason.empty() ? "" : ": " + row.reason));
+  }
+  if (!IsOpen(row)) undo_ended_at_[row.id] = clock_->UnixTime();
+  found->second = row;
+}
+
+bool ModelStore::HasOpenUndo(int64_t session_id) const {
+  return std::any_of(undos_.begin(), undos_.end(), [&](const auto &one) {
+    return one.second.session_id == session_id && IsOpen(one.second);
+  });
+}
+
+int64_t ModelStore::undo_ended_at(int64_t undo_id) const {
+  auto found = undo_ended_at_.find(undo_id);
+  return found == undo_ended_at_.end() ? 0 : found->second;
 }
 
 void ModelStore::Apply(const StepRow &row) {

@@ -33,6 +33,9 @@ class ModelStore : public Store {
   Result<std::vector<AppliedMigration>> AppliedMigrations(int64_t session_id) override;
   Result<ForkRow> Fork(int64_t session_id) override;
   Result<std::optional<UndoPointRow>> UndoPoint(int64_t merge_id) override;
+  Result<std::vector<DoneReplay>> ReplaysSince(int64_t project_id,
+                                               const std::string &parent_reset_at,
+                                               const std::string &transaction_id) override;
   Result<int64_t> CreateSweep() override;
   Status Commit(const Batch &batch) override;
 
@@ -58,6 +61,10 @@ class ModelStore : public Store {
   const std::map<int64_t, StepRow> &steps() const { return steps_; }
   const std::map<std::string, KeptBranchRow> &kept() const { return kept_; }
   const std::map<int64_t, SweepRow> &sweeps() const { return sweeps_; }
+  const std::map<int64_t, UndoPointRow> &undo_points() const { return undo_points_; }
+  const std::map<int64_t, UndoRow> &undos() const { return undos_; }
+  // By the worker's calendar, when the undo ended, in whatever way.
+  int64_t undo_ended_at(int64_t undo_id) const;
   const std::map<int64_t, RequestRow> &requests() const { return requests_; }
   // Every request that was ever made, taken or not.
   const std::vector<RequestRow> &asked() const { return asked_; }
@@ -82,6 +89,8 @@ class ModelStore : public Store {
   void Apply(const MigrationRow &row);
   void AddText(int64_t migration_id, int attempt, const std::string &what);
   void Apply(const MergeRow &row);
+  void Apply(const UndoRow &row);
+  bool HasOpenUndo(int64_t session_id) const;
   void Apply(const StepRow &row);
 
   const VirtualClock *clock_;
@@ -107,6 +116,8 @@ class ModelStore : public Store {
   std::map<int64_t, ForkRow> forks_;             // by session
   std::map<int64_t, UndoPointRow> undo_points_;  // by merge
   std::map<int64_t, UndoRow> undos_;
+  std::map<int64_t, int64_t> undo_ended_at_;
+  std::set<int64_t> undoing_;  // sessions with an undo that is open before or after a commit
   std::map<std::string, SweepBranchRow> swept_;
   std::vector<CredentialRow> credentials_;
   int64_t next_id_ = 1;

@@ -136,6 +136,7 @@ void ModelBranches::Apply(ModelBranch &branch, const Task &task) {
     const int64_t session_id = place_of(PlaceOfEffect(effects.front()).migration).first;
     neon_->NoteReplay(*project, session_of(session_id), effects);
   }
+  branch.content.log.push_back(std::stoll(task.transaction_id));
   for (const int64_t effect : effects)
     AddEffect(branch, effect);
 }

@@ -80,7 +80,10 @@ void ModelNeon::JudgeDeletion(const Call &call, const ModelBranch &branch) {
   constexpr int64_t kRounding = 2;
   bool early = branch.maker == ModelBranch::Maker::kBackup && IsOn(Trial::kDuty) &&
                !clock_->was_wrong() && clock_->TrueUnixTime() + kRounding < keep_until;
-  if (early) witness_->Violation("DELETE of backup " + branch.id + " before its time");
+  if (early && !branch.used_up)
+    witness_->Violation("DELETE of backup " + branch.id + " before its time");
+  if (call.on_time && !clock_->was_wrong() && is_needed(branch))
+    witness_->Violation("DELETE of backup " + branch.id + ", which an undo may need");
 }
 
 std::optional<ModelNeon::Answer> ModelNeon::RefuseRestore(Call &call, ModelBranch &target,
@@ -110,15 +113,16 @@ ModelNeon::Answer ModelNeon::Restore(Call &call) {
   ModelBranch *source = project.Find(JsonString(&call.body, "source_branch_id"));
   if (target == nullptr || source == nullptr) return Refuse(404, "branch not found");
   std::string backup_name = JsonString(&call.body, "preserve_under_name");
-  if (target->name != "dev" || source->maker != ModelBranch::Maker::kWorker) {
-    witness_->Violation("restore of " + target->id + " from " + source->id +
-                        " is no merge of a session into its parent");
-  }
+  const std::optional<UndoAsked> undo = WhatItUndoes(call, *target, *source);
   if (backup_name.empty()) witness_->Violation("restore without a backup");
   if (auto refusal = RefuseRestore(call, *target, source, backup_name)) return *refusal;
   ModelBranch before = *target;
-  JudgeRestore(call, *target, *source);
-  DoRestore(call, *target, *source, backup_name);
+  if (undo) {
+    JudgeUndo(call, *target, *source, *undo);
+  } else {
+    JudgeRestore(call, *target, *source);
+  }
+  DoRestore(call, *target, *source, backup_name, undo);
   std::vector<std::string> operations;
   ModelOperation &restored =
       AddOperation(project, target->id, "create_branch", chance_->Delay(500, 4'000));
@@ -132,7 +136,7 @@ ModelNeon::Answer ModelNeon::Restore(Call &call) {
 }
 
 void ModelNeon::DoRestore(Call &call, ModelBranch &target, ModelBranch &source,
-                          const std::string &backup_name) {
+                          const std::string &backup_name, const std::optional<UndoAsked> &undo) {
   ModelProject &project = *call.project;
   ModelBranch &backup =
       AddBranch(project, backup_name, target.parent_id, ModelBranch::Maker::kBackup);
@@ -152,8 +156,15 @@ void ModelNeon::DoRestore(Call &call, ModelBranch &target, ModelBranch &source,
   target.last_reset_at = clock_->TrueUnixTime();
   record.project_id = project.id;
   record.backup_name = backup_name;
-  record.session_uuid = source.session_uuid;
-  harms->NoteParentChange(project.id, clock_->Now(), source.session_uuid);
+  record.session_uuid = undo ? undo->session_uuid : source.session_uuid;
+  record.is_undo = undo.has_value();
+  if (undo) {
+    source.used_up = true;
+    harms->NoteParentChange(project.id, clock_->Now(), "undo of " + undo->session_uuid);
+  } else {
+    record.merged = source.content;
+    harms->NoteParentChange(project.id, clock_->Now(), source.session_uuid);
+  }
   restores_.push_back(std::move(record));
 }
 
@@ -167,7 +178,7 @@ void ModelNeon::NoteReplay(ModelProject &project, const SessionRow &session,
       witness_->Violation("what is replayed is not what was done on branch " + branch->id);
   }
   harms->NoteParentChange(project.id, clock_->Now(), session.uuid);
-  replays_.push_back({project.id, session.uuid});
+  replays_.push_back({project.id, session.uuid, effects});
 }
 
 // Whether a change of others, which has its negative time for a number, came too late to be seen:
@@ -184,6 +195,9 @@ bool ModelNeon::IsUnseen(const Call &call, const ModelBranch &target, int64_t ch
 
 void ModelNeon::JudgeRestore(const Call &call, const ModelBranch &target,
                              const ModelBranch &source) {
+  if (!source.content.roles.empty())
+    witness_->Violation("a restore takes an agent's role to the parent: " +
+                        *source.content.roles.begin());
   for (int64_t migration : target.content.migrations) {
     if (Includes(source.content.migrations, migration) || IsUnseen(call, target, migration))
       continue;
@@ -195,6 +209,49 @@ void ModelNeon::JudgeRestore(const Call &call, const ModelBranch &target,
       witness_->Violation("a restore takes data from the parent");
     }
   }
+}
+
+// Nothing: it is a merge.
+std::optional<ModelNeon::UndoAsked> ModelNeon::WhatItUndoes(const Call &call,
+                                                            const ModelBranch &target,
+                                                            const ModelBranch &source) {
+  if (target.name != "dev" || !source.ours())
+    witness_->Violation("restore of " + target.id + " from " + source.id);
+  const bool is_backup = source.maker == ModelBranch::Maker::kBackup || source.session_uuid.empty();
+  if (!is_backup) return std::nullopt;
+  std::optional<UndoAsked> asked = undo_from(source);
+  if (asked) return asked;
+  if (call.on_time)
+    witness_->Violation("restore from backup " + source.id + ", which nobody asked for");
+  return UndoAsked{"", true};
+}
+
+bool ModelNeon::IsOfMerge(const std::string &session_uuid, int64_t change) const {
+  for (const RestoreRecord &record : restores_) {
+    if (record.session_uuid != session_uuid || record.is_undo || record.undone) continue;
+    if (Includes(record.merged.migrations, change) || Includes(record.merged.writes, change))
+      return true;
+  }
+  return std::any_of(replays_.begin(), replays_.end(), [&](const ReplayRecord &record) {
+    return record.session_uuid == session_uuid && Includes(record.effects, change);
+  });
+}
+
+// What an undo takes away is what its merge brought, unless more was said to be lost.
+void ModelNeon::JudgeUndo(const Call &call, const ModelBranch &target, const ModelBranch &source,
+                          const UndoAsked &asked) {
+  const auto judge = [&](int64_t change, bool stays) {
+    if (stays) return;
+    call.project->taken_back.insert(change);
+    if (asked.forced || IsOfMerge(asked.session_uuid, change) || IsUnseen(call, target, change))
+      return;
+    witness_->Violation("an undo takes change " + std::to_string(change) +
+                        " of others from the parent");
+  };
+  for (int64_t migration : target.content.migrations)
+    judge(migration, Includes(source.content.migrations, migration));
+  for (int64_t write : target.content.writes)
+    judge(write, Includes(source.content.writes, write));
 }
 
 }  // namespace agent_branch::simulation

@@ -47,6 +47,11 @@ class StoreTap : public Store {
   Result<std::optional<UndoPointRow>> UndoPoint(int64_t merge_id) override {
     return store_->UndoPoint(merge_id);
   }
+  Result<std::vector<DoneReplay>> ReplaysSince(int64_t project_id,
+                                               const std::string &parent_reset_at,
+                                               const std::string &transaction_id) override {
+    return store_->ReplaysSince(project_id, parent_reset_at, transaction_id);
+  }
   Result<int64_t> CreateSweep() override { return store_->CreateSweep(); }
   Status Commit(const Batch &batch) override {
     Batch changed = batch;

@@ -204,6 +204,11 @@ void DrawMerge(Chance &chance, UserPlan &user) {
   user.rebases = chance.Happens(0.3);
 }
 
+void DrawRegret(Chance &chance, UserPlan &user) {
+  user.undoes = chance.Happens(0.4) && IsOn(Trial::kUndo);
+  user.forces = chance.Happens(0.5);
+}
+
 }  // namespace
 
 Schedule DrawSchedule(uint64_t seed) {
@@ -236,6 +241,9 @@ Schedule DrawSchedule(uint64_t seed) {
   Chance ways(seed ^ 0x9D2C5680CA2F1E37);
   for (UserPlan &user : schedule.users)
     DrawMerge(ways, user);
+  Chance regrets(seed ^ 0x6A09E667F3BCC908);
+  for (UserPlan &user : schedule.users)
+    DrawRegret(regrets, user);
   return schedule;
 }
 
@@ -277,7 +285,11 @@ std::string Schedule::Describe() const {
       text << " [" << migration << "]";
     text << ", writes " << user.writes << (user.extends ? ", extends" : "")
          << (user.restless ? ", restless, " : ", ") << kEndNames[static_cast<int>(user.end)]
-         << " by " << user.strategy << " " << user.on_drift << " " << user.on_unrecorded << "\n";
+         << " by " << user.strategy << " " << user.on_drift << " " << user.on_unrecorded
+         << (user.undoes && user.forces ? ", undoes by force"
+             : user.undoes              ? ", undoes"
+                                        : "")
+         << "\n";
   }
   for (const Knob &knob : kKnobs) {
     if (faults.*knob.value > 0) text << "  " << knob.name << " " << faults.*knob.value << "\n";

@@ -30,6 +30,9 @@ struct UserPlan {
   bool rebases = false;  // once, before the end
   // After a merge that was refused asks for it once more; may discard while one runs.
   bool restless = false;
+  // Wants the merge undone; and again, whatever is lost by it, where that was refused.
+  bool undoes = false;
+  bool forces = false;
 };
 
 // Something that happens once.

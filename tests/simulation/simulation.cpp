@@ -81,6 +81,8 @@ void Simulation::Build() {
              session.state != SessionState::kDiscarding;
     });
   };
+  neon_.undo_from = [this](const ModelBranch &backup) { return UndoFrom(backup); };
+  neon_.is_needed = [this](const ModelBranch &backup) { return IsNeeded(backup); };
   for (const ProjectPlan &plan : schedule_.projects) {
     std::string number = std::to_string(users_.project_ids.size());
     ModelProject &project =
@@ -102,6 +104,9 @@ void Simulation::Build() {
     row.max_parallel = plan.max_parallel;
     row.undo_window = plan.undo_window;
     row.max_pinned = plan.max_pinned;
+    // Every other project, so that no seed means another schedule than it did.
+    row.reads_parent = users_.project_ids.size() % 2 == 0;
+    if (row.reads_parent) row.isolation = RoleIsolation::kWherePossible;
     keys_.files[row.api_key_file] = project.key;
     users_.project_ids.push_back(store_.AddProject(row));
   }
@@ -109,6 +114,29 @@ void Simulation::Build() {
   for (const Incident &incident : schedule_.incidents)
     Plan(incident);
   if (schedule_.trouble) agenda_.Put(schedule_.trouble->begins, [this] { BeginTrouble(); });
+}
+
+std::optional<ModelNeon::UndoAsked> Simulation::UndoFrom(const ModelBranch &backup) const {
+  for (const auto &[id, undo] : store_.undos()) {
+    const auto point = store_.undo_points().find(undo.merge_id);
+    const bool open = undo.status == "queued" || undo.status == "running";
+    if (open && point != store_.undo_points().end() && point->second.backup_branch_id == backup.id)
+      return ModelNeon::UndoAsked{store_.sessions().at(undo.session_id).uuid, undo.forced};
+  }
+  return std::nullopt;
+}
+
+bool Simulation::IsNeeded(const ModelBranch &backup) const {
+  if (backup.used_up) return false;
+  constexpr int64_t kRounding = 2;
+  const auto &points = store_.undo_points();
+  return std::any_of(points.begin(), points.end(), [&](const auto &one) {
+    const UndoPointRow &point = one.second;
+    const auto merge = store_.merges().find(point.merge_id);
+    return point.backup_branch_id == backup.id && merge != store_.merges().end() &&
+           merge->second.status == "merged" && point.why_not.empty() &&
+           clock_.UnixTime() + kRounding < point.until;
+  });
 }
 
 void Simulation::Start() {
@@ -276,7 +304,7 @@ bool Simulation::SweepTwice() {
 // After the faults: since when everybody has what he asked for.
 void Simulation::NoteUnsettled() {
   for (const auto &[id, session] : store_.sessions()) {
-    bool moves = !session.finished && session.state != SessionState::kQueued && !session.settled;
+    bool moves = session.state != SessionState::kQueued && !session.settled;
     if (moves) unsettled_at_ = clock_.Now();
   }
 }
@@ -347,6 +375,7 @@ RunResult Simulation::TakeResult() {
   result.turns = turns_;
   result.requests = neon_.requests();
   result.sessions = static_cast<int64_t>(store_.sessions().size());
+  result.undos = static_cast<int64_t>(store_.undos().size());
   result.steps = static_cast<int64_t>(store_.steps().size());
   result.settled_after = settled_after_;
   result.requests_after = requests_after_;

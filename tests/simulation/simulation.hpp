@@ -29,6 +29,7 @@ struct RunResult {
   int64_t turns = 0;
   int64_t requests = 0;
   int64_t sessions = 0;
+  int64_t undos = 0;
   int64_t steps = 0;
   milliseconds settled_after{0};      // from the last fault on
   int64_t requests_after = 0;         // from the last fault on, until everything is at rest
@@ -102,6 +103,8 @@ class Simulation {
   void TakeEvents();
   void TakeRequests();
   bool CommitBatch();
+  std::optional<ModelNeon::UndoAsked> UndoFrom(const ModelBranch &backup) const;
+  bool IsNeeded(const ModelBranch &backup) const;
   void NoteState();
   Evidence TakeEvidence() const;
   // And lets everything come to rest after each; false: it does not.

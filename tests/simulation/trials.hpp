@@ -27,6 +27,7 @@ enum class Trial {
   kSharedKey,       // projects that share a key and its budget, which survives a crash
   kRestlessUsers,   // who ask again after a conflict, and go on while a merge runs
   kLateCommits,     // transactions in progress that commit after they were asked about
+  kUndo,            // users who want their merge undone, some of them whatever is lost by it
   kCount
 };
 
@@ -45,11 +46,12 @@ constexpr std::array<TrialName, static_cast<size_t>(Trial::kCount)> kTrials = {{
     {"list_order", true},
     {"wrong_answers", true},
     {"taken_branches", true},
-    {"foreign_writes", false},
+    {"foreign_writes", true},
     {"fresh_proof", true},
     {"shared_key", true},
     {"restless_users", true},
     {"late_commits", true},
+    {"undo", true},
 }};
 
 // Read once: the environment does not change while the tests run.

@@ -39,6 +39,8 @@ void Users::Later(size_t user, milliseconds after) {
 bool Users::Act(User &user) {
   if (user.session_id == 0) return Create(user);
   const SessionRow &session = store_->sessions().at(user.session_id);
+  if (session.finished && session.state == SessionState::kMerged && user.plan->undoes)
+    if (Undo(user, session)) return true;
   bool over = session.finished || session.state == SessionState::kDiscarding ||
               session.state == SessionState::kMerged;
   if (over && user.plan->restless && session.finished && !user.began_again) {
@@ -107,7 +109,7 @@ bool Users::Write(User &user, const SessionRow &session) {
   ModelProject *project = nullptr;
   ModelBranch *branch = neon_->FindByHost("@ep-" + session.branch_id + ".neon.test", &project);
   if (branch == nullptr) return false;
-  branch->content.writes.push_back(next_write_++);
+  branch->content.Write(next_write_++);
   neon_->harms->Note(Harm::kUnrecorded, session.uuid);
   ++user.writes;
   return true;
@@ -135,6 +137,35 @@ bool Users::Rebase(User &user, const SessionRow &session) {
   RequestRow request;
   request.kind = "rebase";
   request.session_id = session.id;
+  store_->AddRequest(request);
+  wake();
+  return true;
+}
+
+// False: there is nothing that could be asked for, or it has been.
+bool Users::Undo(User &user, const SessionRow &session) {
+  const int most = user.plan->forces ? 2 : 1;
+  const MergeRow *merge = nullptr;
+  for (const auto &[id, one] : store_->merges()) {
+    if (one.session_id == session.id && one.status == "merged") merge = &one;
+  }
+  if (merge == nullptr || user.undos == most || store_->HasRequest(session.id, "undo"))
+    return false;
+  const auto point = store_->undo_points().find(merge->id);
+  if (point == store_->undo_points().end() || !point->second.why_not.empty() ||
+      point->second.until < clock_->UnixTime())
+    return false;
+  for (const auto &[id, undo] : store_->undos()) {
+    if (undo.merge_id == merge->id && undo.status == "undone") return false;
+    // Somebody who waits for it.
+    if (undo.merge_id == merge->id && (undo.status == "queued" || undo.status == "running"))
+      return true;
+  }
+  RequestRow request;
+  request.kind = "undo";
+  request.session_id = session.id;
+  request.subject_id = merge->id;
+  request.force = ++user.undos == 2;
   store_->AddRequest(request);
   wake();
   return true;
@@ -248,7 +279,7 @@ void Users::WriteToParent(int project) {
   ModelBranch *parent = there.FindByName("dev");
   if (parent->state != ModelBranch::State::kReady) return;
   neon_->harms->NoteParentChange(there.id, clock_->Now(), "");
-  parent->content.writes.push_back(-clock_->Now().count() - 1);
+  parent->content.Write(-clock_->Now().count() - 1);
 }
 
 void Users::Rename(int project) {
@@ -305,7 +336,7 @@ void Users::ChangeParent(int project) {
   ModelBranch *parent = ProjectAt(project).FindByName("dev");
   if (parent->state != ModelBranch::State::kReady) return;
   neon_->harms->NoteParentChange(ProjectAt(project).id, clock_->Now(), "");
-  parent->content.migrations.push_back(-clock_->Now().count() - 1);
+  parent->content.Change(-clock_->Now().count() - 1);
 }
 
 }  // namespace agent_branch::simulation

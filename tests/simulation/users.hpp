@@ -57,6 +57,7 @@ class Users {
     int refused = 0;
     bool merged_again = false;
     bool began_again = false;
+    int undos = 0;
   };
 
   void Later(size_t user, milliseconds after);
@@ -68,6 +69,7 @@ class Users {
   bool Extend(User &user, const SessionRow &session);
   bool End(User &user, const SessionRow &session);
   bool Rebase(User &user, const SessionRow &session);
+  bool Undo(User &user, const SessionRow &session);
   bool DiscardWhileMerging(const SessionRow &session);
   bool TakesRequests(const SessionRow &session) const;
   bool IsMerging(const SessionRow &session) const;

@@ -101,7 +101,10 @@ def test_no_merge_is_accepted_falsely(real, scratch):
         for done in concurrent.futures.as_completed(played):
             verdict, fault = done.result()
             counts[verdict] += 1
+            if CASES >= 50:
+                print(f"{sum(counts.values())}: {verdict}", flush=True)
             if fault:
                 faults.append(fault)
+                print(fault, flush=True)
     print(f"seed {SEED}: {dict(counts)}", flush=True)
     assert not faults, f"{len(faults)} of {CASES}:\n" + "\n\n".join(faults[:5])

@@ -4,6 +4,7 @@
 #include <limits>
 #include <utility>
 
+#include "worker/branch/login_roles.hpp"
 #include "worker/branch/task_text.hpp"
 #include "worker/core/script/source_text.hpp"
 
@@ -142,7 +143,9 @@ void Channel::BeginTask(TimePoint now) {
   if (task_->kind == BranchTaskKind::kRunAlone) {
     return Send(Step::kPrepare, AloneSettings(*task_, host_->options()), now);
   }
-  const Result<std::string> text = QueryText(*task_, connection_->server_version());
+  const Result<std::string> text = IsOfLoginRoles(*task_)
+                                       ? LoginRoleText(*task_, *connection_)
+                                       : QueryText(*task_, connection_->server_version());
   if (text.ok()) return Send(Step::kQuery, text.value(), now);
   Finish(NotRun(task_->id, text.status()));
   KeepOpen(now);

@@ -96,6 +96,8 @@ void Channel::OnCheck(TimePoint now) {
   }
   if (reply.failed) {
     Finish(Rejected(task_->id, reply.error.fields));
+  } else if (!reply.last_row.empty() && reply.last_row[0].starts_with(kOtherRole)) {
+    Finish(RejectedForItsRole(task_->id, reply.last_row[0].substr(kOtherRole.size())));
   } else {
     Finish(RejectedForEndingItsTransaction(task_->id, false, {}));
   }
@@ -106,6 +108,7 @@ void Channel::OnProof(TimePoint now) {
   const Reply &reply = connection_->reply();
   const bool answered = !reply.failed && reply.last_row.size() == 3 && connection_->InTransaction();
   if (answered) {
+    ready_.fingerprint = reply.last_row[0];
     ready_.objects = JoinPages(reply.pages);
     ready_.answer = reply.last_row[2];
     return ReportReady();

@@ -238,6 +238,22 @@ std::string Connection::LibpqText() const {
   return PQerrorMessage(pg());
 }
 
+Result<std::string> Connection::PasswordVerifier(const std::string &role,
+                                                 const Secret &password) const {
+  constexpr int kMost = 20'000;  // a newer libpq takes the server's word for how many to reckon
+  const char *iterations = PQparameterStatus(connection_.get(), "scram_iterations");
+  if (iterations != nullptr && std::strtol(iterations, nullptr, 10) > kMost)
+    return Status::Error(
+        "0A000", "scram_iterations of the branch's server is above " + std::to_string(kMost));
+  struct Free {
+    void operator()(char *text) const { PQfreemem(text); }
+  };
+  const std::unique_ptr<char, Free> verifier(PQencryptPasswordConn(
+      connection_.get(), password.Reveal().data(), role.c_str(), "scram-sha-256"));
+  if (!verifier) return Status::Error("58000", "no verifier of a password could be made");
+  return std::string(verifier.get());
+}
+
 bool Connection::InTransaction() const {
   return PQtransactionStatus(connection_.get()) == PQTRANS_INTRANS;
 }

@@ -88,6 +88,9 @@ class Connection {
   // Stands at the head of every query of this connection, and of no other's: pg_stat_activity finds
   // it by that. The process id would not do, since Neon's proxy hands out one of its own.
   const std::string &mark() const { return mark_; }
+  // What the server keeps of a role's password and checks a login by. Computes for some
+  // milliseconds. Fails when the server wants it to be reckoned for longer.
+  Result<std::string> PasswordVerifier(const std::string &role, const Secret &password) const;
 
  private:
   static void OnNotice(void *self, const PGresult *notice);

@@ -34,7 +34,8 @@ SELECT 'settings', concat_ws(' ', 'of',
          std::string(kDatabaseName) + ") END), " + SortedOptions("s.setconfig") + kNeither + R"(
 FROM pg_db_role_setting s LEFT JOIN pg_database d ON d.oid = s.setdatabase
 WHERE pg_get_userbyid(s.setrole) !~ )" +
-         kNeonRole;
+         kNeonRole + " AND NOT (pg_get_userbyid(s.setrole) ~ " + kReaderRole + R"(
+  AND s.setdatabase = 0 AND s.setconfig = '{default_transaction_read_only=on}'))";
 }
 
 // Predefined roles are the server's, but not who is a member of them.
@@ -49,12 +50,14 @@ SELECT 'role', quote_ident(r.rolname),
     'valid until ' || r.rolvaliduntil))" +
          std::string(kNeither) + R"(
 FROM pg_roles r WHERE r.rolname !~ '^pg_' AND r.rolname !~ )" +
-         kNeonRole + R"(
+         kNeonRole + " AND NOT (r.rolname ~ " + kReaderRole +
+         R"( AND r.rolinherit AND NOT (r.rolsuper
+  OR r.rolcreaterole OR r.rolcreatedb OR r.rolreplication OR r.rolbypassrls))
 UNION ALL
 SELECT 'password', 'of role ' || quote_ident(rolname), password.mark)" +
          kNeither + " FROM pg_roles, LATERAL (SELECT " + kPasswordMark + R"( AS mark) password
 WHERE password.mark IS NOT NULL AND rolname !~ '^pg_' AND rolname !~ )" +
-         kNeonRole + R"(
+         kNeonRole + " AND rolname !~ " + kReaderRole + R"(
 UNION ALL
 SELECT 'membership', format('of %I in %I', pg_get_userbyid(a.member), pg_get_userbyid(a.roleid)),
   concat_ws(' ', 'by', quote_ident(pg_get_userbyid(a.grantor)),
@@ -66,7 +69,8 @@ SELECT 'membership', format('of %I in %I', pg_get_userbyid(a.member), pg_get_use
          ")" + kNeither + R"(
 FROM pg_auth_members a
 WHERE pg_get_userbyid(a.member) !~ '^pg_' AND pg_get_userbyid(a.member) !~ )" +
-         kNeonRole;
+         kNeonRole + " AND NOT (pg_get_userbyid(a.member) ~ " + kReaderRole + R"(
+  AND pg_get_userbyid(a.roleid) = 'pg_read_all_data' AND NOT a.admin_option))";
 }
 
 std::string Parameters(int version) {

@@ -41,9 +41,14 @@ inline constexpr const char *kUserSchema =
     "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'";
 
 // Roles that Neon's compute makes and grants to as it starts: nobody changed them, and a branch's
-// new compute may be of another release than its parent's.
+// new compute may be of another release than its parent's. And those of sessions, which are taken
+// from a branch before a restore, whoever made them.
 inline constexpr const char *kNeonRole =
-    "'^(neon_superuser|neon_service|cloud_admin|zenith_admin)$'";
+    "'^(neon_superuser|neon_service|cloud_admin|zenith_admin|agent_branch_session_[0-9a-f]{32})$'";
+
+// The role that reads a parent, as it is made and as long as it can do no more: it may be made
+// while there are branches that do not have it.
+inline constexpr const char *kReaderRole = "'^agent_branch_reader_[0-9a-f]{32}$'";
 
 // Something that differs when the password of a role in pg_roles was set anew, where the catalog
 // can be read. A table that may not be read is an error even where it is not reached, and

@@ -97,20 +97,34 @@ std::string RecordBaseline() {
                   std::string(kTables) + " AND c.relfilenode <> c.oid") +
          ", " +
          Note("sequences",
-              "SELECT pg_catalog.string_agg(place, ',') FROM (" + std::string(kSequences) + ") s");
+              "SELECT pg_catalog.string_agg(place, ',') FROM (" + std::string(kSequences) + ") s") +
+         ", " + Note("role", "SELECT current_user::text");
 }
 
 // Subtransactions have ids of their own, which nothing tells but their rows; and others' ids lie
 // between. age() and the snapshot know no more than the transaction's own id, so the newest one is
-// looked for: pg_xact_status() refuses those that were not given out yet.
+// looked for: pg_xact_status() refuses those that were not given out yet. Of the ids up to it, the
+// others' are those that are committed, or that others hold the lock of; what is left is cut into
+// windows, each from its first id to the one behind its last.
 std::string RecordPreparation() {
-  return "DO $agent_branch$ DECLARE newest int8 := "
-         "pg_catalog.pg_current_xact_id_if_assigned()::text::int8; step int8 := 1; "
-         "grows bool := true; BEGIN WHILE newest IS NOT NULL AND step > 0 LOOP "
+  return "DO $agent_branch$ DECLARE own int8 := "
+         "pg_catalog.pg_current_xact_id_if_assigned()::text::int8; newest int8 := own; "
+         "step int8 := 1; grows bool := true; one int8; windows text := ''; "
+         "begins int8 := own; BEGIN WHILE newest IS NOT NULL AND step > 0 LOOP "
          "BEGIN PERFORM pg_catalog.pg_xact_status((newest + step)::text::pg_catalog.xid8); "
          "newest := newest + step; EXCEPTION WHEN invalid_parameter_value THEN grows := false; "
          "END; "
          "step := CASE WHEN grows THEN step * 2 ELSE step / 2 END; END LOOP; "
+         "IF newest - own BETWEEN 1 AND 100000 THEN FOR one IN SELECT x "
+         "FROM pg_catalog.generate_series(own + 1, newest) x WHERE "
+         "pg_catalog.pg_xact_status(x::text::pg_catalog.xid8) = 'committed' OR "
+         "(x & 4294967295)::text IN (SELECT l.transactionid::text FROM pg_catalog.pg_locks l "
+         "WHERE l.locktype = 'transactionid' AND l.granted AND l.mode = 'ExclusiveLock' "
+         "AND l.pid <> pg_catalog.pg_backend_pid()) ORDER BY x LOOP "
+         "IF one > begins THEN windows := windows || begins || ',' || one || ' '; END IF; "
+         "begins := one + 1; END LOOP; END IF; "
+         "IF newest >= begins THEN windows := windows || begins || ',' || (newest + 1); END IF; "
+         "PERFORM pg_catalog.set_config('agent_branch_migration.windows', windows, true); "
          "PERFORM pg_catalog.set_config('agent_branch_migration.next_xid', "
          "coalesce((newest + 1)::text, ''), true); END $agent_branch$";
 }
@@ -120,7 +134,8 @@ std::string RecordExpression(bool measured) {
          ", 'counted', current_setting('track_counts') = 'on', 'rows', " + Rows() +
          ", 'rewritten', " + Rewritten() + ", 'locks', " + Locks() + ", 'sequences', " +
          MovedSequences() +
-         ", 'next_xid', current_setting('agent_branch_migration.next_xid', true), 'milliseconds', "
+         ", 'next_xid', current_setting('agent_branch_migration.next_xid', true), 'windows', "
+         "current_setting('agent_branch_migration.windows', true), 'milliseconds', "
          "(extract(epoch FROM clock_timestamp() - transaction_timestamp()) * "
          "1000)::int8" +
          (measured ? ", 'done', " + MeasureExpression() : std::string()) + ")::text";

@@ -21,6 +21,16 @@ const std::string kChanges =
     FROM pg_stat_user_tables
     WHERE n_tup_ins + n_tup_upd + n_tup_del > 0 AND schemaname !~ '^pg_temp'))";
 
+// How often tables were analyzed and vacuumed: each takes a transaction, and writes nothing.
+const std::string kMaintained =
+    "(SELECT coalesce(sum(analyze_count + autoanalyze_count + vacuum_count + autovacuum_count), 0)"
+    "::int8 FROM pg_stat_all_tables)";
+
+// Rows that other databases' transactions ever wrote, as the statistics have it.
+const std::string kElsewhere =
+    "(SELECT coalesce(sum(tup_inserted + tup_updated + tup_deleted), 0)::int8 "
+    "FROM pg_stat_database WHERE datname <> current_database())";
+
 // A crash throws the statistics away, and moves this.
 const std::string kStatisticsSince =
     "(SELECT coalesce(extract(epoch FROM stats_reset)::text, '') FROM pg_stat_bgwriter)";
@@ -54,6 +64,56 @@ std::string Written(const std::string &first, const std::string &windows) {
       AND s.nspname <> 'information_schema') t WHERE rows <> 0))";
 }
 
+// Rows of the catalogs that somebody has written since: every change of the schema but a mere
+// deletion leaves some. VACUUM and ANALYZE change rows in their place.
+std::string CatalogsWritten(const std::string &first, const std::string &windows) {
+  std::string all;
+  for (const char *catalog : {"pg_class",
+                              "pg_attribute",
+                              "pg_attrdef",
+                              "pg_constraint",
+                              "pg_index",
+                              "pg_proc",
+                              "pg_type",
+                              "pg_enum",
+                              "pg_namespace",
+                              "pg_trigger",
+                              "pg_rewrite",
+                              "pg_policy",
+                              "pg_depend",
+                              "pg_description",
+                              "pg_extension",
+                              "pg_operator",
+                              "pg_opclass",
+                              "pg_cast",
+                              "pg_collation",
+                              "pg_default_acl",
+                              "pg_db_role_setting",
+                              "pg_database",
+                              "pg_auth_members",
+                              "pg_shdepend",
+                              "pg_inherits",
+                              "pg_sequence",
+                              "pg_publication",
+                              "pg_publication_rel",
+                              "pg_event_trigger",
+                              "pg_foreign_server",
+                              "pg_foreign_data_wrapper",
+                              "pg_ts_config",
+                              "pg_ts_dict",
+                              "pg_statistic_ext",
+                              "pg_shdescription",
+                              "pg_largeobject_metadata",
+                              "pg_tablespace"}) {
+    all +=
+        (all.empty() ? "SELECT xmin FROM " : " UNION ALL SELECT xmin FROM ") + std::string(catalog);
+  }
+  return "(SELECT count(*) FROM (" + all + ") c WHERE age(c.xmin) <= n.id - " + first +
+         " AND NOT EXISTS (SELECT FROM jsonb_array_elements(" + windows +
+         ") w WHERE c.xmin::text::int8 >= (w->>0)::int8 & 4294967295 "
+         "AND c.xmin::text::int8 < (w->>1)::int8 & 4294967295))";
+}
+
 }  // namespace
 
 std::string StandpointQuery() {
@@ -67,7 +127,8 @@ std::string StandpointQuery() {
              " '[]') FROM pg_database WHERE datallowconn AND NOT datistemplate"
              " AND datname <> current_database()), 'statistics_since',"
              " " +
-             kStatisticsSince + ", 'changes', " + kChanges + ")::text FROM (SELECT ") +
+             kStatisticsSince + ", 'changes', " + kChanges + ", 'maintained', " + kMaintained +
+             ", 'elsewhere', " + kElsewhere + ")::text FROM (SELECT ") +
          kNextXid + R"( AS id, pg_current_snapshot() AS snapshot) n, (
 SELECT coalesce(jsonb_object_agg(name, value) FILTER (WHERE readable), '{}') AS values,
   count(*) FILTER (WHERE NOT readable OR (relpersistence = 'u' AND value IS NULL)) AS unread
@@ -82,7 +143,9 @@ std::string UnrecordedQuery(const std::string &since, const std::string &own) {
          "CASE WHEN n.id - " +
          first + " <= 100000 THEN f.count END, 'foreign', coalesce(f.ids, '[]'), 'changes', " +
          kChanges + ", 'statistics_since', " + kStatisticsSince + ", 'recent_clients', " +
-         kRecentClients + R"(, 'written',
+         kRecentClients + ", 'maintained', " + kMaintained + ", 'elsewhere', " + kElsewhere +
+         ", 'catalogs', CASE WHEN f.count > 0 THEN " + CatalogsWritten(first, windows) +
+         R"( ELSE 0 END, 'written',
   CASE WHEN f.count > 0 OR n.id - )" +
          first + " > 100000 THEN " + Written(first, windows) + R"( ELSE '{}'::jsonb END)::text
 FROM (SELECT )" +
@@ -94,8 +157,9 @@ FROM (SELECT )" +
          first + ", CASE WHEN n.id - " + first +
          R"( <= 100000 THEN n.id - 1 ELSE 0 END) x
     WHERE pg_xact_status(x::text::xid8) IN ('committed', 'in progress')
-      AND x NOT IN (SELECT (w->>0)::int8 FROM jsonb_array_elements()" +
-         windows + R"() w)) i) f)";
+      AND NOT EXISTS (SELECT FROM jsonb_array_elements()" +
+         windows + R"() w WHERE x = (w->>0)::int8 OR (x >= (w->>0)::int8 AND x < (w->>1)::int8
+        AND (w->>1)::int8 - (w->>0)::int8 <= 100000))) i) f)";
 }
 
 }  // namespace agent_branch

@@ -110,11 +110,22 @@ BranchEvent RejectedForEndingItsTransaction(uint64_t id, bool committed, const S
   error.sqlstate = "2D000";
   error.message = "transaction control is not allowed in a migration";
   error.detail = committed ? "The script committed a part of itself, which stays in effect."
-                           : "The script rolled back its own transaction.";
+                           : "The script rolled back its own transaction, or reset all settings.";
   if (!after.message.empty()) {
     error.detail = CutText(error.detail + " It failed later: " + after.message);
   }
-  error.hint = "Remove BEGIN, COMMIT, ROLLBACK and PREPARE TRANSACTION from the script.";
+  error.hint = "Remove BEGIN, COMMIT, ROLLBACK, PREPARE TRANSACTION and RESET ALL from the script.";
+  return Rejected(id, error);
+}
+
+BranchEvent RejectedForItsRole(uint64_t id, const std::string &role) {
+  ServerError error;
+  error.sqlstate = "0A000";
+  error.message = "a migration cannot change the role that it runs as";
+  error.detail = "It ended as role \"" + role + "\".";
+  error.hint =
+      "A migration runs as the branch's role; owners are changed with ALTER … OWNER TO. Set the "
+      "role back before the end, or leave it alone.";
   return Rejected(id, error);
 }
 
@@ -193,6 +204,9 @@ BranchEvent FinishedQuery(const BranchTask &task, const Reply &reply) {
     case BranchTaskKind::kDefinitions:
     case BranchTaskKind::kStandpoint:
     case BranchTaskKind::kUnrecorded:
+    case BranchTaskKind::kMakeRole:
+    case BranchTaskKind::kDropRoles:
+    case BranchTaskKind::kWhoAmI:
       return FinishedLook(task.id, reply);
     default:
       return FinishedFingerprint(task.id, reply);

@@ -75,10 +75,10 @@ Prologue NextPrologue(const BranchTask &task, const RunnerOptions &options,
   statements.push_back(SetTimeout("lock_timeout", task.lock_timeout));
   statements.push_back(SetTimeout("idle_in_transaction_session_timeout", options.ready_timeout));
   statements.push_back("SET LOCAL agent_branch_migration.token = '" + token + "'");
-  if (baseline.size() == 4) {
+  if (baseline.size() == 5) {
     if (baseline[0] == "on") statements.emplace_back("SET LOCAL track_counts = on");
-    const char *const notes[] = {"files", "sequences"};
-    for (size_t n = 0; n < 2; ++n) {
+    const char *const notes[] = {"files", "sequences", "role"};
+    for (size_t n = 0; n < 3; ++n) {
       statements.push_back("SET LOCAL agent_branch_migration." + std::string(notes[n]) + " = " +
                            Literal(baseline[n + 2]));
     }
@@ -193,10 +193,15 @@ std::string BaselineText(const BranchTask &task) {
 
 // Deferred triggers would fire at COMMIT, after the record is taken.
 std::string MigrationCheck(const BranchTask &task, const std::string &before) {
-  std::string columns =
-      "SELECT pg_catalog.current_setting('agent_branch_migration.token', true),"
-      " pg_catalog.pg_current_xact_id_if_assigned()";
-  if (!task.record) return columns;
+  const std::string token = "pg_catalog.current_setting('agent_branch_migration.token', true)";
+  const std::string id = ", pg_catalog.pg_current_xact_id_if_assigned()";
+  if (!task.record) return "SELECT " + token + id;
+  // set_config() and functions change the role where SET ROLE is refused.
+  const std::string columns =
+      "SELECT CASE WHEN current_user <> pg_catalog.current_setting('agent_branch_migration.role', "
+      "true) AND " +
+      token + " <> '' THEN '" + std::string(kOtherRole) + "' || current_user ELSE " + token +
+      " END" + id;
   return "SET CONSTRAINTS ALL IMMEDIATE; SAVEPOINT agent_branch_record; SET LOCAL search_path = "
          "pg_catalog, pg_temp; SET LOCAL jit = off; " +
          RecordPreparation() + "; " + (IsMeasured(task) ? MeasureStatements(before) + "; " : "") +

@@ -38,13 +38,16 @@ std::optional<DeferrableConstraints> ReadDeferrable(const Reply &reply, const st
 Prologue NextPrologue(const BranchTask &task, const RunnerOptions &options,
                       const std::string &token, const DeferrableConstraints &constraints,
                       const std::vector<std::string> &baseline);
-// What is asked before a transaction that is recorded: see record.hpp and, for the fifth column,
+// What is asked before a transaction that is recorded: see record.hpp and, for the sixth column,
 // measure.hpp.
 std::string BaselineText(const BranchTask &task);
 // Whether the task's settings ask for that.
 bool IsMeasured(const BranchTask &task);
 // Returns the token, or null, the transaction's id, or null, and the record where it is asked for.
+// In place of the token kOtherRole and a name, where a recorded task ends as another role than it
+// began as: what it makes from there on is that role's.
 // before: of the schema, where it is measured.
+constexpr std::string_view kOtherRole = "role ";
 std::string MigrationCheck(const BranchTask &task, const std::string &before);
 // kReadyToCommit, when the answer to that shows the transaction that the task began.
 std::optional<BranchEvent> ReadyToCommit(const BranchTask &task, const Reply &reply,
@@ -72,6 +75,8 @@ BranchEvent RejectedScript(const BranchTask &task, const Connection &connection,
 BranchEvent RejectedByRollback(uint64_t id);
 BranchEvent RejectedOverdue(const BranchTask &task);
 BranchEvent RejectedForEndingItsTransaction(uint64_t id, bool committed, const ServerError &after);
+// The script made another role its own.
+BranchEvent RejectedForItsRole(uint64_t id, const std::string &role);
 // The JSON objects of the pages as one.
 std::string JoinPages(const std::vector<std::string> &pages);
 // The branch would end a constant with a backslash in it elsewhere than the reading did.

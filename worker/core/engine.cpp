@@ -171,9 +171,8 @@ void Engine::LoadUndo(const UndoRow &row) {
 }
 
 void Engine::LoadStep(const StepRow &step) {
-  if (step.kind == StepKind::kStartCompute) {
-    // Whoever does not reach the branch starts its compute again.
-    journal_.Record(step, false, "outcome unknown; it is done again if the branch does not answer");
+  if (IsDoneAgain(step.kind)) {
+    journal_.Record(step, false, "outcome unknown; it is done again if need be");
     return;
   }
   if (Session *session = world_.FindSession(step.session_id)) {
@@ -214,10 +213,13 @@ void Engine::LoadStep(const StepRow &step) {
 void Engine::LoadCredential(const CredentialRow &row) {
   BranchUris *uris = nullptr;
   if (Session *session = world_.FindSession(row.session_id)) {
-    if (session->row.branch_id == row.branch_id) uris = &session->uris;
+    const bool agents = row.access.empty() && ConnectionUris::HasOwnRole(*session);
+    if (session->row.branch_id == row.branch_id)
+      uris = agents ? &session->agent_uris : &session->uris;
   } else if (row.session_id == 0) {
     Project *project = world_.FindProject(row.project_id);
-    if (project != nullptr) uris = &project->parent_uris;
+    if (project != nullptr)
+      uris = row.access == "reader" ? &project->reader_uris : &project->parent_uris;
   }
   // What is of a branch that is not known is asked for again.
   if (uris == nullptr || row.branch_id.empty()) return;
@@ -249,6 +251,11 @@ void Engine::Apply(const RequestRow &request, const Intake &intake) {
   }
   if (reload_wanted_ || !taken_requests_.insert(request.id).second) return;
   LookAgain(request);
+  Project *project = world_.FindProject(request.project_id);
+  if (request.kind == "register" && project != nullptr) {
+    project->no_logins = Status();
+    project->no_reader.clear();
+  }
   // Left for the engine that comes then.
   if (reload_wanted_ && request.kind == "discard") return;
   journal_.Add(DropRequest{request.id});
@@ -290,6 +297,9 @@ void Engine::Apply(const RequestRow &request, const Intake &intake) {
     AskRebase(*session);
   } else if (request.kind == "discard") {
     GiveUp(*session, Goal::kDiscard);
+  } else if (request.kind == "rotate") {
+    uris_.DropAgents(*session);
+    session->row.role_branch_id.clear();
   } else if (request.kind == "extend") {
     session->row.expires_at = request.expires_at;
     session->expiry_asked = 0;
@@ -447,6 +457,8 @@ Flow<> Engine::Next(Session &session) {
   }
   if (session.set_aside) return {};
   // A flow was ended while its step was open.
+  if (session.step && IsDoneAgain(session.step->kind))
+    context_.CloseStep(session, false, "outcome unknown; it is done again if need be");
   if (session.step) session.uncertain = true;
   if (!session.previews.empty() && !session.at_home()) preview_.TurnAway(session);
   if (session.row.finished) return RunOnce(session, undo_.Run(session));

@@ -45,9 +45,9 @@ TEST(Admission, ComputeOfAKeptBranchIsSuspendedWhenItsPlaceIsNeeded) {
     ASSERT_TRUE(driver.RunUntilFinished(merged));
     driver.RunUntilIdle();
     ASSERT_EQ(driver.store.kept.at(driver.Row(merged).branch_id).endpoint_id, endpoint);
-    EXPECT_EQ(driver.neon.Count("POST /endpoints"), 0u);  // nobody needs it
+    EXPECT_EQ(driver.neon.Count("POST /endpoints/"), 0u);  // nobody needs it
     driver.Restart();
-    if (kind != Fault::Kind::kAnswer) driver.neon.Expect("POST /endpoints", Fault::Lose(kind));
+    if (kind != Fault::Kind::kAnswer) driver.neon.Expect("POST /endpoints/", Fault::Lose(kind));
     driver.ReadySession("two");
     EXPECT_EQ(driver.neon.Count("POST /endpoints/" + endpoint + "/suspend"),
               kind == Fault::Kind::kAnswer ? 1u : 2u);
@@ -90,13 +90,13 @@ TEST(Admission, SuspensionThatIsRefusedIsNotRepeatedUnlessItsComputeIsThere) {
     int64_t merged = driver.MigratedSession("one", "m1");
     driver.store.Merge(merged);
     ASSERT_TRUE(driver.RunUntilFinished(merged));
-    driver.neon.Expect("POST /endpoints", Fault::Answer(one.status, R"({"message":"no"})"));
+    driver.neon.Expect("POST /endpoints/", Fault::Answer(one.status, R"({"message":"no"})"));
     if (one.endpoints != nullptr) {
       driver.neon.Expect("GET /branches/" + driver.Row(merged).branch_id + "/endpoints",
                          Fault::Answer(200, one.endpoints));
     }
     driver.ReadySession("two");
-    EXPECT_EQ(driver.neon.Count("POST /endpoints"), one.suspensions) << one.status;
+    EXPECT_EQ(driver.neon.Count("POST /endpoints/"), one.suspensions) << one.status;
   }
 }
 

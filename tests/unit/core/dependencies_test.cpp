@@ -80,5 +80,26 @@ TEST(Dependencies, WhatOneSideMadeOfWhatTheOtherChangedIsFoundWhicheverSideItIs)
   }
 }
 
+TEST(Dependencies, TypeOfAColumnMattersToWhatKeepsItOnly) {
+  ObjectDifference column{"column n of table public.b", ObjectChange::kParentOnly, "1", "1", "2"};
+  ObjectDifference policy{"policy p on public.b", ObjectChange::kBranchOnly, "", "3", ""};
+  ObjectDifference function{"function public.f()", ObjectChange::kBranchOnly, "", "4", ""};
+  const std::vector<ObjectDifference> all{column, policy, function};
+  const std::vector<std::string> columns = ChangedColumns(all);
+  ASSERT_EQ(columns, std::vector<std::string>{column.object});
+  const ObjectMap branch{{column.object, "integer not null storage p"},
+                         {policy.object, "permissive for * using ((n > 2))"},
+                         {function.object, "BEGIN RETURN (SELECT sum(n) FROM b); END"}};
+  const std::set<std::string> retyped =
+      FindRetyped(columns, branch, {{column.object, "bigint not null storage p"}});
+  ASSERT_EQ(retyped.size(), 1u);
+  const std::vector<Dependence> found = FindDependences(all, branch, {}, retyped);
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[0].object, policy.object);
+  EXPECT_TRUE(
+      FindRetyped(columns, branch, {{column.object, "integer not null default 1 storage p"}})
+          .empty());
+}
+
 }  // namespace
 }  // namespace agent_branch

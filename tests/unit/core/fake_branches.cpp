@@ -12,13 +12,19 @@ std::string BranchOf(const Secret &uri) {
   std::string text(uri.Reveal());
   size_t begin = text.find("@ep-") + 4;
   EXPECT_NE(text.find("@ep-"), std::string::npos) << "a task without a URI";
-  EXPECT_EQ(text.find("-pooler"), std::string::npos) << "a task over the pooler";
-  return text.substr(begin, text.find('.', begin) - begin);
+  const size_t end = text.find('.', begin);
+  const size_t pooler = text.find("-pooler", begin);
+  return text.substr(begin, std::min(end, pooler) - begin);
 }
 
 // REINDEX builds one beside the one that it replaces.
 std::string NameOfIndex(const BranchTask &task) {
   return task.alone.kind == Alone::kReindex ? "i_ccnew" : task.alone.object;
+}
+
+// Guards, and gates that are asked inside: not the migrations' own.
+bool IsOwn(const std::string &text) {
+  return text.find("DO $agent_branch$") != std::string::npos;
 }
 
 }  // namespace
@@ -47,6 +53,10 @@ void FakeBranches::Start(BranchTask task) {
   const bool beside =
       task.kind == BranchTaskKind::kCatalogVersion || task.kind == BranchTaskKind::kStandpoint;
   if (!beside) started.push_back(task);
+  // The pooler is for agents, and for trying out whether they can log in.
+  if (task.kind != BranchTaskKind::kWhoAmI) {
+    EXPECT_EQ(task.uri.Reveal().find("-pooler"), std::string::npos) << "a task over the pooler";
+  }
   std::string branch_id = BranchOf(task.uri);
   auto branch = neon_->branches.find(branch_id);
   if (!next_outcomes.empty()) {
@@ -93,6 +103,14 @@ void FakeBranches::Start(BranchTask task) {
       event.outcome = BranchOutcome::kRejected;
       event.error = Status::Error("42P01", "relation \"orders\" does not exist");
     }
+  } else if (task.kind == BranchTaskKind::kMakeRole) {
+    MakeRole(task, branch->second, &event);
+  } else if (task.kind == BranchTaskKind::kDropRoles) {
+    std::erase_if(branch->second.roles,
+                  [](const auto &role) { return role.first.rfind(kSessionRolePrefix, 0) == 0; });
+    event.answer = "900";
+  } else if (task.kind == BranchTaskKind::kWhoAmI) {
+    TellWho(task, branch->second, &event);
   } else if (task.kind == BranchTaskKind::kStandpoint) {
     event.answer = Standpoint(branch->second);
   } else if (task.kind == BranchTaskKind::kUnrecorded) {
@@ -102,6 +120,33 @@ void FakeBranches::Start(BranchTask task) {
     return;
   }
   events_.push_back(event);
+}
+
+void FakeBranches::MakeRole(const BranchTask &task, FakeBranch &branch, BranchEvent *event) {
+  if (role_refusals.empty()) {
+    branch.roles[task.login_role] = std::string(task.password.Reveal());
+    event->answer = "900";
+    return;
+  }
+  event->outcome = BranchOutcome::kRejected;
+  event->server_error.sqlstate = role_refusals.front();
+  event->error = Status::Error(role_refusals.front(), "no role is made here");
+  role_refusals.pop_front();
+}
+
+// "postgresql://role:password@…"
+void FakeBranches::TellWho(const BranchTask &task, const FakeBranch &branch, BranchEvent *event) {
+  const std::string text(task.uri.Reveal());
+  const size_t begin = text.find("://") + 3;
+  const std::string login = text.substr(begin, text.find('@') - begin);
+  const std::string role = login.substr(0, login.find(':'));
+  const auto known = branch.roles.find(role);
+  if (known != branch.roles.end() && role + ":" + known->second == login && !refuse_logins) {
+    event->answer = "[\"" + role + "\",\"" + acts_as + "\"]";
+    return;
+  }
+  event->outcome = BranchOutcome::kNotRun;
+  event->error = Status::Error("28P01", "password authentication failed");
 }
 
 std::string FakeBranches::Standpoint(const FakeBranch &branch) {
@@ -148,7 +193,7 @@ void FakeBranches::RunMigration(const BranchTask &task, const std::string &branc
     return;
   }
   for (size_t n = 0; n < texts.size(); ++n) {
-    const bool own = texts[n].rfind("DO $agent_branch$", 0) == 0;
+    const bool own = IsOwn(texts[n]);
     if (texts[n].rfind("FAIL", 0) != 0 && (own || fail_on.count(branch_id) == 0)) continue;
     event.outcome = BranchOutcome::kRejected;
     event.error = Status::Error("42P01", "relation does not exist");
@@ -161,9 +206,8 @@ void FakeBranches::RunMigration(const BranchTask &task, const std::string &branc
     events_.push_back(event);
     return;
   }
-  std::erase_if(texts, [](const std::string &text) {
-    return text.rfind("READ", 0) == 0 || text.rfind("DO $agent_branch$", 0) == 0;
-  });
+  std::erase_if(texts,
+                [](const std::string &text) { return text.rfind("READ", 0) == 0 || IsOwn(text); });
   Open open{branch_id, texts, std::to_string(next_transaction_++)};
   if (texts.empty()) open.transaction_id.clear();
   fates[open.transaction_id] = TransactionFate::kInProgress;

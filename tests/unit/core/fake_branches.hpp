@@ -49,6 +49,9 @@ class FakeBranches : public BranchRunner {
   std::map<std::string, std::string> gates;  // by query, the answer; others hold
   std::map<std::string, TransactionFate> fates;  // by transaction id
   std::deque<TransactionFate> next_fates;        // what is told before the truth
+  std::deque<std::string> role_refusals;         // with which SQLSTATEs the next roles are not made
+  bool refuse_logins = false;                    // of roles that were made
+  std::string acts_as = "owner";                 // whose rights those have
 
  private:
   struct Open {
@@ -63,6 +66,8 @@ class FakeBranches : public BranchRunner {
   void Finish(uint64_t id, BranchOutcome outcome);
   void RunAlone(const BranchTask &task, FakeBranch &branch);
   std::string LookAlone(const BranchTask &task);
+  void MakeRole(const BranchTask &task, FakeBranch &branch, BranchEvent *event);
+  void TellWho(const BranchTask &task, const FakeBranch &branch, BranchEvent *event);
   void Describe(const FakeBranch &branch, BranchEvent *event) const;
 
   FakeNeon *neon_;

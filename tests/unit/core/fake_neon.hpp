@@ -29,6 +29,7 @@ struct FakeBranch {
   std::map<std::string, std::string> annotation;
   std::vector<std::string> data;    // the migrations that are applied, in their order
   std::map<std::string, int> rows;  // written by others than the worker: table → how many
+  std::map<std::string, std::string> roles;  // that can log in: name → password
 };
 
 struct FakeOperation {

@@ -79,6 +79,7 @@ HttpResponse FakeNeon::Create(const FakeCall &call) {
   branch.parent_id = parent->first;
   branch.expires_at = call.Of("branch", "expires_at");
   branch.data = parent->second.data;
+  branch.roles = parent->second.roles;
   const JsonValue *annotation = JsonMember(&call.body, "annotation_value");
   for (const auto &member : annotation->GetObject())
     branch.annotation[member.name.GetString()] = member.value.GetString();
@@ -116,6 +117,7 @@ HttpResponse FakeNeon::Restore(const FakeCall &call, FakeBranch &target) {
     next_operation_status = "failed";
   } else {
     target.data = source->second.data;
+    target.roles = source->second.roles;
     target.last_reset_at = FormatTimestamp(clock_->UnixTime());
     if (!flat) target.parent_id = source->first;
   }

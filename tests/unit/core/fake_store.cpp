@@ -131,6 +131,23 @@ Result<std::optional<UndoPointRow>> FakeStore::UndoPoint(int64_t merge_id) {
   return std::optional<UndoPointRow>(found->second);
 }
 
+Result<std::vector<DoneReplay>> FakeStore::ReplaysSince(int64_t project_id,
+                                                        const std::string &parent_reset_at,
+                                                        const std::string &transaction_id) {
+  std::vector<DoneReplay> replays;
+  for (const auto &[id, merge] : merges) {
+    const SessionRow &session = sessions.at(merge.session_id);
+    const bool counts = session.project_id == project_id && merge.status == "merged" &&
+                        merge.chosen == "replay" && merge.parent_reset_at == parent_reset_at &&
+                        !merge.transaction_id.empty() &&
+                        std::stoll(merge.transaction_id) >= std::stoll(transaction_id);
+    if (counts)
+      replays.push_back(
+          {id, merge.session_id, session.name, merge.parent_fingerprint, merge.after_fingerprint});
+  }
+  return replays;
+}
+
 bool FakeStore::HasOpenUndo(int64_t session_id) const {
   return std::any_of(undos.begin(), undos.end(), [&](const auto &one) {
     const UndoRow &undo = one.second;
@@ -191,12 +208,12 @@ struct FakeStore::Writer {
   void operator()(const SweepRow &row) const { store.sweeps.at(row.id) = row; }
   void operator()(const SweepBranchRow &row) const { store.sweep_branches.push_back(row); }
   void operator()(const CredentialRow &row) const {
-    Drop(row.project_id, row.session_id, row.pooled);
+    Drop(row.project_id, row.session_id, row.pooled, row.access);
     store.credentials.push_back(row);
   }
   void operator()(const DropCredentials &row) const {
-    Drop(row.project_id, row.session_id, false);
-    Drop(row.project_id, row.session_id, true);
+    Drop(row.project_id, row.session_id, false, row.access);
+    Drop(row.project_id, row.session_id, true, row.access);
   }
   void operator()(const SnapshotRow &row) const {
     store.snapshots.emplace(row.fingerprint, row.objects);
@@ -229,12 +246,14 @@ struct FakeStore::Writer {
                              [&](const RequestRow &request) { return request.id == row.id; }),
               all.end());
   }
-  void Drop(int64_t project_id, int64_t session_id, bool pooled) const {
+  void Drop(int64_t project_id, int64_t session_id, bool pooled,
+            const std::optional<std::string> &access) const {
     auto &all = store.credentials;
     all.erase(std::remove_if(all.begin(), all.end(),
                              [&](const CredentialRow &known) {
                                return known.project_id == project_id &&
-                                      known.session_id == session_id && known.pooled == pooled;
+                                      known.session_id == session_id && known.pooled == pooled &&
+                                      (!access || known.access == *access);
                              }),
               all.end());
   }
@@ -316,6 +335,10 @@ void FakeStore::Discard(int64_t session_id) {
 
 void FakeStore::Rebase(int64_t session_id) {
   Request("rebase", session_id);
+}
+
+void FakeStore::Rotate(int64_t session_id) {
+  Request("rotate", session_id);
 }
 
 int64_t FakeStore::Undo(int64_t session_id, bool force) {

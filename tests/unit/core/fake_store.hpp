@@ -25,6 +25,9 @@ class FakeStore : public Store {
   Result<std::vector<AppliedMigration>> AppliedMigrations(int64_t session_id) override;
   Result<ForkRow> Fork(int64_t session_id) override;
   Result<std::optional<UndoPointRow>> UndoPoint(int64_t merge_id) override;
+  Result<std::vector<DoneReplay>> ReplaysSince(int64_t project_id,
+                                               const std::string &parent_reset_at,
+                                               const std::string &transaction_id) override;
   Result<int64_t> CreateSweep() override;
   Status Commit(const Batch &batch) override;
 
@@ -36,6 +39,7 @@ class FakeStore : public Store {
   int64_t Merge(int64_t session_id, const std::string &strategy = "restore",
                 const std::string &on_drift = "fail", const std::string &on_unrecorded = "fail");
   void Rebase(int64_t session_id);
+  void Rotate(int64_t session_id);
   // Of the session's last merge.
   int64_t Undo(int64_t session_id, bool force = false);
   void Discard(int64_t session_id);

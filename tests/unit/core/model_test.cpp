@@ -29,9 +29,10 @@ TEST(Model, EveryNameIsReadBack) {
        {MigrationStatus::kQueued, MigrationStatus::kRunning, MigrationStatus::kApplied,
         MigrationStatus::kFailed, MigrationStatus::kCancelled})
     EXPECT_EQ(ParseMigrationStatus(MigrationStatusName(status)), status);
-  for (auto kind : {StepKind::kCreateBranch, StepKind::kMigrate, StepKind::kSetExpiry,
-                    StepKind::kRestore, StepKind::kDeleteBranch, StepKind::kRenameBranch,
-                    StepKind::kSuspendCompute, StepKind::kStartCompute, StepKind::kAskFixer})
+  for (auto kind :
+       {StepKind::kCreateBranch, StepKind::kMigrate, StepKind::kSetExpiry, StepKind::kRestore,
+        StepKind::kDeleteBranch, StepKind::kRenameBranch, StepKind::kSuspendCompute,
+        StepKind::kStartCompute, StepKind::kAskFixer, StepKind::kMakeRole, StepKind::kDropRole})
     EXPECT_EQ(ParseStepKind(StepKindName(kind)), kind);
 }
 

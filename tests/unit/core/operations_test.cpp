@@ -186,6 +186,24 @@ TEST(Operations, OneThatDoesNotEndIsGivenUp) {
   EXPECT_FALSE(fixture.project.busy());
 }
 
+// As when the key was refused all the time.
+TEST(Operations, OneThatEndedIsNotGivenUpThoughNobodyCouldLook) {
+  for (const bool by_branch : {false, true}) {
+    OperationsFixture fixture;
+    if (by_branch) {
+      fixture.WatchBranch("br-1", fixture.Note("one"));
+    } else {
+      fixture.WatchIds({"a"}, fixture.Note("one"));
+    }
+    fixture.AskNext();
+    fixture.clock.Advance(milliseconds(3'600'000));
+    fixture.Answer(fixture.http.sent.size() - 1, 200,
+                   R"({"operations":[)" + Json("a", "finished") + "]}");
+    EXPECT_EQ(fixture.done, Strings{"one"});
+    EXPECT_FALSE(fixture.project.busy());
+  }
+}
+
 TEST(Operations, NobodyIsToldOfWhatIsForgotten) {
   OperationsFixture fixture;
   const uint64_t ticket = fixture.WatchIds({"a"}, fixture.Note("one"));

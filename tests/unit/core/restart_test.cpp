@@ -15,6 +15,7 @@ struct Life {
   bool lose_credentials = false;
   bool omit_uris = false;
   bool flat = false;
+  bool isolated = false;
 };
 
 // One session with two migrations, merged; returns the number of commits that it took.
@@ -23,6 +24,11 @@ int Live(const Life &life, int crash_at) {
   driver.requests_arrive = life.requests_arrive;
   driver.neon.omit_uris = life.omit_uris;
   driver.neon.flat = life.flat;
+  if (life.isolated) {
+    driver.store.projects.at(1).isolation = RoleIsolation::kWherePossible;
+    driver.Restart();
+    driver.restarts = 0;
+  }
   driver.CrashAt(life.crash, crash_at);
   int64_t id = driver.store.CreateSession("one", driver.InAnHour());
   driver.store.Migrate(id, "m1");
@@ -43,6 +49,10 @@ int Live(const Life &life, int crash_at) {
   EXPECT_EQ(driver.store.MergeOf(id).status, "merged");
   EXPECT_EQ(driver.store.merges.size(), 1u);
   EXPECT_EQ(driver.neon.Dev().data, (Strings{"m1", "m2"}));
+  EXPECT_TRUE(driver.neon.Dev().roles.empty()) << driver.neon.Dev().roles.begin()->first;
+  if (life.isolated) {
+    EXPECT_EQ(driver.Row(id).shared_role, "");
+  }
   size_t backups = 0;
   for (const auto &[branch_id, branch] : driver.neon.branches) {
     bool backup = branch.name.rfind("dev-before-", 0) == 0;
@@ -61,7 +71,7 @@ int Live(const Life &life, int crash_at) {
 }
 
 void LiveWithCrashes(const Life &life) {
-  int commits = Live({Crash::kNever, true, false, life.omit_uris, life.flat}, 0);
+  int commits = Live({Crash::kNever, true, false, life.omit_uris, life.flat, life.isolated}, 0);
   ASSERT_GT(commits, 10);
   for (int at = 1; at <= commits; ++at) {
     SCOPED_TRACE("crash at commit " + std::to_string(at));
@@ -94,6 +104,12 @@ TEST(Restart, LifeSurvivesTheLossOfItsCredentialsAtEachCommit) {
 TEST(Restart, LifeSurvivesCrashesWhereRestoresLeaveTheParentInItsPlace) {
   LiveWithCrashes({Crash::kAfterCommit, true, false, false, true});
   LiveWithCrashes({Crash::kBeforeCommit, false, false, true, true});
+}
+
+TEST(Restart, LifeWithARoleOfItsOwnSurvivesACrashAtEachCommit) {
+  LiveWithCrashes({Crash::kAfterCommit, true, false, false, true, true});
+  LiveWithCrashes({Crash::kBeforeCommit, true, false, true, true, true});
+  LiveWithCrashes({Crash::kAfterCommit, true, true, false, true, true});
 }
 
 // The same at each turn of the loop instead: answers and events are lost, nothing else is.

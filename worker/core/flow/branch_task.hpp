@@ -30,7 +30,19 @@ enum class BranchTaskKind {
   kUnrecorded,   // which transactions committed since `transaction_id`, besides those in `sql`,
                  // a JSON array of ids; rows changed by table
   kGate,         // the first rows of the query `sql`, in a transaction that can write nothing
+  // `login_role` is made, or given another password: it acts as the role that makes it, with all of
+  // its rights; or, when it `only_reads`, reads everything. Tells the transaction's id.
+  kMakeRole,
+  // The login roles of sessions are taken from the branch, connections and all: what they own is
+  // then the role's that takes them. Tells the transaction's id.
+  kDropRoles,
+  kWhoAmI,  // a JSON array: the role that logged in, the role whose rights it has
 };
+
+// What the names of the login roles that are ours begin with; 32 hexadecimal digits follow: of the
+// session, or of the installation that reads.
+inline constexpr std::string_view kSessionRolePrefix = "agent_branch_session_";
+inline constexpr std::string_view kReaderRolePrefix = "agent_branch_reader_";
 
 // A statement outside of a transaction has no id to ask after: what it was about tells.
 struct AloneStatement {
@@ -68,6 +80,11 @@ struct BranchTask {
   std::vector<std::string> settings;
   AloneStatement alone;        // kRunAlone, kLookAlone
   std::string transaction_id;  // kTransactionStatus, kUnrecorded: an xid8 in decimal
+  // kMakeRole. The server is sent what proves the password, unless it takes the password alone.
+  std::string login_role;
+  Secret password;
+  bool clear_password = false;
+  bool only_reads = false;
   // kMigrate: describe every object of the schema before kReadyToCommit is reported. With that, and
   // with kFingerprint, evaluate this SQL expression of ours, unless it is empty.
   bool prove = false;
@@ -150,6 +167,7 @@ struct BranchEvent {
   size_t script = 0;
   // kLookAlone; kRisks: a JSON array; kExcerpt, `facts`: text; kDefinitions: a JSON object, key →
   // definition; kStandpoint, kUnrecorded: a JSON object. kGate: a JSON array of texts, a row each.
+  // kMakeRole, kDropRoles: an xid8; kWhoAmI: a JSON array.
   std::string answer;
   std::string record;   // kMigrate at kReadyToCommit: a JSON object, see branch/record.hpp
   std::string objects;  // kFingerprint, and to prove a migration: a JSON object, "kind identity" →

@@ -12,6 +12,10 @@ Flow<TransactionEnd> RunTransaction(FlowContext &context, Actor &actor, const Pr
   if (end.event.kind != BranchEvent::Kind::kReadyToCommit) co_return end;
   end.refusal = calls.judge(end.event);
   if (!end.refusal.ok()) co_return end;  // ends the task, which rolls back
+  if (calls.look) {
+    end.refusal = co_await calls.look();
+    if (!end.refusal.ok()) co_return end;
+  }
   if (!end.event.transaction_id.empty()) {
     calls.note(end.event);
     co_await context.Commit(actor);

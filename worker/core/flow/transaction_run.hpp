@@ -13,6 +13,8 @@ namespace agent_branch {
 struct TransactionCalls {
   // All statements ran: an ok() status lets them be committed, another one rolls them back.
   std::function<Status(const BranchEvent &ready)> judge;
+  // Asked after judge() has let it pass, and as judge() is; empty: nothing more is looked at.
+  std::function<Flow<Status>()> look;
   // Notes the transaction's id in the row that is looked at after a crash.
   std::function<void(const BranchEvent &ready)> note;
   // Once COMMIT may have been sent, its answer is waited for, whatever interrupts the actor.

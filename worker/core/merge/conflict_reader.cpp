@@ -64,12 +64,18 @@ Flow<> ConflictReader::AddDefinitions(Session &session, ObjectMap on_branch,
 
 Flow<std::optional<MergeRefusal>> ConflictReader::WeighDependences(
     Session &session, std::vector<ObjectDifference> differences) {
-  std::vector<std::string> of_branch = MayDepend(differences, true);
-  std::vector<std::string> of_parent = MayDepend(differences, false);
+  const std::vector<std::string> columns = ChangedColumns(differences);
+  std::vector<std::string> on_branch = columns;
+  std::vector<std::string> on_parent = columns;
+  const ObjectMap theirs = co_await Definitions(session, true, std::move(on_parent));
+  const ObjectMap ours = co_await Definitions(session, false, std::move(on_branch));
+  const std::set<std::string> retyped = FindRetyped(columns, ours, theirs);
+  std::vector<std::string> of_branch = MayDepend(differences, true, retyped);
+  std::vector<std::string> of_parent = MayDepend(differences, false, retyped);
   ObjectMap branch = co_await Definitions(session, false, std::move(of_branch));
   ObjectMap parent = co_await Definitions(session, true, std::move(of_parent));
   std::vector<ConflictRow> rows;
-  for (const Dependence &dependence : FindDependences(differences, branch, parent)) {
+  for (const Dependence &dependence : FindDependences(differences, branch, parent, retyped)) {
     if (rows.size() == kMaxConflicts) break;
     for (const ObjectDifference &difference : differences) {
       if (difference.object != dependence.object) continue;

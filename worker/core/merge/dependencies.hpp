@@ -6,6 +6,7 @@
 // added or changed, bodies included, are read for the names of what the other side has changed.
 #pragma once
 
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,17 +24,25 @@ struct Dependence {
 
 // The objects whose definitions FindDependences() needs, of the branch or of the parent: none where
 // the other side changed nothing that could be used.
-std::vector<std::string> MayDepend(const std::vector<ObjectDifference> &differences,
-                                   bool of_branch);
+std::vector<std::string> MayDepend(const std::vector<ObjectDifference> &differences, bool of_branch,
+                                   const std::set<std::string> &retyped = {});
 
 // definitions: object → what it says there, for people and for this; what is missing depends on
 // nothing.
 std::vector<Dependence> FindDependences(const std::vector<ObjectDifference> &differences,
                                         const ObjectMap &branch_definitions,
-                                        const ObjectMap &parent_definitions);
+                                        const ObjectMap &parent_definitions,
+                                        const std::set<std::string> &retyped = {});
 
 // The words of an SQL text as names: unquoted ones in lower case, quoted ones as they are. Words in
 // strings and comments count, too: a body is a string.
 std::vector<std::string> NamesIn(std::string_view sql);
+
+// Columns of tables that are there on both sides, and that one side has changed; and of these, by
+// the definitions that both sides have of them, those that have another type now. Others' policies,
+// triggers, rules and generated columns keep PostgreSQL from changing that.
+std::vector<std::string> ChangedColumns(const std::vector<ObjectDifference> &differences);
+std::set<std::string> FindRetyped(const std::vector<std::string> &columns, const ObjectMap &branch,
+                                  const ObjectMap &parent);
 
 }  // namespace agent_branch

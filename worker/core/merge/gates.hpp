@@ -51,6 +51,11 @@ class GateKeeper {
   // the merge is refused. Fails when one of the databases cannot be reached now.
   Flow<Result<std::optional<MergeRefusal>>> Ask(Session &session);
 
+  // A task with one event on the session's branch.
+  Flow<BranchEvent> AskBranch(Session &session, BranchTask task, std::string what) {
+    return Send(session, std::move(task), false, std::move(what));
+  }
+
  private:
   Flow<Result<BlastRadius>> Measure(Session &session);
   Flow<Result<std::map<std::string, int64_t>>> AskSizes(Session &session,

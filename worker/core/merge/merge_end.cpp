@@ -16,9 +16,12 @@ Next MergeEnd::Again(const Session &session, Status why) const {
   return session.merge ? Next::Again(std::move(why)) : Next::Look();
 }
 
-void MergeEnd::Merged(Session &session) {
-  End(session, "merged", "");
+void MergeEnd::Merged(Session &session, const Status &but) {
+  End(session, "merged", but.ok() ? std::string() : ErrorText(but));
   context_->MoveTo(session, SessionState::kMerged);
+  if (but.ok()) return;
+  session.lasting = but;
+  context_->SetReason(session, but);
 }
 
 void MergeEnd::Refuse(Session &session, const Status &why, std::vector<ConflictRow> conflicts) {

@@ -32,8 +32,9 @@ class MergeEnd {
  public:
   explicit MergeEnd(SessionContext *context) : context_(context) {}
 
-  // The parent has what the branch has.
-  void Merged(Session &session);
+  // The parent has what the branch has. but: what was found in doing so, which is said; ok():
+  // nothing.
+  void Merged(Session &session, const Status &but = Status());
   // Refused, and the parent is untouched: the state kConflict.
   void Refuse(Session &session, const Status &why, std::vector<ConflictRow> conflicts);
   // Begun, and did not come to its end: the state kFailed.

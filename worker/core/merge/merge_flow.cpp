@@ -34,7 +34,8 @@ Flow<Next> MergeFlow::Run(Session &session) {
     co_return next;
   }
   // Before a restore is sent, the only operations are those of a replay's backup.
-  const bool backs_up = session.merge->chosen == "replay" && !session.row.operations.empty();
+  const bool backs_up = (session.merge->chosen == "replay" || session.merge->chosen == "pieces") &&
+                        !session.row.operations.empty();
   if (backs_up) co_await context_->AwaitNotedBefore(session);
   const bool replaying = session.step && session.step->kind == StepKind::kReplay;
   if (replaying || session.may_have_replayed()) {
@@ -53,6 +54,10 @@ Flow<Next> MergeFlow::Run(Session &session) {
   }
   if (!restoring && session.merge->chosen == "replay") {
     Next next = co_await Replay(session);
+    co_return next;
+  }
+  if (session.merge->chosen == "pieces") {
+    Next next = co_await ByPieces(session);
     co_return next;
   }
   if (!restoring && session.merge->chosen == "candidate") {
@@ -141,8 +146,11 @@ Flow<Next> MergeFlow::ChooseCandidate(Session &session, MergeRefusal otherwise) 
   Result<std::optional<Status>> unfit = co_await restore_.WhyNotRestorable(session);
   if (!unfit.ok()) co_return end_.Again(session, unfit.status());
   if (unfit->has_value()) {
-    const Status why = asked_for ? **unfit : otherwise.why;
-    end_.Refuse(session, why, {});
+    if (!asked_for) {
+      Next next = co_await ChoosePieces(session, std::move(otherwise));
+      co_return next;
+    }
+    end_.Refuse(session, **unfit, {});
     co_return Next::Look();
   }
   Result<std::optional<MergeRefusal>> refusal = co_await replay_.WeighDrift(session);
@@ -155,6 +163,42 @@ Flow<Next> MergeFlow::ChooseCandidate(Session &session, MergeRefusal otherwise) 
                         : "the parent was written to, and a replay is not possible: " +
                               otherwise.why.message());
   }
+  co_return Next::Look();
+}
+
+Flow<Next> MergeFlow::ChoosePieces(Session &session, MergeRefusal otherwise) {
+  if (!context_->ProjectOf(session).row.allow_pieces) {
+    end_.Refuse(session, otherwise.why, std::move(otherwise.conflicts));
+    co_return Next::Look();
+  }
+  Result<std::optional<MergeRefusal>> refusal = co_await replay_.WeighPieces(session);
+  if (!refusal.ok()) co_return end_.Again(session, refusal.status());
+  if (refusal->has_value()) {
+    end_.Refuse(session, (*refusal)->why, std::move((*refusal)->conflicts));
+  } else {
+    SetChosen(session, "pieces",
+              "the project allows it, and nothing else is possible: " + otherwise.why.message());
+  }
+  co_return Next::Look();
+}
+
+Flow<Next> MergeFlow::ByPieces(Session &session) {
+  constexpr int kMostRehearsals = 3;
+  if (session.merge->candidates == 0) {
+    Next next = co_await MakeCandidate(session);
+    co_return next;
+  }
+  bool moved = false;
+  Next next = co_await pieces_.Run(session, &moved);
+  if (!moved) co_return next;
+  if (session.merge->candidates < kMostRehearsals) {
+    next = co_await MakeCandidate(session);
+    co_return next;
+  }
+  end_.Refuse(session,
+              Status::Error("40001", "the parent's schema changed after each rehearsal", {},
+                            "Nothing was touched. Merge again when nobody changes it."),
+              {});
   co_return Next::Look();
 }
 
@@ -172,6 +216,15 @@ Flow<Next> MergeFlow::ByCandidate(Session &session) {
       session.merge->candidates < kMostCandidates && restore_.WasOvertaken(session);
   if (session.merge->candidates == 0 || overtaken) {
     Next next = co_await MakeCandidate(session);
+    co_return next;
+  }
+  // Somebody writes all the time.
+  const bool worn_out = session.merge->strategy == "auto" &&
+                        context_->ProjectOf(session).row.allow_pieces &&
+                        restore_.WasOvertaken(session);
+  if (worn_out) {
+    MergeRefusal busy{Status::Error("40001", "the parent was written to after each candidate"), {}};
+    Next next = co_await ChoosePieces(session, std::move(busy));
     co_return next;
   }
   Next next = co_await restore_.Run(session);

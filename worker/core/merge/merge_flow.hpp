@@ -7,6 +7,7 @@
 #include "worker/core/merge/gates.hpp"
 #include "worker/core/merge/merge_end.hpp"
 #include "worker/core/merge/merge_turn.hpp"
+#include "worker/core/merge/pieces_merge.hpp"
 #include "worker/core/merge/rebase_flow.hpp"
 #include "worker/core/merge/replay_merge.hpp"
 #include "worker/core/merge/restore_merge.hpp"
@@ -26,7 +27,8 @@ class MergeFlow {
         still_(context, &parent_),
         gates_(context, &parent_, &record_),
         replay_(context, uris, &end_, &gates_, &undo_points_),
-        restore_(context, uris, admission, &end_, &gates_, &undo_points_) {}
+        restore_(context, uris, admission, &end_, &gates_, &undo_points_),
+        pieces_(context, uris, &end_, &gates_, &undo_points_) {}
 
   // state kMerging.
   Flow<Next> Run(Session &session);
@@ -46,6 +48,10 @@ class MergeFlow {
   // wanted, or the branch holds what no candidate would.
   Flow<Next> ChooseCandidate(Session &session, MergeRefusal otherwise);
 
+  // Nothing else can carry it: piece by piece, if the project allows that. Else it is refused.
+  Flow<Next> ChoosePieces(Session &session, MergeRefusal otherwise);
+  Flow<Next> ByPieces(Session &session);
+
   // The session's branch was made anew: by a candidate, or because its owner asked for it.
   Flow<Next> FinishRebase(Session &session);
 
@@ -64,6 +70,7 @@ class MergeFlow {
   GateKeeper gates_;
   ReplayMerge replay_;
   RestoreMerge restore_;
+  PiecesMerge pieces_;
 };
 
 }  // namespace agent_branch

@@ -116,6 +116,7 @@ void RebaseFlow::SetAside(Session &session, std::vector<AppliedMigration> applie
   context_->ProjectOf(session).Keep(kept);
 
   uris_->DropOwn(session);
+  uris_->DropAgents(session);
   journal.Add(ForkRow{session.row.id, true, {}, {}});
   SessionRow &row = session.row;
   row.branch_id.clear();

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "worker/core/base/json.hpp"
+#include "worker/core/merge/dependencies.hpp"
 #include "worker/core/merge/standpoint.hpp"
 #include "worker/core/script/segments.hpp"
 #include "worker/core/script/source_text.hpp"
@@ -48,6 +49,25 @@ bool TakesRowsAway(const Script &script) {
   return false;
 }
 
+// Runs somebody's code, which may empty any table.
+bool IsOpaque(const ScriptStatement &statement) {
+  const std::string &tag = statement.tag;
+  return tag.empty() || tag == "DO" || tag == "CALL" || tag == "SELECT" || tag == "EXECUTE" ||
+         tag == "EXPLAIN";
+}
+
+void AddRewritten(const Script &script, RecordedWork *work) {
+  for (const ScriptStatement &statement : script.statements) {
+    work->opaque = work->opaque || IsOpaque(statement);
+    for (const StatementRisk &risk : statement.risks) {
+      if (risk.kind != RiskKind::kRewrite || risk.relation.empty()) continue;
+      const std::vector<std::string> names = NamesIn(risk.relation);
+      if (!names.empty()) work->rewritten_by_text.insert(names.back());
+    }
+  }
+  work->opaque = work->opaque || !script.parsed;
+}
+
 void AddRisks(int ordinal, const Script &script, RecordedWork *work) {
   constexpr size_t kMostRisks = 200;
   for (size_t n = 0; n < script.statements.size(); ++n) {
@@ -74,6 +94,7 @@ Status Add(const AppliedMigration &migration, const Script &script, std::string 
   *nothing_after = WhyNothingAfter(script, migration.sql);
   if (!nothing_after->empty()) *nothing_after = Ordinal(migration) + " " + *nothing_after;
   work->takes_rows_away = work->takes_rows_away || TakesRowsAway(script);
+  AddRewritten(script, work);
   AddRisks(migration.ordinal, script, work);
   work->migrations.push_back(std::move(recorded));
   return AddRecord(migration.record, &work->rows);
@@ -117,6 +138,18 @@ bool SameStatistics(const JsonDocument &now, const JsonDocument &fork) {
   return JsonString(&now, "statistics_since") == JsonString(&fork, "statistics_since");
 }
 
+// Autovacuum comes by at any time. Each of its transactions counts one, so that one more is
+// somebody's; and whoever changes the schema or writes elsewhere is seen there.
+bool OnlyMaintained(const JsonDocument &now, const JsonDocument &then) {
+  const std::optional<int64_t> foreign = JsonInteger(&now, "foreign_count");
+  const std::optional<int64_t> before = JsonInteger(&then, "maintained");
+  const std::optional<int64_t> after = JsonInteger(&now, "maintained");
+  const std::optional<int64_t> elsewhere = JsonInteger(&now, "elsewhere");
+  const bool known = foreign && before && after && elsewhere && SameStatistics(now, then);
+  return known && *foreign <= *after - *before && elsewhere == JsonInteger(&then, "elsewhere") &&
+         JsonInteger(&now, "catalogs") == 0;
+}
+
 void AddWritten(const JsonDocument &document, std::map<std::string, std::string> *tables) {
   const JsonValue *written = JsonMember(&document, "written");
   if (written == nullptr || !written->IsObject()) return;
@@ -142,6 +175,10 @@ std::string TableNumbersExpression() {
          "'{}')::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE "
          "c.relkind IN ('r', 'p', 'm') AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' "
          "AND n.nspname <> 'information_schema')";
+}
+
+std::string SnapshotQuery() {
+  return "SELECT pg_catalog.pg_current_snapshot()::pg_catalog.text AS snapshot";
 }
 
 std::map<std::string, int64_t> ReadTableNumbers(std::string_view json) {
@@ -181,6 +218,7 @@ Result<UnrecordedRows> JudgeUnrecorded(std::string_view answer, std::string_view
   for (const auto &[table, told] : tables)
     rows.tables.push_back("table " + table + ": " + told);
   rows.settled = JsonInteger(&now.value(), "recent_clients").value_or(0) == 0;
+  rows.only_maintained = rows.tables.empty() && OnlyMaintained(now.value(), then.value());
   return rows;
 }
 
@@ -198,8 +236,13 @@ Flow<Result<Script>> RecordedWorkReader::ScriptOf(Session &session,
 Flow<Result<RecordedWork>> RecordedWorkReader::Read(Session &session) {
   // What became of the last migration may still wait to be written, and would not be read.
   co_await context_->Commit(session);
-  Result<std::vector<AppliedMigration>> applied =
-      context_->store().AppliedMigrations(session.row.id);
+  const int64_t id = session.row.id;
+  Result<RecordedWork> work = co_await ReadOf(session, id);
+  co_return work;
+}
+
+Flow<Result<RecordedWork>> RecordedWorkReader::ReadOf(Session &session, int64_t other_id) {
+  Result<std::vector<AppliedMigration>> applied = context_->store().AppliedMigrations(other_id);
   if (!applied.ok()) co_return applied.status();
   RecordedWork work;
   std::string nothing_after;
@@ -247,7 +290,10 @@ Flow<Result<std::vector<std::string>>> RecordedWorkReader::FindUnrecorded(Sessio
   Result<Standpoint> stood = ReadStandpoint(fork->branch);
   if (!stood.ok()) co_return unknown;
   const std::string since = stood->next_xid;
-  const std::string own = "[" + recorded.rows.transactions + "]";
+  const std::string ours = OwnTransactions(fork->branch);
+  const std::string own = "[" + recorded.rows.transactions +
+                          (recorded.rows.transactions.empty() || ours.empty() ? "" : ",") + ours +
+                          "]";
   const Instant give_up = context_->now() + milliseconds(30'000);
   bool first = true;
   for (;;) {
@@ -274,7 +320,7 @@ Flow<Result<BranchNow>> RecordedWorkReader::LookAtBranch(Session &session, Recor
                                                          bool rows_count) {
   BranchTask task;
   task.kind = BranchTaskKind::kFingerprint;
-  task.facts = TableNumbersExpression();
+  task.facts = "pg_current_snapshot()::text || ' ' || " + TableNumbersExpression();
   BranchEvent event = co_await RunOnBranch(session, std::move(task), "a description of the branch");
   if (event.outcome != BranchOutcome::kDone) co_return event.error;
   BranchNow now;
@@ -283,7 +329,10 @@ Flow<Result<BranchNow>> RecordedWorkReader::LookAtBranch(Session &session, Recor
   Result<ObjectMap> objects = ReadObjectMap(event.objects);
   if (!objects.ok()) co_return objects.status();
   now.objects = std::move(*objects);
-  now.tables = ReadTableNumbers(event.answer);
+  const size_t blank = event.answer.find(' ');
+  const bool told = blank != std::string::npos && event.answer.find('{') > blank;
+  if (told) now.snapshot = event.answer.substr(0, blank);
+  now.tables = ReadTableNumbers(std::string_view(event.answer).substr(told ? blank + 1 : 0));
   if (!rows_count) co_return now;
   Result<std::vector<std::string>> unrecorded =
       co_await FindUnrecorded(session, std::move(recorded));

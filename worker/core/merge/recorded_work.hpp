@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -31,7 +32,9 @@ struct RecordedWork {
   std::string not_one_piece;  // why they are not one transaction, as a clause; empty: they can be
   // They drop, truncate or empty tables as they are written.
   bool takes_rows_away = false;
-  std::vector<RecordedRisk> risks;  // the first of them
+  bool opaque = false;                      // they run code that may empty tables
+  std::set<std::string> rewritten_by_text;  // names of tables that they write anew as written
+  std::vector<RecordedRisk> risks;          // the first of them
 };
 
 // A session's branch as it is now.
@@ -41,6 +44,9 @@ struct BranchNow {
   ObjectMap objects;
   // Table → its number in the catalog: one that is made anew under its name has another.
   std::map<std::string, int64_t> tables;
+  // The transactions that it shows: as long as it is the same, nothing was committed there. Empty:
+  // it was not told.
+  std::string snapshot;
   // What was done to rows outside of migrations: "table public.t: 3 rows written". Empty: nothing.
   std::vector<std::string> unrecorded;
 };
@@ -52,14 +58,18 @@ class RecordedWorkReader {
 
   // Fails when the tables cannot be read now.
   Flow<Result<RecordedWork>> Read(Session &session);
+  // The same of another session, which is over; on behalf of this one.
+  Flow<Result<RecordedWork>> ReadOf(Session &session, int64_t other_id);
   // Fails when the branch cannot be asked now. `rows_count`: rows of no migration are looked for;
   // when they are to be left behind anyway, nobody waits for them to be told of.
   Flow<Result<BranchNow>> LookAtBranch(Session &session, RecordedWork recorded, bool rows_count);
   // A task with one event. When it does not run, finds out whether the branch is still there.
   Flow<BranchEvent> RunOnBranch(Session &session, BranchTask task, std::string what);
 
- private:
+  // As it was read when it was asked for, else as it is read now.
   Flow<Result<Script>> ScriptOf(Session &session, const AppliedMigration &migration);
+
+ private:
   Flow<Result<std::vector<std::string>>> FindUnrecorded(Session &session, RecordedWork recorded);
   Flow<BranchEvent> AskUnrecorded(Session &session, std::string since, std::string own);
   SessionContext *context_;
@@ -71,6 +81,9 @@ std::string TableNumbersExpression();
 // Nothing when the text is no such object.
 std::map<std::string, int64_t> ReadTableNumbers(std::string_view json);
 
+// A query of one row of one column: what transactions its own snapshot shows.
+std::string SnapshotQuery();
+
 // What the answer to kUnrecorded shows besides the recorded rows, held against the statistics of
 // `fork`, the standpoint of the branch when it was made. `settled`: false when others' latest work
 // may not be in the statistics yet.
@@ -78,6 +91,8 @@ struct UnrecordedRows {
   std::vector<std::string> tables;
   bool any_transaction = false;
   bool settled = true;
+  // All there is are transactions of VACUUM and ANALYZE, as far as the statistics of `fork` tell.
+  bool only_maintained = false;
 };
 Result<UnrecordedRows> JudgeUnrecorded(std::string_view answer, std::string_view fork,
                                        const ChangedRows &recorded);

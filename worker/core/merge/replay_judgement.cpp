@@ -37,6 +37,32 @@ void AddLocks(const JsonValue &record, ChangedRows *sum) {
   sum->locks.push_back(std::move(held));
 }
 
+bool IsNumber(std::string_view text) {
+  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+// windows: "7,9 10,12"; empty in a record that did not look for others' ids, which has one.
+void AddWindows(std::string_view windows, const std::string &id, const std::string &next,
+                ChangedRows *sum) {
+  const auto add = [sum](std::string_view first, std::string_view behind) {
+    sum->transactions += sum->transactions.empty() ? "[\"" : ", [\"";
+    sum->transactions += std::string(first) + "\", \"" + std::string(behind) + "\"]";
+  };
+  bool any = false;
+  while (!windows.empty()) {
+    const std::string_view one = windows.substr(0, windows.find(' '));
+    windows.remove_prefix(std::min(windows.size(), one.size() + 1));
+    const size_t comma = one.find(',');
+    if (comma == std::string_view::npos) continue;
+    const std::string_view first = one.substr(0, comma);
+    const std::string_view behind = one.substr(comma + 1);
+    if (!IsNumber(first) || !IsNumber(behind)) continue;
+    add(first, behind);
+    any = true;
+  }
+  if (!any) add(id, next.empty() ? id : next);
+}
+
 Status AddOne(const JsonValue &record, ChangedRows *sum) {
   const auto counted = record.FindMember("counted");
   if (counted == record.MemberEnd() || !counted->value.IsBool()) return Malformed();
@@ -45,10 +71,7 @@ Status AddOne(const JsonValue &record, ChangedRows *sum) {
   AddLocks(record, sum);
   const std::string id = JsonString(&record, "transaction_id");
   const std::string next = JsonString(&record, "next_xid");
-  if (!id.empty()) {
-    sum->transactions += (sum->transactions.empty() ? "[\"" : ", [\"") + id + "\", \"" +
-                         (next.empty() ? id : next) + "\"]";
-  }
+  if (!id.empty()) AddWindows(JsonString(&record, "windows"), id, next, sum);
   if (const JsonValue *rewritten = JsonArray(&record, "rewritten")) {
     for (const JsonValue &table : rewritten->GetArray())
       if (table.IsString()) sum->rewritten.emplace(table.GetString(), table.GetStringLength());

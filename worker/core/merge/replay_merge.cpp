@@ -3,9 +3,12 @@
 #include <memory>
 #include <utility>
 
+#include "worker/core/flow/require.hpp"
 #include "worker/core/merge/certificate.hpp"
 #include "worker/core/merge/conflict_reader.hpp"
+#include "worker/core/merge/dependencies.hpp"
 #include "worker/core/merge/drift.hpp"
+#include "worker/core/merge/gate_script.hpp"
 #include "worker/core/merge/rebase_flow.hpp"
 #include "worker/core/merge/replay_guard.hpp"
 #include "worker/core/merge/standpoint.hpp"
@@ -21,6 +24,8 @@ constexpr milliseconds kLockTimeout{2'000};
 constexpr int kMostLockTimeouts = 5;
 constexpr int kMostMoves = 5;
 constexpr BackoffPolicy kLockBackoff{milliseconds(200), milliseconds(5'000)};
+
+constexpr char kBranchMoved[] = "55006";
 
 bool MayPass(const std::string &sqlstate) {
   return sqlstate == "55P03" || sqlstate == "40P01" || sqlstate == "40001";
@@ -79,6 +84,16 @@ Flow<StrategyEnd> ReplayMerge::Run(Session &session) {
         CompareThreeWays(plan->base, plan->branch.objects, plan->parent.objects);
     refusal = co_await conflicts.WeighDependences(session, std::move(differences));
   }
+  if (!refusal && plan->base != plan->parent.objects) {
+    Result<std::optional<MergeRefusal>> other = co_await other_order_.Try(session, &*plan);
+    if (!other.ok() && other.status().sqlstate() != kBranchMoved) {
+      StrategyEnd again{end_->Again(session, other.status()), {}};
+      co_return again;
+    }
+    if (!other.ok() && ++WorkOf(session).moved < kMostMoves) co_return StrategyEnd();
+    if (!other.ok()) co_return StrategyEnd::Cannot(other.status());
+    refusal = std::move(*other);
+  }
   if (refusal) {
     co_await conflicts.AddDefinitions(session, plan->branch.objects, &refusal->conflicts);
     StrategyEnd cannot{Next::Look(), std::move(refusal)};
@@ -132,6 +147,17 @@ Flow<Result<ReplayPlan>> ReplayMerge::Prepare(Session &session, bool rows_count)
 }
 
 Flow<Result<std::optional<MergeRefusal>>> ReplayMerge::WeighDrift(Session &session) {
+  Result<std::optional<MergeRefusal>> refusal = co_await WeighPlan(session, false);
+  co_return refusal;
+}
+
+Flow<Result<std::optional<MergeRefusal>>> ReplayMerge::WeighPieces(Session &session) {
+  Result<std::optional<MergeRefusal>> refusal = co_await WeighPlan(session, true);
+  co_return refusal;
+}
+
+Flow<Result<std::optional<MergeRefusal>>> ReplayMerge::WeighPlan(Session &session,
+                                                                 bool takes_nothing) {
   Result<Plan> plan = co_await Prepare(session, session.merge->on_unrecorded != "drop");
   if (!plan.ok()) co_return plan.status();
   if (!plan->branch.unrecorded.empty()) {
@@ -139,6 +165,14 @@ Flow<Result<std::optional<MergeRefusal>>> ReplayMerge::WeighDrift(Session &sessi
     co_return std::optional<MergeRefusal>(std::move(refusal));
   }
   std::optional<MergeRefusal> refusal = WeighSchema(session, *session.merge, &*plan);
+  if (!refusal && takes_nothing && !FindGuard(session, *plan).empty()) {
+    refusal = MergeRefusal{
+        Status::Error("0A000", "what takes rows or columns away is not merged piece by piece",
+                      "Others may write to them between two pieces.",
+                      "Bring it as migrations that can be one transaction, or merge while the "
+                      "parent is still."),
+        {}};
+  }
   ConflictReader conflicts(context_);
   if (!refusal && plan->base != plan->parent.objects) {
     std::vector<ObjectDifference> differences =
@@ -208,11 +242,14 @@ std::optional<MergeRefusal> ReplayMerge::WeighSchema(const Session &session, con
 std::string ReplayMerge::FindGuard(const Session &session, const Plan &plan) const {
   std::vector<std::string> tables =
       TablesTakenAway(plan.base, plan.branch.objects, plan.branch.tables, plan.parent.tables);
-  if (plan.recorded.takes_rows_away) {
-    for (const std::string &table : plan.recorded.rows.rewritten) {
-      if (plan.parent.tables.count(table) != 0 && plan.base.count("table " + table) != 0)
-        tables.push_back(table);
-    }
+  // A table that got a new file was written anew, or emptied.
+  for (const std::string &table : plan.recorded.rows.rewritten) {
+    const std::vector<std::string> names = NamesIn(table);
+    const bool by_text = !names.empty() && plan.recorded.rewritten_by_text.count(names.back()) != 0;
+    const bool kept = by_text && !plan.recorded.takes_rows_away && !plan.recorded.opaque;
+    const bool there =
+        plan.parent.tables.count(table) != 0 && plan.base.count("table " + table) != 0;
+    if (there && !kept) tables.push_back(table);
   }
   std::string since;
   Result<ForkRow> fork = context_->store().Fork(session.row.id);
@@ -232,14 +269,29 @@ BranchTask ReplayMerge::TaskFor(const Session &session, const Plan &plan) const 
   task.prove = true;
   task.record = true;
   task.longest_lock_wait = kLockTimeout;
-  std::vector<BranchScript> scripts;
-  if (!plan.guard.empty()) scripts.push_back({plan.guard, 1});
-  for (const RecordedMigration &migration : plan.recorded.migrations)
-    scripts.push_back(migration.script);
-  task.sql = scripts.front().sql;
-  task.statements = scripts.front().statements;
-  task.more.assign(scripts.begin() + 1, scripts.end());
+  task.sql = plan.scripts.front().script.sql;
+  task.statements = plan.scripts.front().script.statements;
+  for (size_t n = 1; n < plan.scripts.size(); ++n)
+    task.more.push_back(plan.scripts[n].script);
   return task;
+}
+
+std::vector<ReplayScript> ReplayMerge::ScriptsOf(const Plan &plan, milliseconds statement_timeout) {
+  using Kind = ReplayScript::Kind;
+  std::vector<ReplayScript> scripts;
+  const auto add_gates = [&](bool of_parent) {
+    for (size_t n = 0; n < plan.gates.size(); ++n) {
+      const GateRow &gate = plan.gates[n];
+      if (gate.on_parent != of_parent || gate.sql.empty()) continue;
+      scripts.push_back({Kind::kGate, n, GateInTransaction(gate, statement_timeout)});
+    }
+  };
+  add_gates(true);
+  if (!plan.guard.empty()) scripts.push_back({Kind::kGuard, 0, {plan.guard, 1}});
+  for (size_t n = 0; n < plan.recorded.migrations.size(); ++n)
+    scripts.push_back({Kind::kMigration, n, plan.recorded.migrations[n].script});
+  add_gates(false);
+  return scripts;
 }
 
 Status ReplayMerge::JudgeDone(const Session &session, const Plan &plan,
@@ -276,15 +328,20 @@ Flow<StrategyEnd> ReplayMerge::Replay(Session &session, Plan plan) {
     context_->CloseStep(session, false, "given up before it began");
     co_return StrategyEnd();
   }
+  plan.gates = project.row.gates;
+  plan.scripts = ScriptsOf(plan, project.row.statement_timeout);
   BranchTask task = TaskFor(session, plan);
   TransactionCalls calls;
   calls.hold = true;
+  const std::string snapshot = plan.branch.snapshot;
+  calls.look = [this, &session, snapshot] { return SeeBranchStill(session, snapshot); };
   calls.judge = [this, &session, &plan](const BranchEvent &ready) {
     return JudgeDone(session, plan, ready);
   };
   calls.note = [this, &session, &plan](const BranchEvent &ready) {
     MergeRow &merge = *session.merge;
     merge.transaction_id = ready.transaction_id;
+    merge.after_fingerprint = ready.fingerprint;
     merge.certificate =
         ReplayCertificate(plan.base, plan.branch.objects, plan.parent.objects, plan.recorded.rows,
                           ready.record, context_->now() - plan.began);
@@ -308,7 +365,8 @@ Flow<StrategyEnd> ReplayMerge::OnRefused(Session &session, Plan plan, Status why
     StrategyEnd again{end_->Again(session, parent.status()), {}};
     co_return again;
   }
-  const bool moved = parent->fingerprint != plan.parent.fingerprint;
+  const bool moved =
+      parent->fingerprint != plan.parent.fingerprint || why.sqlstate() == kBranchMoved;
   if (moved && ++WorkOf(session).moved < kMostMoves) co_return StrategyEnd();
   co_return StrategyEnd::Cannot(std::move(why));
 }
@@ -352,22 +410,50 @@ Flow<StrategyEnd> ReplayMerge::OnRejected(Session &session, Plan plan, BranchEve
     co_await context_->Pause(session, delay, "a lock on the parent, to be asked for again");
     co_return StrategyEnd();
   }
-  const bool guarded = !plan.guard.empty() && event.script == 0;
-  if (guarded) {
+  ReplayScript failed;
+  if (event.script < plan.scripts.size()) failed = plan.scripts[event.script];
+  if (failed.kind == ReplayScript::Kind::kGate) {
+    OnGate(session, plan, failed, error);
+    co_return StrategyEnd();
+  }
+  if (failed.kind == ReplayScript::Kind::kGuard) {
     Status why =
         Status::Error(error.sqlstate, error.message, error.detail,
                       "Nothing was touched. Call agent_rebase(), which runs the migrations "
                       "on the parent as it is now, or discard the session.");
     co_return StrategyEnd::Cannot(std::move(why));
   }
-  const size_t number = event.script - (plan.guard.empty() ? 0 : 1);
   std::string which = "the migrations";
-  if (number < plan.recorded.migrations.size())
-    which = "migration " + std::to_string(plan.recorded.migrations[number].ordinal);
+  if (failed.number < plan.recorded.migrations.size() && event.completed >= 0)
+    which = "migration " + std::to_string(plan.recorded.migrations[failed.number].ordinal);
   Status why =
       Status::Error(error.sqlstate, which + " failed on the parent: " + error.message, error.detail,
                     error.hint.empty() ? "Nothing was touched." : error.hint);
   co_return StrategyEnd::Cannot(std::move(why));
+}
+
+void ReplayMerge::OnGate(Session &session, const Plan &plan, const ReplayScript &gate,
+                         const ServerError &error) {
+  const std::vector<GateAnswer> answers{ReadGateError(plan.gates[gate.number], error)};
+  session.merge->gates = GatesJson(answers);
+  std::optional<MergeRefusal> refusal = JudgeGates(answers);
+  Require(refusal.has_value(), "a gate that ended a replay does not hold");
+  end_->Refuse(session, refusal->why, std::move(refusal->conflicts));
+}
+
+Flow<Status> ReplayMerge::SeeBranchStill(Session &session, std::string snapshot) {
+  if (snapshot.empty()) co_return Status();
+  BranchTask task;
+  task.kind = BranchTaskKind::kGate;
+  task.sql = SnapshotQuery();
+  BranchEvent event = co_await record_.RunOnBranch(session, std::move(task),
+                                                   "the branch to say whether it is still");
+  if (event.outcome != BranchOutcome::kDone) co_return event.error;
+  // A snapshot is digits, colons and commas, and the longer one is another one: it is followed by
+  // what ends a text, in JSON that stands in JSON.
+  if (event.answer.find('"' + snapshot + "\\\"") != std::string::npos) co_return Status();
+  co_return Status::Error(kBranchMoved, "the branch is written to while it is merged", {},
+                          "Nothing was touched. Merge once nobody works on the branch any more.");
 }
 
 void ReplayMerge::Merged(Session &session) {

@@ -14,6 +14,7 @@
 #include "worker/core/flow/transaction_run.hpp"
 #include "worker/core/merge/gates.hpp"
 #include "worker/core/merge/merge_end.hpp"
+#include "worker/core/merge/other_order.hpp"
 #include "worker/core/merge/parent_now.hpp"
 #include "worker/core/merge/recorded_work.hpp"
 #include "worker/core/merge/undo_point.hpp"
@@ -22,18 +23,7 @@ namespace agent_branch {
 
 struct ReplayWork : MergeWork {
   int lock_timeouts = 0;  // and deadlocks, and other conflicts of its transaction with others'
-  int moved = 0;          // how often others changed the parent's schema meanwhile
-};
-
-// What is compared with what the parent is in the replay's transaction.
-struct ReplayPlan {
-  RecordedWork recorded;
-  BranchNow branch;
-  ParentNow parent;
-  ObjectMap base;
-  ObjectMap expected;
-  std::string guard;  // runs before the migrations; empty: nothing is taken away
-  Instant began{0};
+  int moved = 0;          // how often others changed the parent's schema meanwhile, or the branch
 };
 
 class ReplayMerge {
@@ -47,13 +37,16 @@ class ReplayMerge {
         gates_(gates),
         undo_points_(undo_points),
         parent_(context, uris),
-        record_(context, uris) {}
+        record_(context, uris),
+        other_order_(context, &record_) {}
 
   // The session holds its project's merge turn.
   Flow<StrategyEnd> Run(Session &session);
   // Whether the parent's schema, as it is now, and what is on the branch let another strategy carry
   // the migrations to it; else why not.
   Flow<Result<std::optional<MergeRefusal>>> WeighDrift(Session &session);
+  // The same, of a merge piece by piece: which takes nothing away that others may write to.
+  Flow<Result<std::optional<MergeRefusal>>> WeighPieces(Session &session);
   // Looks at both sides. rows_count: see RecordedWorkReader::LookAtBranch().
   Flow<Result<Plan>> Prepare(Session &session, bool rows_count);
   // What speaks against the plan; nothing: it can be carried out. wishes: the strategy, and what to
@@ -68,15 +61,21 @@ class ReplayMerge {
 
  private:
   static ReplayWork &WorkOf(Session &session);
+  Flow<Result<std::optional<MergeRefusal>>> WeighPlan(Session &session, bool takes_nothing);
   std::string FindGuard(const Session &session, const Plan &plan) const;
   Flow<StrategyEnd> Replay(Session &session, Plan plan);
+  static std::vector<ReplayScript> ScriptsOf(const Plan &plan, milliseconds statement_timeout);
   BranchTask TaskFor(const Session &session, const Plan &plan) const;
+  // Whether something was committed on the branch since the plan was made: it would be left behind.
+  Flow<Status> SeeBranchStill(Session &session, std::string snapshot);
   Status JudgeDone(const Session &session, const Plan &plan, const BranchEvent &ready) const;
   // What is on the branch and in no migration was dropped, or nothing is there.
   StrategyEnd EndWithoutMigrations(Session &session, const Plan &plan);
   Flow<StrategyEnd> OnRefused(Session &session, Plan plan, Status why);
   Flow<StrategyEnd> OnEnd(Session &session, Plan plan, TransactionEnd end);
   Flow<StrategyEnd> OnRejected(Session &session, Plan plan, BranchEvent event);
+  void OnGate(Session &session, const Plan &plan, const ReplayScript &gate,
+              const ServerError &error);
   void Unknown(Session &session, const std::string &detail);
   void Merged(Session &session);
 
@@ -86,6 +85,7 @@ class ReplayMerge {
   UndoPoints *undo_points_;
   ParentReader parent_;
   RecordedWorkReader record_;
+  OtherOrder other_order_;
 };
 
 }  // namespace agent_branch

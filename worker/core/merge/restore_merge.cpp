@@ -2,7 +2,9 @@
 
 #include <utility>
 
+#include "worker/core/merge/carried_roles.hpp"
 #include "worker/core/merge/fence.hpp"
+#include "worker/core/merge/rebase_flow.hpp"
 #include "worker/core/merge/reservation.hpp"
 #include "worker/core/neon/parent.hpp"
 
@@ -40,16 +42,34 @@ std::string Fence(const Session &session, const NeonBranch &parent) {
   return {};
 }
 
+constexpr char kNoRoles[] =
+    "Nothing was touched. A restore would carry it to the parent: bring what is meant to be there "
+    "as "
+    "a migration, or merge by replay.";
+
+Status PasswordChanged(const std::string &seen) {
+  return Status::Error("AB005", "the password of the project's role was changed on the branch",
+                       seen + ".", kNoRoles);
+}
+
+Status RolesChanged(const std::vector<std::string> &roles) {
+  return Status::Error("AB005", "roles were changed on the branch outside of migrations",
+                       "These differ: " + Listed(roles) + ".", kNoRoles);
+}
+
 std::optional<Status> TooManyPinned(const Project &project) {
   if (!project.row.max_pinned) return std::nullopt;
   size_t pinned = 0;
   for (const auto &[id, kept] : project.kept)
-    pinned += kept.kind == "pinned" ? 1 : 0;
+    pinned += kept.kind == "pinned" || kept.holds_parent ? 1 : 0;
   if (pinned < static_cast<size_t>(*project.row.max_pinned)) return std::nullopt;
   return Status::Error(
       "53400", "the project has its max_pinned of pinned branches",
       std::to_string(pinned) + " branches of earlier merges cannot be deleted at Neon yet.",
-      "Raise the project's max_pinned, or merge when they are deleted.");
+      "Merge by replay (strategy => 'replay'), which adds none. To let them go: make a new parent at "
+      "Neon below the root, bring the present schema and rows there, register it with "
+      "agent_project_register(), delete the old parent, and call agent_reap(). Or raise the "
+      "project's max_pinned.");
 }
 
 }  // namespace
@@ -144,6 +164,9 @@ Flow<Next> RestoreMerge::Check(Session &session) {
   }
   // What has moved is refused for that.
   if (work.fence.empty()) {
+    Result<std::string> snapshot = co_await BranchSnapshot(session);
+    if (!snapshot.ok()) co_return end_->Again(session, snapshot.status());
+    work.tested = std::move(*snapshot);
     Result<std::optional<MergeRefusal>> shut = co_await gates_->Ask(session);
     if (!shut.ok()) co_return end_->Again(session, shut.status());
     if (shut->has_value()) {
@@ -161,8 +184,49 @@ Flow<Next> RestoreMerge::Check(Session &session) {
   if (work.fence.empty()) next = co_await undo_points_->BeforeRestore(session);
   // The branch may have been found gone, and the merge with it.
   if (next.fails() || !session.merge || session.branch_gone) co_return next;
+  if (work.fence.empty()) {
+    Result<std::optional<Status>> kept = co_await LeaveAgentsBehind(session);
+    if (!kept.ok()) co_return end_->Again(session, kept.status());
+    if (kept->has_value()) {
+      Refuse(session, **kept, {});
+      co_return Next::Look();
+    }
+  }
   next = co_await CompareAndRestore(session);
   co_return next;
+}
+
+Flow<Result<std::optional<Status>>> RestoreMerge::LeaveAgentsBehind(Session &session) {
+  if (!uris_->AreWorkersAlone(session)) co_return std::optional<Status>();
+  Result<std::optional<Status>> kept = co_await role_.TakeAway(session);
+  // A candidate never had an agent.
+  const bool candidate = session.merge->chosen == "candidate";
+  if (!kept.ok() || kept->has_value() || candidate || session.branch_gone) co_return kept;
+  // By a login that is new: the password may have been set anew.
+  context_->branches().Close(session.connection_key());
+  BranchTask task;
+  task.kind = BranchTaskKind::kFingerprint;
+  BranchEvent event = co_await context_->RunOnBranch(session, std::move(task),
+                                                     "a description of the branch without agents");
+  if (event.outcome == BranchOutcome::kNotRun && event.error.sqlstate().rfind("28", 0) == 0)
+    co_return std::optional<Status>(PasswordChanged(event.error.message()));
+  if (event.outcome != BranchOutcome::kDone) co_return event.error;
+  Result<ObjectMap> now = ReadObjectMap(event.objects);
+  if (!now.ok()) co_return now.status();
+  Result<std::string> description = context_->store().SnapshotObjects(session.row.base_fingerprint);
+  if (!description.ok()) co_return description.status();
+  Result<ObjectMap> base = ReadObjectMap(*description);
+  if (!base.ok()) co_return base.status();
+  Result<std::vector<AppliedMigration>> applied =
+      context_->store().AppliedMigrations(session.row.id);
+  if (!applied.ok()) co_return applied.status();
+  std::vector<std::string> texts;
+  for (const AppliedMigration &migration : *applied)
+    texts.push_back(migration.sql);
+  const std::vector<std::string> roles = UnrecordedRoles(*base, *now, texts);
+  // A description of another version says other things of the same roles.
+  if (roles.empty() || !AreComparable(*base, *now)) co_return std::optional<Status>();
+  co_return std::optional<Status>(RolesChanged(roles));
 }
 
 Flow<Next> RestoreMerge::LookForForgotten(Session &session) {
@@ -214,10 +278,39 @@ Flow<Next> RestoreMerge::CompareAndRestore(Session &session) {
   Result<std::optional<Instant>> proven = co_await Compare(session);
   if (!proven.ok()) co_return Next::Again(proven.status());
   if (!proven->has_value()) co_return Next::Look();
+  Result<bool> tested = co_await IsAsTested(session);
+  if (!tested.ok()) co_return end_->Again(session, tested.status());
+  if (!*tested) co_return Next::Look();
   // The locks are held until Neon has answered: whoever wants to write gets an error, and no answer
   // that is lost.
   Next next = co_await Restore(session, **proven);
   co_return next;
+}
+
+Flow<Result<std::string>> RestoreMerge::BranchSnapshot(Session &session) {
+  if (context_->ProjectOf(session).row.gates.empty()) co_return std::string();
+  BranchTask task;
+  task.kind = BranchTaskKind::kGate;
+  task.sql = SnapshotQuery();
+  BranchEvent event =
+      co_await gates_->AskBranch(session, std::move(task), "the branch to say whether it is still");
+  if (event.outcome != BranchOutcome::kDone) co_return event.error;
+  co_return event.answer;
+}
+
+Flow<Result<bool>> RestoreMerge::IsAsTested(Session &session) {
+  Result<std::string> snapshot = co_await BranchSnapshot(session);
+  if (!snapshot.ok()) co_return snapshot.status();
+  RestoreWork &work = WorkOf(session);
+  if (*snapshot == work.tested) co_return true;
+  constexpr int kMostMoves = 5;
+  if (++work.moved >= kMostMoves) {
+    Refuse(session,
+           Status::Error("55006", "the branch is written to while it is merged", {},
+                         "Nothing was touched. Merge once nobody works on the branch any more."),
+           {});
+  }
+  co_return false;
 }
 
 Flow<Next> RestoreMerge::Restore(Session &session, Instant proven_at) {

@@ -20,15 +20,20 @@
 
 #include "worker/core/merge/gates.hpp"
 #include "worker/core/merge/merge_end.hpp"
+#include "worker/core/merge/recorded_work.hpp"
+#include "worker/core/merge/restore_check.hpp"
 #include "worker/core/merge/still_proof.hpp"
 #include "worker/core/merge/undo_point.hpp"
 #include "worker/core/session/admission.hpp"
+#include "worker/core/session/agent_role.hpp"
 #include "worker/core/session/connection_uris.hpp"
 
 namespace agent_branch {
 
 // What a merge by restore remembers; found again from the merge's row after a crash.
 struct RestoreWork : MergeWork {
+  std::string tested;     // the branch's transactions when the gates were asked
+  int moved = 0;          // how often there were others when it was to be restored from
   bool known = true;      // where the parent stood when the session's branch was made
   std::string fence;      // why the parent is another one than the session began with, if it is
   Instant late_until{0};  // a restore that was sent may come until then: late_step
@@ -52,7 +57,9 @@ class RestoreMerge {
         gates_(gates),
         undo_points_(undo_points),
         parent_(context, uris),
-        still_(context, &parent_) {}
+        role_(context, uris),
+        still_(context, &parent_),
+        checker_(context, uris, undo_points) {}
 
   // The session holds its project's merge turn.
   Flow<Next> Run(Session &session);
@@ -68,7 +75,14 @@ class RestoreMerge {
   Flow<Next> Check(Session &session);
   Flow<Next> LookForForgotten(Session &session);
   Flow<Next> ClearExpiry(Session &session);
+  // Takes the agents' login roles from the branch, which the parent is about to become. Nothing:
+  // nobody can log in there but who could before. A status: somebody could.
+  Flow<Result<std::optional<Status>>> LeaveAgentsBehind(Session &session);
   Flow<Next> CompareAndRestore(Session &session);
+  // What transactions the branch shows, where there are gates; whether these are still all. What
+  // comes later was not tested, and has the gates asked again.
+  Flow<Result<std::string>> BranchSnapshot(Session &session);
+  Flow<Result<bool>> IsAsTested(Session &session);
   Flow<Next> Restore(Session &session, Instant proven_at);
   Next OnNotRestored(Session &session, const ApiAnswer &answer);
   void Refuse(Session &session, const Status &why, std::vector<ConflictRow> conflicts);
@@ -103,7 +117,9 @@ class RestoreMerge {
   GateKeeper *gates_;
   UndoPoints *undo_points_;
   ParentReader parent_;
+  AgentRole role_;
   StillProver still_;
+  RestoreChecker checker_;
 };
 
 }  // namespace agent_branch

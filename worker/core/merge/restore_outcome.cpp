@@ -78,8 +78,11 @@ void RestoreMerge::Merged(Session &session) {
   FenceTheOthers(session);
   // Connections, passwords and addresses are those of the state that was replaced.
   uris_->DropParents(context_->ProjectOf(session));
+  uris_->DropReader(context_->ProjectOf(session));
   context_->ProjectOf(session).parent_seen = {};
-  end_->Merged(session);
+  const std::vector<std::string> found = FoundDifferences(session.merge->checked);
+  const bool undoable = session.undo_point && session.undo_point->why_not.empty();
+  end_->Merged(session, found.empty() ? Status() : WrittenMeanwhile(found, undoable));
 }
 
 void RestoreMerge::OnOperations(Session &session, const std::vector<NeonOperation> &failed) {
@@ -107,6 +110,10 @@ Flow<Next> RestoreMerge::Complete(Session &session) {
   // Who began since is known by the parent's last_reset_at, which a restart forgets.
   if (!work.ended || work.reset_at.empty()) {
     Next next = co_await Confirm(session);
+    co_return next;
+  }
+  if (session.merge->checked.empty()) {
+    Next next = co_await checker_.Run(session);
     co_return next;
   }
   co_await undo_points_->AfterRestore(session, work.reset_at);
@@ -192,6 +199,11 @@ Flow<Next> RestoreMerge::Confirm(Session &session) {
 
 Flow<Next> RestoreMerge::Reconcile(Session &session) {
   RestoreWork &work = WorkOf(session);
+  if (session.merge->accepted) {
+    context_->CloseStep(session, false, "outcome unknown; it is looked at again");
+    session.uncertain = false;
+    co_return Next::Look();
+  }
   if (!session.step || session.step->kind != StepKind::kRestore) {
     // Clearing the expiry: doing it again does no harm.
     context_->CloseStep(session, false, "outcome unknown; it is done again");

@@ -1,11 +1,30 @@
 #include "worker/core/merge/standpoint.hpp"
 
+#include <charconv>
 #include <cstdint>
+#include <optional>
 
 #include "worker/core/base/json.hpp"
 
 namespace agent_branch {
 namespace {
+
+constexpr char kOwn[] = "own_transactions";
+constexpr char kNextXid[] = "next_xid";
+
+std::optional<int64_t> ReadId(std::string_view text) {
+  int64_t id = 0;
+  const auto number = std::from_chars(text.data(), text.data() + text.size(), id);
+  const bool whole = number.ec == std::errc() && number.ptr == text.data() + text.size();
+  return whole && id > 0 && id < INT64_MAX ? std::optional<int64_t>(id) : std::nullopt;
+}
+
+std::string Written(const JsonDocument &document) {
+  rapidjson::StringBuffer buffer;
+  JsonWriter writer(buffer);
+  document.Accept(writer);
+  return {buffer.GetString(), buffer.GetSize()};
+}
 
 Status Malformed() {
   return Status::Error("22P02", "a standpoint has another form than was asked for");
@@ -79,6 +98,47 @@ std::string WhatMoved(const Standpoint &then, const Standpoint &now) {
   const std::string sequence = MovedSequence(then, now);
   if (!sequence.empty()) return "sequence " + sequence + " moved";
   return {};
+}
+
+std::string WithOwnTransaction(std::string_view standpoint, std::string_view transaction_id) {
+  Result<JsonDocument> read = ParseJson(standpoint);
+  const std::optional<int64_t> id = ReadId(transaction_id);
+  if (!read.ok() || !read->IsObject() || !id) return std::string(standpoint);
+  auto &allocator = read->GetAllocator();
+  if (JsonArray(&read.value(), kOwn) == nullptr) {
+    read->RemoveMember(kOwn);
+    read->AddMember(rapidjson::StringRef(kOwn), JsonValue(rapidjson::kArrayType), allocator);
+  }
+  JsonValue window(rapidjson::kArrayType);
+  window.PushBack(*id, allocator).PushBack(*id + 1, allocator);
+  (*read)[kOwn].PushBack(window, allocator);
+  return Written(*read);
+}
+
+std::string MovedOn(std::string_view standpoint, std::string_view transaction_id) {
+  Result<JsonDocument> read = ParseJson(standpoint);
+  const std::optional<int64_t> id = ReadId(transaction_id);
+  if (!read.ok() || !id || JsonString(&read.value(), kNextXid) != transaction_id)
+    return std::string(standpoint);
+  const std::string next = std::to_string(*id + 1);
+  (*read)[kNextXid].SetString(next.c_str(), static_cast<rapidjson::SizeType>(next.size()),
+                              read->GetAllocator());
+  return Written(*read);
+}
+
+std::string OwnTransactions(std::string_view standpoint) {
+  Result<JsonDocument> read = ParseJson(standpoint);
+  const JsonValue *own = read.ok() ? JsonArray(&read.value(), kOwn) : nullptr;
+  std::string windows;
+  if (own == nullptr) return windows;
+  for (const JsonValue &window : own->GetArray()) {
+    const bool pair =
+        window.IsArray() && window.Size() == 2 && window[0].IsInt64() && window[1].IsInt64();
+    if (!pair) continue;
+    windows += (windows.empty() ? "[" : ",[") + std::to_string(window[0].GetInt64()) + "," +
+               std::to_string(window[1].GetInt64()) + "]";
+  }
+  return windows;
 }
 
 }  // namespace agent_branch

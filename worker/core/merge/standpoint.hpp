@@ -35,4 +35,13 @@ Result<Standpoint> ReadStandpoint(std::string_view json);
 // committed since without a further id.
 std::string WhatMoved(const Standpoint &then, const Standpoint &now);
 
+// The standpoint of a branch with a transaction that the worker itself committed there later; as it
+// was, when either cannot be read.
+std::string WithOwnTransaction(std::string_view standpoint, std::string_view transaction_id);
+// The standpoint after the transaction, where that was the first one since; else as it was.
+std::string MovedOn(std::string_view standpoint, std::string_view transaction_id);
+// Those that were added: JSON arrays of a first id and the one behind the last, a comma between
+// them.
+std::string OwnTransactions(std::string_view standpoint);
+
 }  // namespace agent_branch

@@ -114,8 +114,9 @@ Flow<Next> UndoFlow::Check(Session &session) {
     co_return Next::Look();
   }
   const std::string backup_id = session.undo_point->backup_branch_id;
-  // Nobody deletes it meanwhile, nor has it expire; an expiry that is being set is waited for.
-  project.backup_in_use = backup_id;
+  // Nobody deletes it meanwhile, nor has it expire (Project::IsWantedByUndo); an expiry that is
+  // being set is waited for. With no change to come before this one, a busy project comes to rest.
+  Reservation reservation(&project, &session);
   while (project.busy()) {
     co_await ConditionWait(&session, &project.changes_possible,
                            "other changes of the project at Neon to end");
@@ -134,7 +135,10 @@ Flow<Next> UndoFlow::Check(Session &session) {
     Next next = co_await ClearExpiry(session, expires_at);
     if (next.fails() || WorkOf(session).refusal) co_return next;
   }
-  session.undo->parent_reset_at = parent->last_reset_at;
+  WorkOf(session).seen_reset_at = parent->last_reset_at;
+  // A restore of ours may have come since it was sent: what it is known by is how the parent was
+  // before.
+  if (!session.may_have_undone()) session.undo->parent_reset_at = parent->last_reset_at;
   context_->journal().Add(*session.undo);
   Next next = co_await uris_->FetchParents(session, parent->id);
   if (next.fails() && !session.undo->forced) co_return next;
@@ -211,8 +215,8 @@ Flow<Next> UndoFlow::CompareAndRestore(Session &session) {
 Flow<Result<std::vector<std::string>>> UndoFlow::FindLost(Session &session) {
   Project &project = context_->ProjectOf(session);
   const UndoPointRow &point = *session.undo_point;
-  if (session.undo->parent_reset_at != point.parent_reset_at) {
-    const std::string &at = session.undo->parent_reset_at;
+  const std::string &at = WorkOf(session).seen_reset_at;
+  if (at != point.parent_reset_at) {
     co_return std::vector<std::string>{"the parent was restored at " +
                                        (at.empty() ? "an unknown time" : at) +
                                        ", by a later merge or by hand"};
@@ -231,12 +235,13 @@ Flow<Result<std::vector<std::string>>> UndoFlow::FindLost(Session &session) {
   task.sql = "[" + recorded.transactions + "]";
   BranchTask stands = task;
   stands.kind = BranchTaskKind::kStandpoint;
-  BranchEvent rows = co_await context_->Run(session, project, std::move(task),
-                                            "the parent to say what was written since the merge");
-  if (rows.outcome != BranchOutcome::kDone) co_return parent_.Trouble(session, rows);
   BranchEvent now = co_await context_->Run(session, project, std::move(stands),
                                            "the parent to say where it stands");
   if (now.outcome != BranchOutcome::kDone) co_return parent_.Trouble(session, now);
+  // Last, since the locks keep nobody from making a table: this look sees every transaction.
+  BranchEvent rows = co_await context_->Run(session, project, std::move(task),
+                                            "the parent to say what was written since the merge");
+  if (rows.outcome != BranchOutcome::kDone) co_return parent_.Trouble(session, rows);
   co_return WrittenSince(point, rows.answer, now.answer);
 }
 
@@ -258,10 +263,10 @@ Result<std::vector<std::string>> WrittenSince(const UndoPointRow &point,
   Result<UnrecordedRows> rows = JudgeUnrecorded(unrecorded, statistics, recorded);
   if (!rows.ok()) return rows.status();
   std::vector<std::string> lost = std::move(rows->tables);
-  if (rows->any_transaction && lost.empty()) {
+  if (rows->any_transaction && lost.empty() && !rows->only_maintained) {
     lost.push_back(
         "transactions that left no row behind: deletions, changes of the schema or of another "
-        "database, or ANALYZE");
+        "database");
   }
   for (const auto &[name, value] : now->sequences) {
     const auto before = then->sequences.find(name);

@@ -159,6 +159,7 @@ Flow<Next> UndoFlow::Confirm(Session &session) {
   const auto kept = project.kept.find(session.undo_point->backup_branch_id);
   if (kept != project.kept.end()) {
     kept->second.keep_until = context_->unix_time();
+    kept->second.holds_parent = parent.parent_id == kept->first;
     context_->journal().Add(kept->second);
   }
   Undone(session);
@@ -171,6 +172,7 @@ void UndoFlow::Undone(Session &session) {
   FenceOthers(*context_, session, "undo " + std::to_string(session.undo->id),
               session.undo->parent_reset_at, WorkOf(session).reset_at);
   uris_->DropParents(project);
+  uris_->DropReader(project);
   project.parent_seen = {};
   End(session, "undone", Status());
 }

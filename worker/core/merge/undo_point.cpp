@@ -52,9 +52,20 @@ Flow<Result<std::string>> UndoPoints::AskParent(Session &session) {
 }
 
 Flow<Result<bool>> UndoPoints::BackUp(Session &session) {
+  if (context_->ProjectOf(session).row.undo_window == 0) co_return true;
+  Result<bool> made = co_await BackUpNow(session, false);
+  co_return made;
+}
+
+Flow<Result<bool>> UndoPoints::BackUpAnyway(Session &session) {
+  Result<bool> made = co_await BackUpNow(session, true);
+  co_return made;
+}
+
+Flow<Result<bool>> UndoPoints::BackUpNow(Session &session, bool anyway) {
   Project &project = context_->ProjectOf(session);
-  if (project.row.undo_window == 0) co_return true;
-  if (session.undo_point && !session.undo_point->why_not.empty()) co_return true;
+  const bool refused = session.undo_point && !session.undo_point->why_not.empty();
+  if (refused && (!anyway || !session.undo_point->backup_name.empty())) co_return true;
   if (session.undo_point && !session.undo_point->backup_branch_id.empty()) {
     if (!session.row.operations.empty()) co_await context_->AwaitNotedBefore(session);
     co_return true;
@@ -66,7 +77,8 @@ Flow<Result<bool>> UndoPoints::BackUp(Session &session) {
   Result<NeonBranch> parent = CheckRestorable(project.row, named.value());
   if (!parent.ok()) {
     CannotBeUndone(session, parent.status().message());
-    co_return true;
+    if (!anyway || !named->has_value()) co_return true;
+    parent = **named;
   }
   Result<std::string> stands = co_await AskParent(session);
   if (!stands.ok()) co_return stands.status();
@@ -226,6 +238,29 @@ void UndoPoints::NoteBackup(Session &session, const KeptBranchRow &backup) {
   context_->journal().Add(*session.undo_point);
 }
 
+void UndoPoints::AddReplay(Session &session, const BranchEvent &ready) {
+  if (!session.undo_point) return;
+  std::string &record = session.undo_point->record;
+  const std::string one = WithTransaction(ready.record, ready.transaction_id);
+  record =
+      record.empty() ? "[" + one + "]" : record.substr(0, record.size() - 1) + ", " + one + "]";
+  context_->journal().Add(*session.undo_point);
+}
+
+void UndoPoints::KeepAtLeast(Session &session, int64_t seconds) {
+  UndoPointRow &point = PointOf(session);
+  point.until = context_->unix_time() + seconds;
+  context_->journal().Add(point);
+}
+
+void UndoPoints::KeepAnyway(Session &session, int64_t seconds) {
+  UndoPointRow &point = PointOf(session);
+  point.until = context_->unix_time() + seconds;
+  point.backup_name = session.merge->backup_name;
+  point.backup_branch_id = session.merge->backup_branch_id;
+  context_->journal().Add(point);
+}
+
 Flow<> UndoPoints::AfterRestore(Session &session, std::string reset_at) {
   if (!session.undo_point) co_return;
   session.undo_point->parent_reset_at = std::move(reset_at);
@@ -239,6 +274,7 @@ Flow<> UndoPoints::AfterRestore(Session &session, std::string reset_at) {
   Result<std::string> stands = co_await AskParent(session);
   // Without it deletions since are not counted, only known of.
   if (!stands.ok()) co_return;
+  if (session.undo_point->standpoint.empty()) session.undo_point->standpoint = *stands;
   session.undo_point->statistics = std::move(*stands);
   context_->journal().Add(*session.undo_point);
 }

@@ -21,15 +21,23 @@ class UndoPoints {
   // Sees that there is a backup, or that it is noted why there is none; false: the rows are to be
   // looked at again. Fails when that cannot be done now.
   Flow<Result<bool>> BackUp(Session &session);
+  // The same whatever the project's undo_window is, and though Neon may not restore the parent.
+  Flow<Result<bool>> BackUpAnyway(Session &session);
   // The step kBackUp is open, and its outcome not known.
   Flow<Next> Reconcile(Session &session);
   // Of the transaction that is about to be committed.
   void NoteReplay(Session &session, const BranchEvent &ready);
+  // The same, of one of several.
+  void AddReplay(Session &session, const BranchEvent &ready);
+  // The backup is kept, and the merge can be undone, for so many seconds at least.
+  void KeepAtLeast(Session &session, int64_t seconds);
 
   // --- Of a restore.
   // Notes where the branch stands that the parent is about to be replaced by.
   Flow<Next> BeforeRestore(Session &session);
   void NoteBackup(Session &session, const KeptBranchRow &backup);
+  // What was found afterwards is to be decided on: the backup is kept for so many seconds at least.
+  void KeepAnyway(Session &session, int64_t seconds);
   // As far as the parent can be asked.
   Flow<> AfterRestore(Session &session, std::string reset_at);
 
@@ -37,6 +45,7 @@ class UndoPoints {
   UndoPointRow &PointOf(Session &session);
   void CannotBeUndone(Session &session, const std::string &why);
   Flow<Result<std::string>> AskParent(Session &session);
+  Flow<Result<bool>> BackUpNow(Session &session, bool anyway);
   Flow<Result<bool>> Make(Session &session);
   Flow<Result<bool>> Take(Session &session, NeonBranch branch);
   void ForgetBackup(Session &session);

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 #include "worker/core/base/json.hpp"
 #include "worker/core/base/text.hpp"
@@ -166,6 +168,27 @@ Result<std::string> ParseReadWriteEndpoint(std::string_view body) {
   return ReadWriteEndpoint(&document.value());
 }
 
+Result<NeonEndpoint> ParseEndpoint(std::string_view body) {
+  Result<JsonDocument> document = ParseJson(body);
+  if (!document.ok()) return document.status();
+  const JsonValue *root = &document.value();
+  const JsonValue *member = JsonMember(root, "endpoint");
+  NeonEndpoint endpoint{ReadWord(member, "id"), ReadWord(member, "host"),
+                        !ReadOperations(root).empty()};
+  if (endpoint.host.empty()) return Malformed("endpoint");
+  return endpoint;
+}
+
+Result<std::string> ParseReadWriteHost(std::string_view body) {
+  Result<JsonDocument> document = ParseJson(body);
+  if (!document.ok()) return document.status();
+  const JsonValue *array = JsonArray(&document.value(), "endpoints");
+  if (array == nullptr) return Malformed("list of endpoints");
+  for (const JsonValue &value : array->GetArray())
+    if (JsonString(&value, "type") == "read_write") return ReadWord(&value, "host");
+  return std::string();
+}
+
 Result<NeonOperationPage> ParseOperationPage(std::string_view body) {
   Result<JsonDocument> document = ParseJson(body);
   if (!document.ok()) return document.status();
@@ -207,6 +230,42 @@ Secret WithHost(const Secret &uri, std::string_view host, std::string_view poole
   bool whole_host = after == '/' || after == ':' || after == '?';
   if (!whole_host) return Secret();
   return Secret(text.replace(at + 1, host.size(), pooler_host));
+}
+
+namespace {
+
+// Where the role and password of a URI begin, and where the "@" behind them is; nothing: it has
+// none.
+std::optional<std::pair<size_t, size_t>> LoginIn(std::string_view uri) {
+  const size_t authority = uri.find("://");
+  if (authority == std::string_view::npos) return std::nullopt;
+  const size_t begin = authority + 3;
+  const size_t at = uri.find_first_of("@/?", begin);
+  if (at == std::string_view::npos || uri[at] != '@' || at == begin) return std::nullopt;
+  return std::make_pair(begin, at);
+}
+
+}  // namespace
+
+Secret WithLogin(const Secret &uri, std::string_view role, const Secret &password) {
+  const auto login = LoginIn(uri.Reveal());
+  if (!login) return Secret();
+  std::string text(uri.Reveal().substr(0, login->first));
+  text.append(role)
+      .append(":")
+      .append(password.Reveal())
+      .append(uri.Reveal().substr(login->second));
+  return Secret(std::move(text));
+}
+
+Secret WithLoginOf(const Secret &uri, const Secret &other) {
+  const auto login = LoginIn(uri.Reveal());
+  const auto others = LoginIn(other.Reveal());
+  if (!login || !others) return Secret();
+  std::string text(uri.Reveal().substr(0, login->first));
+  text.append(other.Reveal().substr(others->first, others->second - others->first))
+      .append(uri.Reveal().substr(login->second));
+  return Secret(std::move(text));
 }
 
 NeonError ParseNeonError(std::string_view body) {

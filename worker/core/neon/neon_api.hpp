@@ -124,6 +124,15 @@ Result<NeonChange> ParseChange(std::string_view body);
 Result<NeonBranch> ParseBranch(std::string_view body);
 Result<NeonBranchPage> ParseBranchPage(std::string_view body);
 Result<std::string> ParseReadWriteEndpoint(std::string_view body);
+// The answer to the creation of one.
+struct NeonEndpoint {
+  std::string id;
+  std::string host;     // "host" or "host:port"
+  bool starts = false;  // its compute is being started
+};
+Result<NeonEndpoint> ParseEndpoint(std::string_view body);
+// Of a list of endpoints, the host of the one that writes; empty: there is none.
+Result<std::string> ParseReadWriteHost(std::string_view body);
 Result<NeonOperationPage> ParseOperationPage(std::string_view body);
 Result<NeonOperation> ParseOperation(std::string_view body);
 Result<Secret> ParseConnectionUri(std::string_view body);
@@ -131,6 +140,11 @@ Result<Secret> ParseConnectionUri(std::string_view body);
 // The pooled form of a URI: `host` in its authority replaced by `pooler_host`, both as the API
 // named them. Empty when `host` does not stand there.
 Secret WithHost(const Secret &uri, std::string_view host, std::string_view pooler_host);
+
+// The URI with another role and password, which need no escapes, or with those of another URI.
+// Empty when there are none in it.
+Secret WithLogin(const Secret &uri, std::string_view role, const Secret &password);
+Secret WithLoginOf(const Secret &uri, const Secret &other);
 
 // The API's error body; texts are cut to 500 bytes and freed of control characters.
 struct NeonError {

@@ -239,7 +239,9 @@ void Operations::ScheduleNext(Poller &poller) {
 void Operations::GiveUpLate(Poller &poller) {
   const Instant now = clock_->Now();
   for (Waiting &waiting : poller.waiting) {
-    if (now < waiting.since + kGivenUpAfter) continue;
+    // What ended just now is not late, however long nobody could look.
+    const bool ended = waiting.ids.empty() && waiting.branch_id.empty();
+    if (ended || now < waiting.since + kGivenUpAfter) continue;
     if (waiting.ids.empty()) waiting.failed.push_back(GivenUp({}, waiting.action));
     for (const std::string &id : waiting.ids)
       waiting.failed.push_back(GivenUp(id, waiting.action));

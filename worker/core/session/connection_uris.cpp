@@ -59,8 +59,48 @@ void ConnectionUris::Take(Session &session, bool pooled, Secret uri) {
   const std::string &branch_id = session.row.branch_id;
   if (session.uris.branch_id != branch_id) session.uris = {branch_id, {}, {}};
   (pooled ? session.uris.pooled : session.uris.direct) = uri;
+  const bool workers = AreWorkersAlone(session);
+  if (workers && session.agent_uris.branch_id == branch_id) {
+    // Its compute may have another address now.
+    Secret &known = pooled ? session.agent_uris.pooled : session.agent_uris.direct;
+    Secret anew = WithLoginOf(uri, known);
+    if (!anew.empty() && anew != known) {
+      known = anew;
+      context_->journal().Add(CredentialRow{
+          session.row.project_id, session.row.id, pooled, std::move(anew), branch_id, {}});
+    }
+  }
+  context_->journal().Add(CredentialRow{session.row.project_id, session.row.id, pooled,
+                                        std::move(uri), branch_id, workers ? "worker" : ""});
+}
+
+// The parent's compute may have another address now.
+void ConnectionUris::MoveReader(Project &project, bool pooled, const Secret &uri) {
+  const std::string &parent_id = project.parent_uris.branch_id;
+  if (!project.reader_uris.complete_for(parent_id)) return;
+  Secret &known = pooled ? project.reader_uris.pooled : project.reader_uris.direct;
+  Secret anew = WithLoginOf(uri, known);
+  if (anew.empty() || anew == known) return;
+  known = anew;
   context_->journal().Add(
-      CredentialRow{session.row.project_id, session.row.id, pooled, std::move(uri), branch_id});
+      CredentialRow{project.row.id, 0, pooled, std::move(anew), parent_id, "reader"});
+}
+
+void ConnectionUris::DropReader(Project &project) {
+  project.no_reader.clear();
+  if (project.reader_uris.branch_id.empty()) return;
+  project.reader_uris = {};
+  context_->journal().Add(DropCredentials{project.row.id, 0, "reader"});
+}
+
+bool ConnectionUris::HasOwnRole(const Session &session) {
+  return session.row.shared_role.empty() && !session.row.branch_id.empty() &&
+         session.row.role_branch_id == session.row.branch_id;
+}
+
+bool ConnectionUris::AreWorkersAlone(const Session &session) const {
+  if (!session.row.shared_role.empty()) return false;
+  return HasOwnRole(session) || context_->ProjectOf(session).row.isolation != RoleIsolation::kOff;
 }
 
 Flow<Next> ConnectionUris::FetchOwn(Session &session) {
@@ -97,8 +137,9 @@ Flow<Next> ConnectionUris::FetchParents(Session &session, std::string parent_id)
     if (!uri.ok()) co_return Next::Again(uri.status());
     if (project.parent_uris.branch_id != parent_id) continue;
     (pooled ? project.parent_uris.pooled : project.parent_uris.direct) = uri.value();
+    MoveReader(project, pooled, uri.value());
     context_->journal().Add(
-        CredentialRow{project.row.id, 0, pooled, std::move(uri.value()), parent_id});
+        CredentialRow{project.row.id, 0, pooled, std::move(uri.value()), parent_id, {}});
   }
   co_return Next::Look();
 }
@@ -126,14 +167,21 @@ Flow<Next> ConnectionUris::AfterConnectionFailure(Session &session, BranchEvent 
 void ConnectionUris::DropOwn(Session &session) {
   context_->branches().Close(session.connection_key());
   session.uris = {};
-  context_->journal().Add(DropCredentials{session.row.project_id, session.row.id});
+  context_->journal().Add(DropCredentials{session.row.project_id, session.row.id,
+                                          AreWorkersAlone(session) ? "worker" : ""});
+}
+
+void ConnectionUris::DropAgents(Session &session) {
+  if (!AreWorkersAlone(session)) return;
+  session.agent_uris = {};
+  context_->journal().Add(DropCredentials{session.row.project_id, session.row.id, ""});
 }
 
 void ConnectionUris::DropParents(Project &project) {
   context_->branches().Close(project.parent_connection_key());
   if (project.parent_uris.branch_id.empty()) return;
   project.parent_uris = {};
-  context_->journal().Add(DropCredentials{project.row.id, 0});
+  context_->journal().Add(DropCredentials{project.row.id, 0, ""});
 }
 
 }  // namespace agent_branch

@@ -21,14 +21,30 @@ class ConnectionUris {
   // Of the parent with this id: what a merge needs.
   Flow<Next> FetchParents(Session &session, std::string parent_id);
 
+  // Of any branch of the project, asked of Neon.
+  Flow<Result<Secret>> AskDirect(Session &session, std::string branch_id) {
+    return Ask(session, std::move(branch_id), false);
+  }
+
   // Notes a URI of the session's branch.
   void Take(Session &session, bool pooled, Secret uri);
   // After a task on the session's branch did not run: drops its URIs when they may be the reason.
   Flow<Next> AfterConnectionFailure(Session &session, BranchEvent event);
+  // Those of the worker; where the agent has the project's role, they are the agent's, too.
   void DropOwn(Session &session);
+  // Those of the role that reads the parent: it gets another password when it is needed next.
+  void DropReader(Project &project);
+  // Those of the agent's own role.
+  void DropAgents(Session &session);
   void DropParents(Project &project);
 
+  // Whether the agent has a login role of its own on the session's branch.
+  static bool HasOwnRole(const Session &session);
+  // What Neon told of the branch is for the worker alone.
+  bool AreWorkersAlone(const Session &session) const;
+
  private:
+  void MoveReader(Project &project, bool pooled, const Secret &uri);
   Flow<Result<Secret>> Ask(Session &session, std::string branch_id, bool pooled);
 
   SessionContext *context_;

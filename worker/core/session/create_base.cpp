@@ -67,18 +67,6 @@ Flow<Next> CreateFlow::DescribeBase(Session &session) {
 }
 
 Flow<Next> CreateFlow::ReadBaseVersion(Session &session) {
-  // Whatever is written to the branch from here on is somebody's work there.
-  BranchTask standpoint;
-  standpoint.kind = BranchTaskKind::kStandpoint;
-  BranchEvent stands = co_await context_->RunOnBranch(session, std::move(standpoint),
-                                                      "the branch to say where it stands");
-  if (stands.outcome == BranchOutcome::kNotRun) {
-    Next next = co_await uris_->AfterConnectionFailure(session, stands);
-    co_return next;
-  }
-  if (stands.outcome == BranchOutcome::kDone)
-    context_->journal().Add(ForkRow{session.row.id, false, {}, stands.answer});
-
   BranchTask task;
   task.kind = BranchTaskKind::kCatalogVersion;
   BranchEvent event = co_await context_->RunOnBranch(session, std::move(task),
@@ -88,7 +76,31 @@ Flow<Next> CreateFlow::ReadBaseVersion(Session &session) {
     co_return next;
   }
   const bool told = event.outcome == BranchOutcome::kDone && !event.fingerprint.empty();
-  session.base_version = told ? event.fingerprint : kUnknownVersion;
+  const std::string version = told ? event.fingerprint : kUnknownVersion;
+  // After the look at the catalogs, which the role is in; before the agent can do anything.
+  if (role_.IsWanted(session)) {
+    Next next = co_await role_.Make(session);
+    const bool goes_on = session.row.state == SessionState::kCreating && !role_.IsWanted(session);
+    if (next.fails() || !goes_on) co_return next;
+  }
+  Next next = co_await NoteWhereTheBranchStands(session);
+  if (next.fails()) co_return next;
+  session.base_version = version;
+  co_return next;
+}
+
+// Whatever is written to the branch from here on is somebody's work there.
+Flow<Next> CreateFlow::NoteWhereTheBranchStands(Session &session) {
+  BranchTask task;
+  task.kind = BranchTaskKind::kStandpoint;
+  BranchEvent stands =
+      co_await context_->RunOnBranch(session, std::move(task), "the branch to say where it stands");
+  if (stands.outcome == BranchOutcome::kNotRun) {
+    Next next = co_await uris_->AfterConnectionFailure(session, stands);
+    co_return next;
+  }
+  if (stands.outcome == BranchOutcome::kDone)
+    context_->journal().Add(ForkRow{session.row.id, false, {}, stands.answer});
   co_return Next::Look();
 }
 

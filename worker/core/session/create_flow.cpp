@@ -143,6 +143,8 @@ Flow<Next> CreateFlow::NoteWhereTheParentStands(Session &session) {
   const std::string parent_id = session.row.parent_branch_id;
   Next next = co_await uris_->FetchParents(session, parent_id);
   if (next.fails()) co_return next;
+  co_await reader_.Make(session);
+  if (session.given_up()) co_return Next::Look();
   BranchTask task;
   task.kind = BranchTaskKind::kStandpoint;
   task.connection_key = project.parent_connection_key();
@@ -358,7 +360,7 @@ Flow<Next> CreateFlow::OnOperations(Session &session, std::vector<NeonOperation>
   if (works && failed.front().action == "start_compute") {
     const std::string operation = failed.front().id;
     Next next = co_await StartAgain(session, why);
-    if (next.fails()) {
+    if (next.fails() && !operation.empty()) {
       // The session comes back to it, also after a restart.
       session.row.operations = {operation};
       context_->Save(session);

@@ -7,14 +7,20 @@
 #pragma once
 
 #include "worker/core/session/admission.hpp"
+#include "worker/core/session/agent_role.hpp"
 #include "worker/core/session/connection_uris.hpp"
+#include "worker/core/session/reader_role.hpp"
 
 namespace agent_branch {
 
 class CreateFlow {
  public:
   CreateFlow(SessionContext *context, Admission *admission, ConnectionUris *uris)
-      : context_(context), admission_(admission), uris_(uris) {}
+      : context_(context),
+        admission_(admission),
+        uris_(uris),
+        role_(context, uris),
+        reader_(context) {}
 
   // state kCreating.
   Flow<Next> Run(Session &session);
@@ -39,6 +45,7 @@ class CreateFlow {
   // See create_base.cpp.
   Flow<Next> DescribeBase(Session &session);
   Flow<Next> ReadBaseVersion(Session &session);
+  Flow<Next> NoteWhereTheBranchStands(Session &session);
   Flow<Next> DescribeFully(Session &session);
   bool IsBaseKnown(const Session &session) const;
   bool IsBeingDescribed(const Session &session) const;
@@ -47,6 +54,8 @@ class CreateFlow {
   SessionContext *context_;
   Admission *admission_;
   ConnectionUris *uris_;
+  AgentRole role_;
+  ReaderRole reader_;
 };
 
 }  // namespace agent_branch

@@ -145,8 +145,9 @@ Flow<Next> EndFlow::Finish(Session &session, Status left_behind) {
   }
   session.row.goal = Goal::kNone;
   session.row.finished = true;
-  session.row.error = left_behind.ok() ? std::string() : ErrorText(left_behind);
-  session.row.error_hint = CleanLines(left_behind.hint(), kMaxError);
+  const Status &said = session.lasting.ok() ? left_behind : session.lasting;
+  session.row.error = said.ok() ? std::string() : ErrorText(said);
+  session.row.error_hint = CleanLines(said.hint(), kMaxError);
   context_->branches().Close(session.connection_key());
   context_->journal().Add(DropCredentials{session.row.project_id, session.row.id});
   Project &project = context_->ProjectOf(session);

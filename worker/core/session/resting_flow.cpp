@@ -22,6 +22,11 @@ Flow<Next> RestingFlow::Begin(Session &session) {
     context_->MoveTo(session, SessionState::kDiscarding);
   } else if (has_branch && !HasUris(session)) {
     return uris_->Fetch(session);
+  } else if (has_branch && role_.IsWanted(session)) {
+    // After a merge that was refused, a crash that took the password, or because it was asked for.
+    return role_.Make(session);
+  } else if (has_branch && reader_.IsWanted(session) && !session.reader_tried) {
+    return MakeReader(session);
   } else if (context_->ProjectOf(session).row.paused &&
              (!session.migrations.empty() || session.row.goal == Goal::kMerge)) {
     // Woken when the project is resumed.
@@ -42,6 +47,14 @@ Flow<Next> RestingFlow::Begin(Session &session) {
   }
   session.Wake();
   return {};
+}
+
+// A crash takes its password, and a restore may.
+Flow<Next> RestingFlow::MakeReader(Session &session) {
+  // Once: the parent may not be reached, and that keeps nothing else from going on.
+  session.reader_tried = true;
+  co_await reader_.Make(session);
+  co_return Next::Look();
 }
 
 Flow<Next> RestingFlow::SetExpiry(Session &session) {

@@ -1,5 +1,6 @@
 #include "worker/core/session/session_context.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "worker/core/base/text.hpp"
@@ -41,8 +42,13 @@ Flow<Result<NeonChange>> SendStart(SessionContext &context, Session &session) {
   co_return ParseChange(answer.body);
 }
 
-bool IsSettled(const Session &session, int64_t now) {
+bool IsSettled(const Session &session, const Project *project, int64_t now) {
   const SessionRow &row = session.row;
+  // Whoever waits for it asks for its URI next.
+  const bool lacks_role = row.state == SessionState::kReady && project != nullptr &&
+                          project->row.isolation != RoleIsolation::kOff &&
+                          row.shared_role.empty() && row.role_branch_id != row.branch_id;
+  if (lacks_role) return false;
   if (row.finished) return !session.undo;
   const bool resting = row.state == SessionState::kReady || row.state == SessionState::kConflict ||
                        row.state == SessionState::kFailed;
@@ -66,7 +72,8 @@ Project &SessionContext::ProjectOf(const Session &session) {
 }
 
 void SessionContext::Save(Session &session) {
-  session.row.settled = IsSettled(session, unix_time());
+  session.row.settled =
+      IsSettled(session, parts_.world->FindProject(session.row.project_id), unix_time());
   // Whatever a request asked for, the session looks at it when it is at rest.
   if (!session.row.settled && session.at_rest()) session.Wake();
   parts_.journal->Save(session.row);
@@ -144,11 +151,13 @@ void SessionContext::EndUndoPoint(Session &session) {
   // Of one whose outcome is not known somebody may need it.
   const bool needed = status == "merged" || status == "failed";
   const auto kept = project.kept.find(point.backup_branch_id);
+  // What was found after a restore may have it kept for longer.
+  const int64_t until = std::max(point.until, unix_time() + project.row.undo_window);
   if (kept != project.kept.end()) {
-    kept->second.keep_until = unix_time() + (needed ? project.row.undo_window : 0);
+    kept->second.keep_until = needed ? until : unix_time();
     parts_.journal->Add(kept->second);
   }
-  if (needed && point.why_not.empty()) point.until = unix_time() + project.row.undo_window;
+  if (needed && point.why_not.empty()) point.until = until;
   if (!needed && kept != project.kept.end()) {
     project.delete_kept_wanted = true;
     if (project.deleter) project.deleter->Wake();
@@ -163,7 +172,6 @@ void SessionContext::LeaveUndo(Session &session) {
   session.undo.reset();
   session.undo_point.reset();
   session.merge_work.reset();
-  project.backup_in_use.clear();
   if (project.merging_session == session.row.id) project.merging_session = 0;
   project.merge_turn.NotifyAll();
 }

@@ -82,6 +82,8 @@ Status CheckFunctionName(std::string_view name);
 
 // One string option of a JSON object that was checked before.
 std::optional<std::string> TextOption(std::string_view json, const char *key);
+// What "parent_access" of a project's options is, where it may be left out.
+std::string ParentAccess(std::string_view json);
 
 struct MergeWishes {
   std::optional<std::string> strategy;       // auto, replay, restore, candidate

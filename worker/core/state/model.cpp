@@ -35,7 +35,7 @@ constexpr Names<MigrationStatus, 6> kMigrationStatuses{
      {MigrationStatus::kFailed, "failed"},
      {MigrationStatus::kCancelled, "cancelled"}}};
 
-constexpr Names<StepKind, 12> kStepKinds{{{StepKind::kCreateBranch, "create branch"},
+constexpr Names<StepKind, 15> kStepKinds{{{StepKind::kCreateBranch, "create branch"},
                                           {StepKind::kMigrate, "migrate"},
                                           {StepKind::kAskFixer, "ask fixer"},
                                           {StepKind::kSetExpiry, "set expiry"},
@@ -46,7 +46,10 @@ constexpr Names<StepKind, 12> kStepKinds{{{StepKind::kCreateBranch, "create bran
                                           {StepKind::kSuspendCompute, "suspend compute"},
                                           {StepKind::kStartCompute, "start compute"},
                                           {StepKind::kBackUp, "back up"},
-                                          {StepKind::kUndo, "undo"}}};
+                                          {StepKind::kUndo, "undo"},
+                                          {StepKind::kRunPiece, "run piece"},
+                                          {StepKind::kMakeRole, "make role"},
+                                          {StepKind::kDropRole, "drop role"}}};
 
 template <class Value, size_t count>
 std::string_view NameOf(const Names<Value, count> &names, Value value) {
@@ -137,6 +140,19 @@ std::string_view MigrationStatusName(MigrationStatus status) {
 
 std::optional<MigrationStatus> ParseMigrationStatus(std::string_view name) {
   return ValueOf(kMigrationStatuses, name);
+}
+
+std::string SessionRole(const SessionRow &session) {
+  std::string name(kSessionRolePrefix);
+  for (char c : session.uuid) {
+    if (c != '-') name += c;
+  }
+  return name;
+}
+
+bool IsDoneAgain(StepKind kind) {
+  return kind == StepKind::kStartCompute || kind == StepKind::kMakeRole ||
+         kind == StepKind::kDropRole;
 }
 
 std::string_view StepKindName(StepKind kind) {

@@ -61,6 +61,13 @@ struct GateRow {
   }
 };
 
+// Whether the agent of a session gets a login role of its own on the branch.
+enum class RoleIsolation {
+  kOff,            // it has the project's role
+  kWherePossible,  // where the branch's server does not let one be made, it has the project's
+  kAlways,         // there, its session fails
+};
+
 struct ProjectRow {
   int64_t id = 0;
   std::string neon_id;
@@ -83,7 +90,10 @@ struct ProjectRow {
   // Schemas that others look after: their changes are nobody's drift.
   std::vector<std::string> managed_schemas{"neon_auth"};
   bool drops_unrecorded = false;  // on_unrecorded is "drop"
+  bool allow_pieces = false;      // migrations that are not one piece may run on the parent as such
   std::vector<GateRow> gates;     // by name
+  RoleIsolation isolation = RoleIsolation::kOff;
+  bool reads_parent = false;  // parent_access is "read_only"
 };
 
 struct SessionRow {
@@ -112,7 +122,13 @@ struct SessionRow {
   std::string base_fingerprint;
   bool pinned = false;
   int api_calls = 0;
+  // The branch that has the agent's own login role, whose name is SessionRole(); empty: none.
+  std::string role_branch_id;
+  std::string shared_role;  // why the agent has the project's role instead; empty: it does not
 };
+
+// The login role of the session's agent.
+std::string SessionRole(const SessionRow &session);
 
 // kRepairing: its text failed, and another one is looked for.
 enum class MigrationStatus { kQueued, kRunning, kRepairing, kApplied, kFailed, kCancelled };
@@ -170,7 +186,8 @@ struct MergeRow {
   std::string on_drift;
   std::string on_unrecorded = "fail";
   std::string status = "queued";
-  // What is done, and why that: nothing, replay, restore, candidate. Empty: not decided yet.
+  // What is done, and why that: nothing, replay, restore, candidate, pieces. Empty: not decided
+  // yet.
   std::string chosen;
   std::string chosen_reason;
   // Of the replay's transaction on the parent, an xid8: noted before its COMMIT is sent. It means
@@ -178,8 +195,14 @@ struct MergeRow {
   std::string transaction_id;
   std::string certificate;  // a JSON object: what was compared, and what was done
   std::string gates;        // a JSON array: what was asked and answered; empty: nothing was
-  bool accepted = false;    // Neon took the restore
-  int candidates = 0;       // branches that were made anew for it
+  // Of a restore, a JSON object: what the backup shows of the moment of the restore; empty: it was
+  // not looked at.
+  std::string checked;
+  // Of a merge piece by piece, a JSON array: what each piece is, and what became of it.
+  std::string pieces;
+  std::string after_fingerprint;  // of a replay: the parent's, before its COMMIT
+  bool accepted = false;          // Neon took the restore
+  int candidates = 0;             // branches that were made anew for it
   std::string base_fingerprint;
   std::string parent_fingerprint;
   std::string parent_reset_at;
@@ -268,10 +291,15 @@ enum class StepKind {
   kSuspendCompute,
   kStartCompute,
   kAskFixer,
-  kBackUp,  // a branch of the parent is made before a replay
-  kUndo     // the parent is restored from a backup
+  kBackUp,    // a branch of the parent is made before a replay
+  kUndo,      // the parent is restored from a backup
+  kRunPiece,  // one of several transactions, or a statement alone, on the parent
+  kMakeRole,  // the agent's login role, on its branch; or the readers', on the parent
+  kDropRole
 };
 
+// Doing it again does no harm, and what is still to be done is known from other rows.
+bool IsDoneAgain(StepKind kind);
 std::string_view StepKindName(StepKind kind);
 std::optional<StepKind> ParseStepKind(std::string_view name);
 
@@ -295,6 +323,7 @@ struct KeptBranchRow {
   int64_t keep_until = 0;
   std::string endpoint_id;  // of a compute that may be active; empty: there is none
   bool deleted = false;
+  bool holds_parent = false;  // the parent hangs under it, as was seen last; forgotten by a crash
 };
 
 // What keeps a project's upkeep from its work, if anything does.

@@ -5,7 +5,6 @@
 #include "worker/core/script/script.hpp"
 #include "worker/core/state/checks.hpp"
 #include "worker/core/state/gate_options.hpp"
-#include "worker/core/state/unsupported.hpp"
 
 namespace agent_branch {
 namespace {
@@ -16,7 +15,8 @@ constexpr char kInvalidValue[] = "22023";
 constexpr char kWrongType[] = "42804";
 
 constexpr char kProjectKeys[] =
-    "Options are \"api_key_file\", \"fixer\", \"fixer_function\", \"fixer_hints\", \"gates\", "
+    "Options are \"allow_pieces\", \"api_key_file\", \"fixer\", \"fixer_function\", "
+    "\"fixer_hints\", \"gates\", "
     "\"isolate_role\", "
     "\"lock_timeout\", \"managed_schemas\", \"max_branches_a_day\", \"max_cu\", "
     "\"max_live_sessions\", \"max_migration_bytes\", \"max_parallel\", \"max_pinned\", "
@@ -124,9 +124,8 @@ Status CheckOnUnrecorded(std::string_view on_unrecorded) {
 }
 
 Status CheckParentAccess(std::string_view access) {
-  Status status = OneOf(access, {"none", "read_only", "full"}, "value of option \"parent_access\"",
-                        "Values are \"none\", \"read_only\" and \"full\".");
-  return status.ok() ? CheckParentAccessSupported(access) : status;
+  return OneOf(access, {"none", "read_only", "full"}, "value of option \"parent_access\"",
+               "Values are \"none\", \"read_only\" and \"full\".");
 }
 
 // Names of schemas, none twice as long as a name can be.
@@ -148,8 +147,7 @@ Status CheckNames(std::string_view key, const json::Value &value) {
 }
 
 Status CheckIsolateRole(std::string_view key, const json::Value &value) {
-  if (!value.IsBool()) return WrongType(key, "a boolean", value);
-  return value.GetBool() ? CheckOptionSupported(key) : Status();
+  return value.IsBool() ? Status() : WrongType(key, "a boolean", value);
 }
 
 // A plain name, so that no option reaches a file outside of the directory.
@@ -237,6 +235,7 @@ Status CheckProjectOption(std::string_view key, const json::Value &value, Projec
   if (IsQuota(key)) return CheckInteger(key, value, 0, 1'000'000'000'000);
   if (key == "gates") return CheckGates(value, seen);
   if (key == "isolate_role") return CheckIsolateRole(key, value);
+  if (key == "allow_pieces") return value.IsBool() ? Status() : WrongType(key, "a boolean", value);
   if (key == "managed_schemas") return CheckNames(key, value);
   if (RangeOf(key) || IsTextOption(key)) {
     if (!value.IsString()) return WrongType(key, "a string", value);
@@ -332,6 +331,17 @@ std::optional<std::string> TextOption(std::string_view text, const char *key) {
   const auto member = document.FindMember(key);
   if (member == document.MemberEnd() || !member->value.IsString()) return std::nullopt;
   return std::string(member->value.GetString(), member->value.GetStringLength());
+}
+
+std::string ParentAccess(std::string_view text) {
+  const std::optional<std::string> given = TextOption(text, "parent_access");
+  if (given) return *given;
+  json::Document document;
+  if (!Parse(text, &document).ok()) return "none";
+  // Who wants no roles to be made on a branch wants none on the parent.
+  const auto isolate = document.FindMember("isolate_role");
+  const bool off = isolate != document.MemberEnd() && isolate->value.IsFalse();
+  return off ? "none" : "read_only";
 }
 
 Result<MergeChoice> ChooseMerge(const MergeWishes &wanted, std::string_view project_json) {

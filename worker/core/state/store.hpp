@@ -24,11 +24,15 @@ struct CredentialRow {
   bool pooled = false;
   Secret uri;
   std::string branch_id;  // of the branch that the URI leads to
+  // For whom: empty for whoever may ask for it, "worker" for nobody else, "reader" for whom the
+  // parent may be read by. There is one for each.
+  std::string access = {};
 };
 
 struct DropCredentials {  // of a session, or of a project's parent when session_id is 0
   int64_t project_id = 0;
   int64_t session_id = 0;
+  std::optional<std::string> access = {};  // of this kind only
 };
 
 // What a session has waited for, for longer than a moment; empty: nothing any more.
@@ -95,6 +99,15 @@ struct AppliedMigration {
   std::string record;
 };
 
+// A merge by replay that is done.
+struct DoneReplay {
+  int64_t merge_id = 0;
+  int64_t session_id = 0;
+  std::string session;             // its name
+  std::string parent_fingerprint;  // before it
+  std::string after_fingerprint;   // and after it; empty: nobody knows
+};
+
 class Store {
  public:
   virtual ~Store() = default;
@@ -112,6 +125,11 @@ class Store {
   virtual Result<ForkRow> Fork(int64_t session_id) = 0;
   // Of a merge; nothing when none was noted.
   virtual Result<std::optional<UndoPointRow>> UndoPoint(int64_t merge_id) = 0;
+  // Of a project, in the history of its parent that this last_reset_at begins, those whose
+  // transaction is this one (an xid8) or a later one, in their order.
+  virtual Result<std::vector<DoneReplay>> ReplaysSince(int64_t project_id,
+                                                       const std::string &parent_reset_at,
+                                                       const std::string &transaction_id) = 0;
   // A sweep that the schedule asks for; returns its id.
   virtual Result<int64_t> CreateSweep() = 0;
   virtual Status Commit(const Batch &batch) = 0;

@@ -67,6 +67,11 @@ void World::Index(Session &session) {
   project->OfferPlace();
 }
 
+bool Project::IsWantedByUndo(const KeptBranchRow &branch) const {
+  const auto session = sessions.find(branch.session_id);
+  return branch.kind == "backup" && session != sessions.end() && session->second->undo;
+}
+
 void World::Remove(int64_t session_id) {
   auto found = sessions.find(session_id);
   if (found == sessions.end()) return;

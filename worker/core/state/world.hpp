@@ -93,15 +93,20 @@ struct Session : Actor {
   bool may_be_forked = false;
   int standpoints_unread = 0;  // how often the parent could not say where it stands
   bool branch_gone = false;
+  bool reader_tried = false;  // to make the role that reads the parent
   // When Neon last said that the branch is this session's: it was made then, or read.
   std::optional<Instant> ours_at;
   std::string base_version;  // of the branch's catalogs when it was made; forgotten by a crash
   int64_t expiry_asked = 0;  // the expiry Neon was last asked for
-  BranchUris uris;
+  BranchUris uris;           // as the project's role: the worker's own
+  BranchUris agent_uris;     // as the agent's, where it has one of its own
   Condition place_offered;
   PlaceUse counted_as = PlaceUse::kNone;
   std::string indexed_branch_id;
   SessionBehaviour *behaviour;
+
+  // What is to be said of it still when it is over; ok(): nothing.
+  Status lasting;
 
   // Its rows cannot be written or read: nothing is done for it before they were mended.
   bool set_aside = false;
@@ -119,7 +124,9 @@ struct Session : Actor {
   // The COMMIT of the merge's replay may have been sent, and its outcome is not known.
   bool may_have_replayed() const { return merge && !merge->transaction_id.empty(); }
   // So that what became of the parent is found out before anything else.
-  bool may_have_merged() const { return may_have_restored() || may_have_replayed(); }
+  bool may_have_merged() const {
+    return may_have_restored() || may_have_replayed() || (merge && !merge->pieces.empty());
+  }
   // A restore of the undo was sent, and that it was done is not ruled out.
   bool may_have_undone() const { return undo && !undo->preserved_name.empty(); }
 
@@ -186,6 +193,9 @@ struct Project {
   };
   ParentSeen parent_seen;
   BranchUris parent_uris;
+  BranchUris reader_uris;  // as the role that only reads
+  // Why the parent has no such role, when its server did not let one be made.
+  std::string no_reader;
   bool fetching_parent_uris = false;
   Condition parent_uris_fetched;
   // What a version of the parent's catalogs was found to be: catalog version to fingerprint. It
@@ -197,6 +207,11 @@ struct Project {
   std::set<std::string> versions_being_described;  // by sessions under way
   Condition version_described;                     // told when one of these came to an end
   std::string parent_connection_key() const { return "parent of " + row.neon_id; }
+
+  // --- Login roles of sessions. That one can log in and has the rights of the project's role is
+  // tried with the first of them.
+  bool logins_proven = false;
+  Status no_logins;  // why the server lets none be made; ok: that is not known
 
   // --- Sessions, by id; those that wait for a place; and what of the limits the others use.
   std::map<int64_t, Session *> sessions;
@@ -211,7 +226,6 @@ struct Project {
   Condition merge_turn;
 
   // --- Upkeep.
-  std::string backup_in_use;                  // by an undo: neither deleted nor given an expiry
   std::map<std::string, KeptBranchRow> kept;  // by branch id
   int awake = 0;                              // computes of kept branches that may be active
   bool delete_kept_wanted = false;
@@ -234,6 +248,9 @@ struct Project {
   // The first that waits for a place looks whether there is one.
   void OfferPlace();
 
+  // Whether an undo that was asked for may go back to it: it is neither deleted nor given an
+  // expiry.
+  bool IsWantedByUndo(const KeptBranchRow &branch) const;
   void Keep(const KeptBranchRow &branch);
   void Forget(const std::string &branch_id);
 };

@@ -1,5 +1,6 @@
 #include "worker/core/upkeep/kept_branches.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "worker/core/base/timestamp.hpp"
@@ -80,6 +81,7 @@ Flow<Status> KeptBranches::DeleteAll(Project &project) {
     ++pass.children[branch.parent_id];
     pass.branches.emplace(branch.id, std::move(branch));
   }
+  NoteWhatHoldsTheParent(project, pass);
   Status first = co_await TakeGone(project, pass);
   Status expiries = co_await SetExpiries(project, pass);
   if (first.ok()) first = expiries;
@@ -91,6 +93,18 @@ Flow<Status> KeptBranches::DeleteAll(Project &project) {
     if (project.deleter->step) break;
   }
   co_return first;
+}
+
+void KeptBranches::NoteWhatHoldsTheParent(Project &project, const Pass &pass) const {
+  std::set<std::string> above;
+  const auto named = std::find_if(
+      pass.branches.begin(), pass.branches.end(),
+      [&project](const auto &branch) { return branch.second.name == project.row.parent; });
+  auto at = named;
+  while (at != pass.branches.end() && above.insert(at->second.parent_id).second)
+    at = pass.branches.find(at->second.parent_id);
+  for (auto &[id, kept] : project.kept)
+    kept.holds_parent = above.count(id) > 0;
 }
 
 Flow<Status> KeptBranches::TakeGone(Project &project, Pass &pass) {
@@ -128,7 +142,7 @@ Flow<Status> KeptBranches::SetExpiries(Project &project, Pass &pass) {
   for (const std::string &id : candidates) {
     auto kept = project.kept.find(id);
     if (kept == project.kept.end() || !NeedsExpiry(pass, kept->second)) continue;
-    if (id == project.backup_in_use) continue;
+    if (project.IsWantedByUndo(kept->second)) continue;
     pass.candidates.erase(id);
     ApiCall call = MakeCall(project);
     // Neon deletes a backup by itself a day after its undo window, as a last defence.
@@ -150,9 +164,8 @@ const KeptBranchRow *KeptBranches::NextToDelete(const Project &project, const Pa
     auto kept = project.kept.find(id);
     auto children = pass.children.find(id);
     const bool has_children = children != pass.children.end() && children->second > 0;
-    if (id == project.backup_in_use) continue;
-    if (kept != project.kept.end() && kept->second.keep_until <= now && !has_children)
-      return &kept->second;
+    const bool over = kept != project.kept.end() && kept->second.keep_until <= now;
+    if (over && !has_children && !project.IsWantedByUndo(kept->second)) return &kept->second;
   }
   return nullptr;
 }

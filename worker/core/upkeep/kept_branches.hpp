@@ -33,6 +33,8 @@ class KeptBranches {
   Flow<Status> DeleteAll(Project &project);
   // Finds out what became of a step that has no outcome yet.
   Flow<Status> Reconcile(Project &project);
+  // Branches that the parent hangs under cannot be deleted, and count to max_pinned.
+  void NoteWhatHoldsTheParent(Project &project, const Pass &pass) const;
   Flow<Status> TakeGone(Project &project, Pass &pass);
   Flow<Status> SetExpiries(Project &project, Pass &pass);
   // The next one that may go; null: none.
