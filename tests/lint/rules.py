@@ -104,10 +104,21 @@ def every_test_is_run():
     return complaints
 
 
-@rule("files stay under 400 lines (a wish: those that do not are named)")
+# Still to be split by subject. Nothing is added here.
+_LONG = {"postgres/shared_state.cpp", "tests/branch/fingerprint_test.cpp",
+         "tests/branch/runner_test.cpp", "tests/crash/scenarios.py",
+         "tests/simulation/model_store.cpp", "worker/core/engine.cpp",
+         "worker/core/merge/replay_merge.cpp", "worker/core/session/create_flow.cpp",
+         "worker/postgres_store.cpp", "worker/store_write.cpp"}
+
+
+@rule("files stay under 400 lines")
 def file_length():
+    complaints = []
     for path in all_files():
         lines = read(path).count("\n") if path.endswith((".cpp", ".hpp", ".py")) else 0
-        if lines > 400:
-            print(f"# {path} has {lines} lines")
-    return []
+        if lines > 400 and path not in _LONG:
+            complaints.append(f"{path} has {lines} lines")
+        if lines <= 400 and path in _LONG:
+            complaints.append(f"{path} is short enough now: take it off the list")
+    return complaints

@@ -193,3 +193,16 @@ def test_a_sweep_tells_when_it_cannot_see(memory):
     memory.emulator.add_fault({"match": {"method": "GET", "path": "/branches", "count": 2},
                                "do": "status", "status": 500})
     assert "development" in memory.reap()
+
+
+def test_a_project_that_cannot_be_swept_is_shown_since_when(memory):
+    memory.ready("s")
+    memory.emulator.add_fault({"match": {"method": "GET", "path": "/branches", "count": 1000},
+                               "do": "status", "status": 403, "body": {"message": "not yours"}})
+    memory.rows("SELECT agent_reap()")
+    (shown,) = wait_until(lambda: memory.one("SELECT projects_in_trouble FROM agent_worker"), 60,
+                          "the trouble to be shown")
+    assert shown["project"] == PROJECT and "not yours" in shown["error"] and shown["since"]
+    row = memory.rows("SELECT upkeep_error, upkeep_error_since FROM agent_projects")[0]
+    assert row["upkeep_error"] == shown["error"] and row["upkeep_error_since"]
+    memory.discard("s")  # who does not need a list is not held up
