@@ -125,6 +125,21 @@ TEST(AgentRole, ARestoreIsSentOnceTheRoleIsGone) {
   EXPECT_TRUE(driver->neon.Dev().roles.empty());
 }
 
+// Somebody deletes it right before the role is to be dropped there: nobody else would find out.
+TEST(AgentRole, ABranchThatIsGoneEndsTheMergeThatWouldTakeTheRoleAway) {
+  const auto driver = Isolated();
+  const int64_t id = driver->MigratedSession("one", "m1");
+  driver->store.Merge(id, "restore");
+  ASSERT_TRUE(driver->RunUntil([&] {
+    return std::any_of(
+        driver->store.steps.begin(), driver->store.steps.end(),
+        [](const auto &step) { return step.second.kind == StepKind::kSetExpiry; });
+  }));
+  driver->neon.branches.erase(driver->Row(id).branch_id);
+  ASSERT_TRUE(driver->RunUntilState(id, SessionState::kFailed)) << driver->Row(id).error;
+  EXPECT_TRUE(driver->neon.Dev().data.empty());
+}
+
 TEST(AgentRole, ACandidateNeverHasOne) {
   const auto driver = Isolated();
   const int64_t id = driver->MigratedSession("one", "m1");

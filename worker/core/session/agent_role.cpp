@@ -242,6 +242,11 @@ Flow<Result<std::optional<Status>>> AgentRole::TakeAway(Session &session) {
         "Nothing was touched. Merge by another strategy, which leaves the branch "
         "behind with the role."));
   }
+  if (event.outcome == BranchOutcome::kNotRun) {
+    // The branch may be gone, and nobody else would find out.
+    const BranchEvent copy = event;
+    co_await uris_->AfterConnectionFailure(session, copy);
+  }
   if (event.outcome != BranchOutcome::kDone) co_return event.error;
   uris_->DropAgents(session);
   session.row.role_branch_id.clear();
