@@ -130,10 +130,11 @@ TEST(AgentRole, ABranchThatIsGoneEndsTheMergeThatWouldTakeTheRoleAway) {
   const auto driver = Isolated();
   const int64_t id = driver->MigratedSession("one", "m1");
   driver->store.Merge(id, "restore");
+  ASSERT_TRUE(driver->RunUntil([&] { return driver->neon.Count("PATCH /branches/br-1") == 1; }));
   ASSERT_TRUE(driver->RunUntil([&] {
-    return std::any_of(
-        driver->store.steps.begin(), driver->store.steps.end(),
-        [](const auto &step) { return step.second.kind == StepKind::kSetExpiry; });
+    return std::any_of(driver->store.steps.begin(), driver->store.steps.end(), [](const auto &s) {
+      return s.second.kind == StepKind::kDropRole && s.second.status == "intended";
+    });
   }));
   driver->neon.branches.erase(driver->Row(id).branch_id);
   ASSERT_TRUE(driver->RunUntilState(id, SessionState::kFailed)) << driver->Row(id).error;
