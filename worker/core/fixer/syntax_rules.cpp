@@ -94,8 +94,11 @@ bool SyntaxRules::From(size_t a, size_t a_end, size_t b, size_t b_end, size_t de
 }
 
 bool SyntaxRules::IsIdentical(size_t a, size_t b) const {
-  return original_.tokens[a].kind == fix_.tokens[b].kind &&
-         Lower(original_.Raw(a)) == Lower(fix_.Raw(b));
+  const TokenKind kind = original_.tokens[a].kind;
+  if (kind != fix_.tokens[b].kind) return false;
+  if (original_.Raw(a) == fix_.Raw(b)) return true;
+  // Constants and names in quotes mean something else in other letters.
+  return kind == TokenKind::kWord && Lower(original_.Raw(a)) == Lower(fix_.Raw(b));
 }
 
 bool SyntaxRules::IsSameName(size_t a, size_t b) const {
