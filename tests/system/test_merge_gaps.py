@@ -78,6 +78,8 @@ def test_rows_written_beside_a_migration_are_no_part_of_it(real, orders):
                                   "'PgSleep'") == [(1,)], 20, "the migration to be under way")
     query(uri, f"INSERT INTO {orders} (item) VALUES ('beside')")
     real.settle("s", "ready", 30)
+    # Else a restore would carry it along.
+    query(real.uri("s", "parent"), f"INSERT INTO {orders} (item) VALUES ('meanwhile')")
     real.merge("s", "conflict", strategy="replay")
     assert f"table public.{orders}: 1 rows written" in real.session("s")["error"]
     real.discard("s")

@@ -1,4 +1,4 @@
-"""The pitfalls of merging by restore, each by its number, and the test that shows it does not hold here.
+"""The pitfalls of merging by restore, by their numbers, and the tests that show that none holds here.
 
 Those that have a test of their own elsewhere are named; that it exists is looked at.
 """
@@ -11,7 +11,8 @@ TESTS = pathlib.Path(__file__).resolve().parents[1]
 
 PITFALLS = {
     1: ("rows written to the parent after the fork vanish",
-        "system/test_replay.py", "test_rows_written_to_development_meanwhile_are_there_after_the_merge"),
+        "system/test_replay.py",
+        "test_rows_written_to_development_meanwhile_are_there_after_the_merge"),
     2: ("deleted rows come back",
         "system/test_lost_writes.py", "test_no_acknowledged_write_is_lost"),
     3: ("the same sequence values on both sides",
@@ -32,14 +33,17 @@ PITFALLS = {
     10: ("a sibling from before reverts another session's merge",
          "unit/core/merge_flow_test.cpp", "SessionThatBeganBeforeAnotherWasMergedConflicts"),
     11: ("the parent's id may change under its name",
-         "system/test_moves.py", "def test_"),
+         "unit/core/merge_flow_test.cpp",
+         "ParentThatWasRestoredSinceIsAConflictThoughItsSchemaIsTheSame"),
     12: ("reset from parent is blocked after a snapshot's restore: none is used", None, None),
     13: ("an undo is an overwrite itself",
          "system/test_undo.py", "test_what_was_written_since_is_named_and_not_dropped_unasked"),
     14: ("tables of ours inside of the branch would go back with it: they are in another database",
          "system/test_undo.py", "test_a_merge_is_taken_back"),
-    15: ("a create whose answer is lost", "unit/core/create_flow_test.cpp", "LostAnswerIsFoundByNameAndAnnotation"),
-    16: ("a deletion that is lost, children, pages", "unit/core/kept_branches_test.cpp", "BranchWithAForeignChildIsNotTried"),
+    15: ("a create whose answer is lost", "unit/core/create_flow_test.cpp",
+         "LostAnswerIsFoundByNameAndAnnotation"),
+    16: ("a deletion that is lost, children, pages", "unit/core/kept_branches_test.cpp",
+         "BranchWithAForeignChildIsNotTried"),
     17: ("a fix that drops the hard part", "unit/core/fixer", "NothingVanishesThatTheEffectsDoNotExplain"),
     18: ("texts that talk to the fixer", "unit/core/fixer", "NoTextClosesItsOwnFence"),
     19: ("what is named by chance or time differs on the parent",

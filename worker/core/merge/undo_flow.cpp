@@ -3,6 +3,7 @@
 #include <memory>
 #include <utility>
 
+#include "worker/core/base/json.hpp"
 #include "worker/core/merge/rebase_flow.hpp"
 #include "worker/core/merge/recorded_work.hpp"
 #include "worker/core/merge/reservation.hpp"
@@ -22,6 +23,23 @@ std::string PreservedName(const Project &project, const Session &session) {
   const std::string suffix =
       "-undone-" + session.row.uuid.substr(0, 8) + "-" + std::to_string(session.undo->id);
   return project.row.parent.substr(0, kLongestName - suffix.size()) + suffix;
+}
+
+// A parent that a restore made has statistics of its own, which begin with it: all that they count
+// of VACUUM and ANALYZE came since, also what came before they were noted.
+bool IsMaintainedSinceRestore(const UndoPointRow &point, std::string_view unrecorded) {
+  Result<JsonDocument> before = ParseJson(point.standpoint);
+  Result<JsonDocument> noted = ParseJson(point.statistics);
+  Result<JsonDocument> now = ParseJson(unrecorded);
+  if (!before.ok() || !noted.ok() || !now.ok()) return false;
+  const std::string since = JsonString(&*now, "statistics_since");
+  const bool began = since == JsonString(&*noted, "statistics_since") &&
+                     since != JsonString(&*before, "statistics_since");
+  const std::optional<int64_t> foreign = JsonInteger(&*now, "foreign_count");
+  const std::optional<int64_t> maintained = JsonInteger(&*now, "maintained");
+  return began && foreign && maintained && *foreign <= *maintained &&
+         JsonInteger(&*now, "catalogs") == 0 &&
+         JsonInteger(&*now, "elsewhere") == JsonInteger(&*noted, "elsewhere");
 }
 
 }  // namespace
@@ -263,7 +281,8 @@ Result<std::vector<std::string>> WrittenSince(const UndoPointRow &point,
   Result<UnrecordedRows> rows = JudgeUnrecorded(unrecorded, statistics, recorded);
   if (!rows.ok()) return rows.status();
   std::vector<std::string> lost = std::move(rows->tables);
-  if (rows->any_transaction && lost.empty() && !rows->only_maintained) {
+  const bool maintained = rows->only_maintained || IsMaintainedSinceRestore(point, unrecorded);
+  if (rows->any_transaction && lost.empty() && !maintained) {
     lost.push_back(
         "transactions that left no row behind: deletions, changes of the schema or of another "
         "database");
