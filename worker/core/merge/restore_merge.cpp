@@ -66,7 +66,8 @@ std::optional<Status> TooManyPinned(const Project &project) {
   return Status::Error(
       "53400", "the project has its max_pinned of pinned branches",
       std::to_string(pinned) + " branches of earlier merges cannot be deleted at Neon yet.",
-      "Merge by replay (strategy => 'replay'), which adds none. To let them go: make a new parent at "
+      "Merge by replay (strategy => 'replay'), which adds none. To let them go: make a new parent "
+      "at "
       "Neon below the root, bring the present schema and rows there, register it with "
       "agent_project_register(), delete the old parent, and call agent_reap(). Or raise the "
       "project's max_pinned.");
@@ -181,9 +182,6 @@ Flow<Next> RestoreMerge::Check(Session &session) {
   // The URIs are those of the branch that has the parent's name now.
   Next next = co_await uris_->FetchParents(session, parent->id);
   if (next.fails()) co_return next;
-  if (work.fence.empty()) next = co_await undo_points_->BeforeRestore(session);
-  // The branch may have been found gone, and the merge with it.
-  if (next.fails() || !session.merge || session.branch_gone) co_return next;
   if (work.fence.empty()) {
     Result<std::optional<Status>> kept = co_await LeaveAgentsBehind(session);
     if (!kept.ok()) co_return end_->Again(session, kept.status());
@@ -191,7 +189,12 @@ Flow<Next> RestoreMerge::Check(Session &session) {
       Refuse(session, **kept, {});
       co_return Next::Look();
     }
+    if (!session.merge || session.branch_gone) co_return Next::Look();
+    // Where the branch stands now is what an undo goes by: nothing of ours is written to it later.
+    next = co_await undo_points_->BeforeRestore(session);
   }
+  // The branch may have been found gone, and the merge with it.
+  if (next.fails() || !session.merge || session.branch_gone) co_return next;
   next = co_await CompareAndRestore(session);
   co_return next;
 }
