@@ -114,8 +114,10 @@ Flow<Result<std::optional<MergeRefusal>>> OtherOrder::Try(Session &session, Repl
                                       event.error.message() + "."),
                            {}};
   }
-  if (event.answer != plan->branch.snapshot)
-    co_return Status::Error(kMoved, "the branch is written to while it is merged");
+  if (event.answer != plan->branch.snapshot) {
+    Status same = co_await SeeThatItIsAsSeen(session, plan);
+    if (!same.ok()) co_return same;
+  }
   Status still = co_await SeeThatNothingStayed(session, plan);
   if (!still.ok()) co_return still;
   Result<ObjectMap> read = ReadObjectMap(event.objects);
@@ -127,6 +129,17 @@ Flow<Result<std::optional<MergeRefusal>>> OtherOrder::Try(Session &session, Repl
   for (const std::string &object : unlike)
     refusal.conflicts.push_back(RowOf(object, *plan, objects));
   co_return std::optional<MergeRefusal>(std::move(refusal));
+}
+
+Flow<Status> OtherOrder::SeeThatItIsAsSeen(Session &session, const ReplayPlan *plan) {
+  const bool rows_count = session.merge->on_unrecorded != "drop";
+  BranchNow seen = plan->branch;
+  RecordedWork recorded = plan->recorded;
+  Result<bool> same =
+      co_await record_->IsAsSeen(session, std::move(seen), std::move(recorded), rows_count);
+  if (!same.ok()) co_return same.status();
+  if (*same) co_return Status();
+  co_return Status::Error(kMoved, "the branch is written to while it is merged");
 }
 
 // The try took ids, and none of them may have stayed.
@@ -141,8 +154,10 @@ Flow<Status> OtherOrder::SeeThatNothingStayed(Session &session, ReplayPlan *plan
   const bool one = rows.ok() && rows->IsArray() && rows->Size() == 1 && (*rows)[0].IsString();
   Result<JsonDocument> row = ParseJson(one ? (*rows)[0].GetString() : "");
   if (!row.ok()) co_return Status::Error("22P02", "the branch did not say whether it is still");
-  if (!JsonBool(&*row, "still"))
-    co_return Status::Error(kMoved, "the branch is written to while it is merged");
+  if (!JsonBool(&*row, "still")) {
+    Status same = co_await SeeThatItIsAsSeen(session, plan);
+    if (!same.ok()) co_return same;
+  }
   plan->branch.snapshot = JsonString(&*row, "snapshot");
   co_return Status();
 }

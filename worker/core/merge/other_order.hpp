@@ -34,6 +34,8 @@ class OtherOrder {
  private:
   // The migrations of the merges that changed the parent; empty: something else changed it, too.
   Flow<Result<std::vector<RecordedMigration>>> FindOthers(Session &session, const ReplayPlan *plan);
+  // Fails (55006) when it is not what the plan says.
+  Flow<Status> SeeThatItIsAsSeen(Session &session, const ReplayPlan *plan);
   Flow<Status> SeeThatNothingStayed(Session &session, ReplayPlan *plan);
 
   SessionContext *context_;

@@ -282,6 +282,13 @@ Flow<BranchEvent> RecordedWorkReader::AskUnrecorded(Session &session, std::strin
   co_return event;
 }
 
+// A JSON array of the migrations' transactions and the worker's own.
+static std::string OwnWindows(const ForkRow &fork, const RecordedWork &recorded) {
+  const std::string ours = OwnTransactions(fork.branch);
+  const bool both = !recorded.rows.transactions.empty() && !ours.empty();
+  return "[" + recorded.rows.transactions + (both ? "," : "") + ours + "]";
+}
+
 Flow<Result<std::vector<std::string>>> RecordedWorkReader::FindUnrecorded(Session &session,
                                                                           RecordedWork recorded) {
   Result<ForkRow> fork = context_->store().Fork(session.row.id);
@@ -290,10 +297,7 @@ Flow<Result<std::vector<std::string>>> RecordedWorkReader::FindUnrecorded(Sessio
   Result<Standpoint> stood = ReadStandpoint(fork->branch);
   if (!stood.ok()) co_return unknown;
   const std::string since = stood->next_xid;
-  const std::string ours = OwnTransactions(fork->branch);
-  const std::string own = "[" + recorded.rows.transactions +
-                          (recorded.rows.transactions.empty() || ours.empty() ? "" : ",") + ours +
-                          "]";
+  const std::string own = OwnWindows(*fork, recorded);
   const Instant give_up = context_->now() + milliseconds(30'000);
   bool first = true;
   for (;;) {
@@ -339,6 +343,28 @@ Flow<Result<BranchNow>> RecordedWorkReader::LookAtBranch(Session &session, Recor
   if (!unrecorded.ok()) co_return unrecorded.status();
   now.unrecorded = std::move(*unrecorded);
   co_return now;
+}
+
+Flow<Result<bool>> RecordedWorkReader::IsAsSeen(Session &session, BranchNow seen,
+                                                RecordedWork recorded, bool rows_count) {
+  Result<BranchNow> now = co_await LookAtBranch(session, recorded, false);
+  if (!now.ok()) co_return now.status();
+  if (!seen.snapshot.empty() && now->snapshot == seen.snapshot) co_return true;
+  if (now->objects != seen.objects || now->tables != seen.tables) co_return false;
+  if (!rows_count) co_return true;
+  Result<ForkRow> fork = context_->store().Fork(session.row.id);
+  if (!fork.ok()) co_return fork.status();
+  Result<Standpoint> stood = ReadStandpoint(fork->branch);
+  if (!stood.ok()) co_return false;
+  const std::string since = stood->next_xid;
+  const std::string own = OwnWindows(*fork, recorded);
+  BranchEvent event = co_await AskUnrecorded(session, since, own);
+  if (event.outcome == BranchOutcome::kNotRun) co_return event.error;
+  if (event.outcome != BranchOutcome::kDone) co_return false;
+  Result<UnrecordedRows> rows = JudgeUnrecorded(event.answer, fork->branch, recorded.rows);
+  if (!rows.ok()) co_return rows.status();
+  const bool told = !rows->any_transaction || rows->settled;
+  co_return told && rows->tables == seen.unrecorded;
 }
 
 }  // namespace agent_branch

@@ -63,6 +63,11 @@ class RecordedWorkReader {
   // Fails when the branch cannot be asked now. `rows_count`: rows of no migration are looked for;
   // when they are to be left behind anyway, nobody waits for them to be told of.
   Flow<Result<BranchNow>> LookAtBranch(Session &session, RecordedWork recorded, bool rows_count);
+  // Whether the branch is what it was when it was looked at. Transactions alone do not tell: where
+  // databases share a server, others' move the snapshot, too. `rows_count`: see LookAtBranch();
+  // rows that may not be told of yet count as moved. Fails when the branch cannot be asked now.
+  Flow<Result<bool>> IsAsSeen(Session &session, BranchNow seen, RecordedWork recorded,
+                              bool rows_count);
   // A task with one event. When it does not run, finds out whether the branch is still there.
   Flow<BranchEvent> RunOnBranch(Session &session, BranchTask task, std::string what);
 

@@ -333,8 +333,7 @@ Flow<StrategyEnd> ReplayMerge::Replay(Session &session, Plan plan) {
   BranchTask task = TaskFor(session, plan);
   TransactionCalls calls;
   calls.hold = true;
-  const std::string snapshot = plan.branch.snapshot;
-  calls.look = [this, &session, snapshot] { return SeeBranchStill(session, snapshot); };
+  calls.look = [this, &session, &plan] { return SeeBranchStill(session, &plan); };
   calls.judge = [this, &session, &plan](const BranchEvent &ready) {
     return JudgeDone(session, plan, ready);
   };
@@ -441,7 +440,8 @@ void ReplayMerge::OnGate(Session &session, const Plan &plan, const ReplayScript 
   end_->Refuse(session, refusal->why, std::move(refusal->conflicts));
 }
 
-Flow<Status> ReplayMerge::SeeBranchStill(Session &session, std::string snapshot) {
+Flow<Status> ReplayMerge::SeeBranchStill(Session &session, const Plan *plan) {
+  const std::string snapshot = plan->branch.snapshot;
   if (snapshot.empty()) co_return Status();
   BranchTask task;
   task.kind = BranchTaskKind::kGate;
@@ -452,6 +452,13 @@ Flow<Status> ReplayMerge::SeeBranchStill(Session &session, std::string snapshot)
   // A snapshot is digits, colons and commas, and the longer one is another one: it is followed by
   // what ends a text, in JSON that stands in JSON.
   if (event.answer.find('"' + snapshot + "\\\"") != std::string::npos) co_return Status();
+  const bool rows_count = session.merge->on_unrecorded != "drop";
+  BranchNow seen = plan->branch;
+  RecordedWork recorded = plan->recorded;
+  Result<bool> same =
+      co_await record_.IsAsSeen(session, std::move(seen), std::move(recorded), rows_count);
+  if (!same.ok()) co_return same.status();
+  if (*same) co_return Status();
   co_return Status::Error(kBranchMoved, "the branch is written to while it is merged", {},
                           "Nothing was touched. Merge once nobody works on the branch any more.");
 }

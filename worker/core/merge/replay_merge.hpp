@@ -67,7 +67,7 @@ class ReplayMerge {
   static std::vector<ReplayScript> ScriptsOf(const Plan &plan, milliseconds statement_timeout);
   BranchTask TaskFor(const Session &session, const Plan &plan) const;
   // Whether something was committed on the branch since the plan was made: it would be left behind.
-  Flow<Status> SeeBranchStill(Session &session, std::string snapshot);
+  Flow<Status> SeeBranchStill(Session &session, const Plan *plan);
   Status JudgeDone(const Session &session, const Plan &plan, const BranchEvent &ready) const;
   // What is on the branch and in no migration was dropped, or nothing is there.
   StrategyEnd EndWithoutMigrations(Session &session, const Plan &plan);
