@@ -389,6 +389,8 @@ void Engine::AskPreview(const RequestRow &request) {
     return;
   }
   session->previews[request.subject_id] = MakeMerge(request);
+  // Nobody knows when its place comes.
+  if (session->row.state == SessionState::kQueued) preview_.TurnAway(*session);
   if (session->at_rest()) session->Wake();
 }
 
@@ -441,6 +443,8 @@ Flow<> Engine::RunOnce(Session &session, Flow<agent_branch::Next> flow) {
 }
 
 Flow<> Engine::Next(Session &session) {
+  // Whoever asked while it came to its end is told, too.
+  if (!session.previews.empty() && !session.at_home()) preview_.TurnAway(session);
   if (session.row.finished && !session.undo) {
     ended_.push_back(session.row.id);
     return {};
@@ -448,7 +452,6 @@ Flow<> Engine::Next(Session &session) {
   if (session.set_aside) return {};
   // A flow was ended while its step was open.
   if (session.step) session.uncertain = true;
-  if (!session.previews.empty() && !session.at_home()) preview_.TurnAway(session);
   if (session.row.finished) return RunOnce(session, undo_.Run(session));
   switch (session.row.state) {
     case SessionState::kQueued:
