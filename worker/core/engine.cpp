@@ -399,6 +399,8 @@ void Engine::AskPreview(const RequestRow &request) {
     return;
   }
   session->previews[request.subject_id] = MakeMerge(request);
+  // Nobody knows when its place comes.
+  if (session->row.state == SessionState::kQueued) preview_.TurnAway(*session);
   if (session->at_rest()) session->Wake();
 }
 
@@ -451,6 +453,8 @@ Flow<> Engine::RunOnce(Session &session, Flow<agent_branch::Next> flow) {
 }
 
 Flow<> Engine::Next(Session &session) {
+  // Whoever asked while it came to its end is told, too.
+  if (!session.previews.empty() && !session.at_home()) preview_.TurnAway(session);
   if (session.row.finished && !session.undo) {
     ended_.push_back(session.row.id);
     return {};
@@ -460,7 +464,6 @@ Flow<> Engine::Next(Session &session) {
   if (session.step && IsDoneAgain(session.step->kind))
     context_.CloseStep(session, false, "outcome unknown; it is done again if need be");
   if (session.step) session.uncertain = true;
-  if (!session.previews.empty() && !session.at_home()) preview_.TurnAway(session);
   if (session.row.finished) return RunOnce(session, undo_.Run(session));
   switch (session.row.state) {
     case SessionState::kQueued:
