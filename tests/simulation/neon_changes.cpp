@@ -248,6 +248,9 @@ void ModelNeon::JudgeUndo(const Call &call, const ModelBranch &target, const Mod
     witness_->Violation("an undo takes change " + std::to_string(change) +
                         " of others from the parent");
   };
+  // By force, an undo of one merge may bring back what the undo of an earlier one took.
+  for (int64_t migration : source.content.migrations)
+    call.project->taken_back.erase(migration);
   for (int64_t migration : target.content.migrations)
     judge(migration, Includes(source.content.migrations, migration));
   for (int64_t write : target.content.writes)
