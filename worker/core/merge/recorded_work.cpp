@@ -350,7 +350,7 @@ Flow<Result<bool>> RecordedWorkReader::IsAsSeen(Session &session, BranchNow seen
   Result<BranchNow> now = co_await LookAtBranch(session, recorded, false);
   if (!now.ok()) co_return now.status();
   if (!seen.snapshot.empty() && now->snapshot == seen.snapshot) co_return true;
-  if (now->objects != seen.objects || now->tables != seen.tables) co_return false;
+  if (now->fingerprint != seen.fingerprint || now->tables != seen.tables) co_return false;
   if (!rows_count) co_return true;
   Result<ForkRow> fork = context_->store().Fork(session.row.id);
   if (!fork.ok()) co_return fork.status();
