@@ -17,7 +17,7 @@ def merge_of(system, name):
 @pytest.fixture
 def slow_restore(real):
     """Neon takes its time to begin a restore: long enough for others to write meanwhile."""
-    real.register()
+    real.register(undo_window="1 hour")
     real.emulator.add_fault({"match": {"method": "POST", "path": "/restore$"},
                              "do": "delay_ms", "ms": 2500})
     yield real
@@ -38,7 +38,7 @@ def while_it_restores(system, name, write):
 
 
 def test_a_restore_that_took_nothing_with_it_says_so(real):
-    real.register()
+    real.register(undo_window="1 hour")
     name = unique("s")
     real.ready(name)
     real.migrate(name, f"CREATE TABLE {unique('quiet')} (id serial PRIMARY KEY)")
@@ -76,7 +76,7 @@ def test_what_was_written_meanwhile_is_told_and_can_be_brought_back(slow_restore
 
 
 def test_a_backup_that_cannot_be_looked_at_holds_no_merge_up(real):
-    real.register()
+    real.register(undo_window="1 hour")
     real.emulator.add_fault({"match": {"method": "POST", "path": f"/projects/{PROJECT}/endpoints$"},
                              "do": "status", "status": 422,
                              "body": {"code": "ACTIVE_ENDPOINTS_LIMIT_EXCEEDED",

@@ -18,12 +18,11 @@ TEST(MergeFlow, MergeMakesItsCallsInThisOrderAndNoOthers) {
   ASSERT_TRUE(driver.RunUntilFinished(id));
   driver.RunUntilIdle();
   std::string backup = "dev-before-10000001-" + std::to_string(merge);
-  EXPECT_EQ(
-      driver.neon.CallsWithoutPolls(),
-      (Strings{"GET /branches?limit=100&sort_by=created_at&sort_order=asc&search=dev",
-               "PATCH /branches/br-1", "POST /branches/br-dev/restore",
-               "GET /branches?limit=100&sort_by=created_at&sort_order=asc&search=" + backup,
-               "POST /endpoints", "GET /branches?limit=100&sort_by=created_at&sort_order=asc"}));
+  EXPECT_EQ(driver.neon.CallsWithoutPolls(),
+            (Strings{"GET /branches?limit=100&sort_by=created_at&sort_order=asc&search=dev",
+                     "PATCH /branches/br-1", "POST /branches/br-dev/restore",
+                     "GET /branches?limit=100&sort_by=created_at&sort_order=asc&search=" + backup,
+                     "GET /branches?limit=100&sort_by=created_at&sort_order=asc"}));
   EXPECT_EQ(driver.neon.bodies[1], R"({"branch":{"expires_at":null}})");
   EXPECT_EQ(driver.neon.bodies[2],
             R"({"source_branch_id":"br-1","preserve_under_name":")" + backup + "\"}");

@@ -113,7 +113,9 @@ Flow<Next> RestoreMerge::Complete(Session &session) {
     Next next = co_await Confirm(session);
     co_return next;
   }
-  if (session.merge->checked.empty()) {
+  // Where no undo is wanted nobody waits for a compute, either, to see what could be undone.
+  const bool undoable = context_->ProjectOf(session).row.undo_window > 0;
+  if (undoable && session.merge->checked.empty()) {
     Next next = co_await checker_.Run(session);
     co_return next;
   }
