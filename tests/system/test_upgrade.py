@@ -129,7 +129,7 @@ def test_the_comparison_notices_what_differs(old, memory):
 def test_an_installation_full_of_sessions_loses_none(memory_system, control, still_parent):
     """What 0.1.0 had in its tables, in every state and in the middle of a merge, goes on."""
     memory = memory_system(topology="flat", register=False, fixed_parent_uri=still_parent)
-    memory.register(max_parallel=8)
+    memory.register(max_parallel=8, isolate_role=False)  # 0.1.0 knew one login for all
     emulator = memory.emulator
     for name in ("migrating", "conflict", "failed", "done"):
         memory.ready_with_work(name)
