@@ -13,7 +13,7 @@
 namespace agent_branch {
 namespace {
 
-constexpr milliseconds kLongest{45'000};  // a compute starts within seconds
+constexpr milliseconds kLongest{8'000};  // a compute starts within seconds, and the merge waits
 constexpr milliseconds kInterval{300};
 constexpr int64_t kTimeToDecide = 86'400;  // how long the backup is kept in any case, seconds
 constexpr size_t kMostSequences = 20;
