@@ -50,11 +50,13 @@ def _steps(world):
 
 
 def _branches(world):
-    # A backup is wanted while a merge can be undone with it, and no branch is for another reason.
+    # A backup is wanted while a merge can be undone with it, and what an undo replaced for as long
+    # as it is to be kept; no branch is for another reason.
     kept = {row["branch_id"]: row["wanted"] for row in world.rows(
         "SELECT branch_id, EXISTS (SELECT FROM agent_branch.undo_point AS u WHERE "
         "u.backup_branch_id = k.branch_id AND u.why_not IS NULL AND u.undo_until > now()) "
-        "AS wanted FROM agent_branch.kept_branch AS k WHERE deleted_at IS NULL")}
+        "OR k.keep_until > now() AND EXISTS (SELECT FROM agent_branch.undo AS d WHERE "
+        "d.preserved_name = k.name) AS wanted FROM agent_branch.kept_branch AS k WHERE deleted_at IS NULL")}
     found = []
     for branch in world.at_neon()["branches"]:
         permanent = branch["id"] in (world.root, world.parent_id, *world.foreign)
