@@ -77,6 +77,7 @@ void FakeBranches::Start(BranchTask task) {
   } else if (task.kind == BranchTaskKind::kFingerprint) {
     if (hold_descriptions) return;
     Describe(branch->second, &event);
+    if (!snapshot.empty() && !task.facts.empty()) event.answer = snapshot + " {}";
   } else if (task.kind == BranchTaskKind::kRunAlone) {
     RunAlone(task, branch->second);
     return;

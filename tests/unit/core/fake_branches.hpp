@@ -35,10 +35,11 @@ class FakeBranches : public BranchRunner {
   std::vector<BranchTask> started;
   std::vector<std::string> closed;
   std::deque<BranchOutcome> next_outcomes;  // of the next tasks, instead of what they would come to
-  int lose_commit_answers = 0;              // the next so many commits are done, and not answered
-  int lose_commits = 0;                     // the next so many are neither done nor answered
-  int fail_alone = 0;                       // the next so many that run alone are rejected
-  int running_looks = 0;                    // the next so many looks find the statement at work
+  std::string snapshot;         // what a description tells of it besides; empty: nothing
+  int lose_commit_answers = 0;  // the next so many commits are done, and not answered
+  int lose_commits = 0;         // the next so many are neither done nor answered
+  int fail_alone = 0;           // the next so many that run alone are rejected
+  int running_looks = 0;        // the next so many looks find the statement at work
   std::map<std::string, std::string> indexes;  // by name, to "there" or "half"
   std::string risks = "[]";                    // the answer to questions about risks
   std::map<std::string, std::string> records;  // by text, what it does to rows: a JSON object

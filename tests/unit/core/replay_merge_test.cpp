@@ -208,6 +208,38 @@ TEST(ReplayMerge, DiscardBeforeItsCommitRollsItBack) {
   EXPECT_EQ(driver.neon.Dev().data, Strings{});
 }
 
+// Its transaction is ready to commit, and the branch is to say whether it is what was read.
+bool LooksAtTheBranchNext(const EngineDriver &driver) {
+  if (driver.branches.started.empty()) return false;
+  const BranchTask &last = driver.branches.started.back();
+  return last.kind == BranchTaskKind::kMigrate && last.prove;
+}
+
+TEST(ReplayMerge, BranchThatDoesNotAnswerBeforeTheCommitIsNoReasonToRefuse) {
+  EngineDriver driver;
+  driver.branches.snapshot = "10:10:";
+  int64_t id = driver.MigratedSession("one", "m1");
+  driver.store.Merge(id, "replay");
+  ASSERT_TRUE(driver.RunUntil([&] { return LooksAtTheBranchNext(driver); }));
+  driver.branches.next_outcomes = {BranchOutcome::kNotRun};
+  ASSERT_TRUE(driver.RunUntilFinished(id)) << driver.Row(id).error;
+  EXPECT_TRUE(driver.branches.next_outcomes.empty());
+  EXPECT_EQ(driver.store.MergeOf(id).status, "merged");
+  EXPECT_EQ(driver.neon.Dev().data, Strings{"m1"});
+}
+
+TEST(ReplayMerge, BranchThatIsGoneBeforeTheCommitEndsTheMerge) {
+  EngineDriver driver;
+  driver.branches.snapshot = "10:10:";
+  int64_t id = driver.MigratedSession("one", "m1");
+  driver.store.Merge(id, "replay");
+  ASSERT_TRUE(driver.RunUntil([&] { return LooksAtTheBranchNext(driver); }));
+  driver.neon.branches.erase(driver.Row(id).branch_id);
+  ASSERT_TRUE(driver.RunUntilState(id, SessionState::kFailed)) << driver.Row(id).error;
+  EXPECT_EQ(driver.neon.Dev().data, Strings{});
+  EXPECT_NE(driver.store.StepsOf(id).back().status, "intended");
+}
+
 TEST(ReplayMerge, ProtectedParentIsMergedIntoToo) {
   EngineDriver driver;
   driver.neon.Dev().is_protected = true;

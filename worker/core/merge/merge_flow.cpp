@@ -125,15 +125,25 @@ Flow<Next> MergeFlow::ChooseAnother(Session &session, MergeRefusal refusal) {
   Result<StillProof> still = co_await still_.Prove(session);
   if (!still.ok() && still.status().sqlstate() != "55000")
     co_return end_.Again(session, still.status());
+  const std::string &sqlstate = refusal.why.sqlstate();
+  const bool not_one_piece = sqlstate == "0A000" || sqlstate == "54000";
   if (still.ok() && still->moved.empty()) {
+    // A parent that no restore may replace can still be merged into piece by piece.
+    if (not_one_piece && context_->ProjectOf(session).row.allow_pieces) {
+      Result<std::optional<Status>> unfit = co_await restore_.WhyNotRestorable(session);
+      if (!unfit.ok()) co_return end_.Again(session, unfit.status());
+      if (unfit->has_value()) {
+        Next next = co_await ChoosePieces(session, std::move(refusal));
+        co_return next;
+      }
+    }
     SetChosen(session, "restore",
               "nothing was written to the parent, and a replay is not possible: " +
                   refusal.why.message());
     co_return Next::Look();
   }
   // Others' writes cannot be kept by a replay: it is not possible, or takes longer than it may.
-  const std::string &sqlstate = refusal.why.sqlstate();
-  if (sqlstate == "0A000" || sqlstate == "54000") {
+  if (not_one_piece) {
     Next next = co_await ChooseCandidate(session, std::move(refusal));
     co_return next;
   }

@@ -355,9 +355,15 @@ Flow<StrategyEnd> ReplayMerge::Replay(Session &session, Plan plan) {
 }
 
 Flow<StrategyEnd> ReplayMerge::OnRefused(Session &session, Plan plan, Status why) {
+  context_->CloseStep(session, false, "rolled back: " + why.message());
+  // The branch that was looked at may have been found gone, and the merge with it.
+  if (!session.merge) co_return StrategyEnd();
   session.merge->transaction_id.clear();
   context_->journal().Add(*session.merge);
-  context_->CloseStep(session, false, "rolled back: " + why.message());
+  if (std::exchange(WorkOf(session).unasked, false)) {
+    StrategyEnd again{end_->Again(session, why), {}};
+    co_return again;
+  }
   // Between the look at the parent and the transaction others may have changed its schema.
   Result<ParentNow> parent = co_await parent_.Look(session);
   if (!parent.ok()) {
@@ -448,6 +454,7 @@ Flow<Status> ReplayMerge::SeeBranchStill(Session &session, const Plan *plan) {
   task.sql = SnapshotQuery();
   BranchEvent event = co_await record_.RunOnBranch(session, std::move(task),
                                                    "the branch to say whether it is still");
+  if (session.merge) WorkOf(session).unasked = event.outcome != BranchOutcome::kDone;
   if (event.outcome != BranchOutcome::kDone) co_return event.error;
   // A snapshot is digits, colons and commas, and the longer one is another one: it is followed by
   // what ends a text, in JSON that stands in JSON.
@@ -457,6 +464,7 @@ Flow<Status> ReplayMerge::SeeBranchStill(Session &session, const Plan *plan) {
   RecordedWork recorded = plan->recorded;
   Result<bool> same =
       co_await record_.IsAsSeen(session, std::move(seen), std::move(recorded), rows_count);
+  if (session.merge) WorkOf(session).unasked = !same.ok();
   if (!same.ok()) co_return same.status();
   if (*same) co_return Status();
   co_return Status::Error(kBranchMoved, "the branch is written to while it is merged", {},

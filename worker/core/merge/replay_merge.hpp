@@ -22,6 +22,7 @@
 namespace agent_branch {
 
 struct ReplayWork : MergeWork {
+  bool unasked = false;   // the branch could not say whether it is still
   int lock_timeouts = 0;  // and deadlocks, and other conflicts of its transaction with others'
   int moved = 0;          // how often others changed the parent's schema meanwhile, or the branch
 };
