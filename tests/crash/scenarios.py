@@ -268,17 +268,6 @@ def _merge_by_candidate(world):
     world.rows("SELECT agent_merge('s', 'candidate')")
 
 
-def _not_one_piece(world):
-    world.register(allow_pieces=True, max_pinned=0)
-    world.ready("s")
-    world.migrate("s", "s 1", f"VACUUM {world.table}")
-
-
-@scenario("merge by pieces", setup=_not_one_piece)
-def _merge_by_pieces(world):
-    world.rows("SELECT agent_merge('s')")
-
-
 # --- undo
 
 
