@@ -235,7 +235,7 @@ long EventLoop::Timeout() const {
 void EventLoop::GiveBackMemory() {
   // Much of what a burst of sessions used lies free between what the resting ones keep, where
   // malloc leaves it to the process: 12 of 30 MB after a thousand sessions.
-  constexpr int kTurns = 200;
+  constexpr int kTurns = 50;
   if (turns_ < kTurns) return;
   turns_ = 0;
 #ifdef __GLIBC__

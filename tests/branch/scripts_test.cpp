@@ -1,14 +1,16 @@
 // Several texts in one transaction: each begins as a migration of its own does, and all are
 // committed or none.
 #include "tests/branch/test_support.hpp"
+#include "worker/core/script/risks.hpp"
 
 namespace agent_branch::testing {
 namespace {
 
 class ScriptsTest : public ::testing::Test {
  protected:
-  BranchEvent Run(const std::vector<std::string> &texts) {
+  BranchEvent Run(const std::vector<std::string> &texts, bool measured = false) {
     BranchTask task = Migration(++last_id_, database_.uri(), texts.front());
+    if (measured) task.settings.emplace_back(kMeasureSetting);
     for (size_t n = 1; n < texts.size(); ++n)
       task.more.push_back({texts[n], 10});
     task.record = true;
@@ -45,6 +47,17 @@ TEST_F(ScriptsTest, RecordIsOfThisTransactionOnly) {
   ASSERT_EQ(Run({"INSERT INTO b VALUES (1), (2), (3)"}).outcome, BranchOutcome::kDone);
   ASSERT_EQ(Run({"INSERT INTO b VALUES (4)", "SELECT 1"}).outcome, BranchOutcome::kDone);
   EXPECT_EQ(Query("SELECT '" + ready_.record + "'::jsonb #>> '{rows,public.b,inserted}'"), "1");
+}
+
+// What a migration did is measured by what was there before it, which is an answer of its own.
+TEST_F(ScriptsTest, WhatIsDestroyedIsMeasuredWhereThatIsAsked) {
+  Query("CREATE TABLE a (x int, y int); INSERT INTO a VALUES (1, 2)");
+  const std::vector<std::string> texts = {"SELECT 1", "ALTER TABLE a DROP COLUMN y; DELETE FROM a"};
+  const BranchEvent event = Run(texts, true);
+  ASSERT_EQ(event.outcome, BranchOutcome::kDone) << event.error.message();
+  EXPECT_EQ(Query("SELECT '" + ready_.record + "'::jsonb #>> '{done,tables,0,columns}'"), "[\"y\"]")
+      << ready_.record;
+  EXPECT_EQ(Query("SELECT '" + ready_.record + "'::jsonb #>> '{done,tables,0,all}'"), "true");
 }
 
 // What it makes from there on would be the other role's.

@@ -19,6 +19,9 @@ namespace {
 constexpr int kResultsATurn = 2000;
 // A query is answered with one ERROR, and perhaps a FATAL; libpq keeps the text of each.
 constexpr int kMostErrors = 10;
+// Columns of a row that are kept. RecordBaseline()'s row with what is measured beforehand has the
+// most of our queries; a migration's own rows are of no interest.
+constexpr int kMostColumns = 6;
 constexpr size_t kLongestWhileConnecting = 1 << 20;
 
 struct ResultDeleter {
@@ -142,8 +145,7 @@ void Connection::AbsorbRow(const PGresult *result) {
     bytes += static_cast<size_t>(PQgetlength(result, 0, column));
   // It may have come whole with the relay's last piece, before anybody counted.
   if (bytes > longest_message_) return Break("the server sent a message that is too long");
-  // No query of ours has more columns; a migration's rows are of no interest.
-  const int columns = std::min(PQnfields(result), 5);
+  const int columns = std::min(PQnfields(result), kMostColumns);
   for (int column = 0; column < columns; ++column) {
     reply_.last_row.emplace_back(PQgetvalue(result, 0, column),
                                  static_cast<size_t>(PQgetlength(result, 0, column)));

@@ -15,9 +15,11 @@ bool Contains(std::string_view text, std::initializer_list<std::string_view> par
 }  // namespace
 
 bool IsTransient(const ConnectionFailure &failure) {
-  // Neon's proxy gives most of its errors the same SQLSTATE, and what they mean in words.
-  if (Contains(failure.text, {"password authentication failed", "endpoint is disabled",
-                              "SSL was required", "certificate", "channel binding"})) {
+  // Neon's proxy gives most of its errors the same SQLSTATE, and what they mean in words; libpq's
+  // own have none.
+  if (Contains(failure.text,
+               {"password authentication failed", "no password supplied", "endpoint is disabled",
+                "SSL was required", "certificate", "channel binding"})) {
     return false;
   }
   if (failure.sqlstate.empty()) return true;  // refused, reset, closed, silent
@@ -81,6 +83,7 @@ void Dialer::OnAddresses(const Result<std::vector<std::string>> &addresses) {
 
 void Dialer::Attempt(TimePoint now) {
   const std::string &address = addresses_[attempts_++ % addresses_.size()];
+  attempted_at_ = now;
   wake_at_ = std::min(give_up_at_, now + options_.attempt_timeout);
   attempt_ = std::make_unique<Connection>(epoll_, tag_, target_, address, options_.ca_file,
                                           options_.longest_message);
@@ -94,7 +97,11 @@ void Dialer::Follow(TimePoint now) {
     return;
   }
   if (attempt_->state() == Connection::State::kBroken) return Failed(attempt_->failure(), now);
-  if (now >= wake_at_) Failed({"", "the server did not answer in time"}, now);
+  if (now < wake_at_) return;
+  // An attempt that was cut short says less than the one before it.
+  if (now < attempted_at_ + options_.attempt_timeout && !last_failure_.text.empty())
+    return GiveUp(last_failure_);
+  Failed({"", "the server did not answer in time"}, now);
 }
 
 void Dialer::Failed(const ConnectionFailure &failure, TimePoint now) {

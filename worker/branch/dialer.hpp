@@ -51,6 +51,7 @@ class Dialer {
   const RunnerOptions &options_;
   ConnectionTarget target_;
   TimePoint give_up_at_;
+  TimePoint attempted_at_;
   TimePoint wake_at_;  // of the attempt's end, or the next one's beginning
   bool asked_ = false;
   bool resolving_ = false;

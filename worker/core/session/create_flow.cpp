@@ -143,8 +143,9 @@ Flow<Next> CreateFlow::NoteWhereTheParentStands(Session &session) {
   const std::string parent_id = session.row.parent_branch_id;
   Next next = co_await uris_->FetchParents(session, parent_id);
   if (next.fails()) co_return next;
-  co_await reader_.Make(session);
+  std::optional<BranchEvent> unanswered = co_await reader_.Make(session);
   if (session.given_up()) co_return Next::Look();
+  if (unanswered) co_return WithoutStandpoint(session, *unanswered);
   BranchTask task;
   task.kind = BranchTaskKind::kStandpoint;
   task.connection_key = project.parent_connection_key();
@@ -155,9 +156,13 @@ Flow<Next> CreateFlow::NoteWhereTheParentStands(Session &session) {
     context_->journal().Add(ForkRow{session.row.id, false, event.answer, {}});
     co_return Next::Look();
   }
-  if (MayBeTheUri(event)) uris_->DropParents(project);
-  if (++session.standpoints_unread < kMostStandpoints) co_return Next::Again(event.error);
-  co_return Next::Look();
+  co_return WithoutStandpoint(session, event);
+}
+
+Next CreateFlow::WithoutStandpoint(Session &session, const BranchEvent &event) {
+  if (MayBeTheUri(event)) uris_->DropParents(context_->ProjectOf(session));
+  if (++session.standpoints_unread < kMostStandpoints) return Next::Again(event.error);
+  return Next::Look();
 }
 
 Flow<Next> CreateFlow::MakeBranch(Session &session) {

@@ -28,6 +28,8 @@ class CreateFlow {
  private:
   Flow<Next> FindParent(Session &session);
   Flow<Next> NoteWhereTheParentStands(Session &session);
+  // What comes of a parent that did not say it.
+  Next WithoutStandpoint(Session &session, const BranchEvent &event);
   Flow<Next> MakeBranch(Session &session);
   Flow<Next> OnCreated(Session &session, ApiAnswer answer);
   Next OnRefused(Session &session, const ApiAnswer &answer);

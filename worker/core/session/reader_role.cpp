@@ -48,13 +48,13 @@ bool ReaderRole::IsWanted(const Session &session) {
          !project.reader_uris.complete_for(parent_id);
 }
 
-Flow<> ReaderRole::Make(Session &session) {
+Flow<std::optional<BranchEvent>> ReaderRole::Make(Session &session) {
   Project &project = context_->ProjectOf(session);
   while (IsWanted(session) && project.fetching_parent_uris) {
     co_await ConditionWait(&session, &project.parent_uris_fetched,
                            "another session to make the role that reads the parent");
   }
-  if (!IsWanted(session)) co_return;
+  if (!IsWanted(session)) co_return std::nullopt;
   Making making(&project);
   const std::string parent_id = session.row.parent_branch_id;
   const std::string role = ReaderName(context_->world().installation_id);
@@ -62,8 +62,8 @@ Flow<> ReaderRole::Make(Session &session) {
   BranchUris uris{parent_id, WithLogin(project.parent_uris.direct, role, password),
                   WithLogin(project.parent_uris.pooled, role, password)};
   BranchEvent made = co_await MakeWith(session, password);
-  if (made.outcome == BranchOutcome::kNotRun || project.parent_uris.branch_id != parent_id)
-    co_return;
+  if (made.outcome == BranchOutcome::kNotRun) co_return made;
+  if (project.parent_uris.branch_id != parent_id) co_return std::nullopt;
   if (made.outcome != BranchOutcome::kDone || !uris.complete_for(parent_id)) {
     // Empty URIs: that there is no such role, for whoever asks for it.
     project.no_reader = made.error.message().empty() ? "not made" : made.error.message();
@@ -77,6 +77,7 @@ Flow<> ReaderRole::Make(Session &session) {
   // The forks that are noted are in the database then.
   co_await context_->Commit(session);
   if (made.outcome == BranchOutcome::kDone) NoteOwnWrite(project, made.answer);
+  co_return std::nullopt;
 }
 
 Flow<bool> ReaderRole::KeepOnBranch(Session &session) {

@@ -7,6 +7,8 @@
 // on by the worker's own transaction.
 #pragma once
 
+#include <optional>
+
 #include "worker/core/session/connection_uris.hpp"
 
 namespace agent_branch {
@@ -18,9 +20,9 @@ class ReaderRole {
   // Whether the URIs of the role on the session's parent are wanted and not known; those of the
   // parent are.
   bool IsWanted(const Session &session);
-  // Makes the role, or gives it another password. Whatever comes in the way, only who wants to read
-  // the parent suffers from.
-  Flow<> Make(Session &session);
+  // Makes the role, or gives it another password. That it is refused is noted, and only who wants
+  // to read the parent suffers from it. Returns what came of a parent that did not answer.
+  Flow<std::optional<BranchEvent>> Make(Session &session);
   // Gives the role on the session's branch, which the parent is about to become, the password that
   // it has on the parent: it may be of before, or of the agent's making. False: nobody answered.
   Flow<bool> KeepOnBranch(Session &session);
