@@ -1,11 +1,13 @@
 // Single changes of a schema with every kind of object: the fingerprint changes with each, the
 // catalogs' version whenever the fingerprint does, and neither with what is put back.
+#include <algorithm>
 #include <fstream>
 #include <sstream>
 
 #include "tests/branch/test_support.hpp"
 #include "worker/branch/catalog_version.hpp"
 #include "worker/branch/fingerprint.hpp"
+#include "worker/branch/fingerprint_answer.hpp"
 
 namespace agent_branch::testing {
 namespace {
@@ -28,7 +30,17 @@ struct Proof {
 Proof Take(Client *client) {
   client->Query("SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL jit = off");
   const int version = std::stoi(client->Query("SHOW server_version_num"));
-  return {client->Query(FingerprintQuery(version)), client->Query(CatalogVersionQuery(version))};
+  std::vector<std::string> objects;
+  for (const std::string &statement : FingerprintStatements(version))
+    objects.push_back(client->Query(statement));
+  objects.erase(std::remove(objects.begin(), objects.end(), ""), objects.end());
+  std::vector<std::string> rows;
+  for (const std::string &statement : CatalogVersionStatements(version))
+    rows.push_back(client->Query(statement));
+  const auto fingerprint = ReadFingerprint(objects);
+  const auto version_now = ReadCatalogVersion(rows);
+  EXPECT_TRUE(fingerprint && version_now);
+  return {fingerprint ? fingerprint->digits : "", version_now ? version_now->digits : ""};
 }
 
 TEST(MutationsTest, FingerprintAndVersionChangeWithEachAndWithNothingElse) {

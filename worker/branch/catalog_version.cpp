@@ -1,5 +1,13 @@
 #include "worker/branch/catalog_version.hpp"
 
+#include <algorithm>
+#include <charconv>
+#include <cstdint>
+#include <iterator>
+#include <limits>
+#include <sstream>
+
+#include "worker/branch/digest.hpp"
 #include "worker/branch/fingerprint_parts.hpp"
 
 namespace agent_branch {
@@ -71,38 +79,64 @@ constexpr const char *kRowHash =
     "(age('3'::xid)::int8 - age(xmin)) & 4294967295 END)";
 
 std::string Catalog(const std::string &name, int version) {
-  return "SELECT '" + name + "' AS name, count(*) AS rows, " +
+  return "SELECT concat_ws(' ', '" + name + "', count(*), coalesce(" +
          Since(version, 140000, ("bit_xor(" + std::string(kRowHash) + ")::text").c_str(),
                "sum(hashtextextended(ctid::text || xmin::text, 0))::text") +
-         " AS hash, min(age(xmin)) AS age FROM " + name;
+         ", '-'), min(age(xmin))) FROM " + name;
 }
 
 // Of what only a superuser can read the catalog, what everybody is shown.
 std::string View(const std::string &name, const std::string &row) {
-  return "SELECT '" + name + "', count(*), sum(hashtextextended((" + row +
-         ")::text, 0))::text, NULL FROM " + name;
+  return "SELECT concat_ws(' ', '" + name + "', count(*), coalesce(sum(hashtextextended((" + row +
+         ")::text, 0))::text, '-')) FROM " + name + " s";
+}
+
+std::vector<std::string> Words(const std::string &text) {
+  std::istringstream stream(text);
+  return {std::istream_iterator<std::string>(stream), {}};
+}
+
+std::optional<int64_t> Number(const std::string &text) {
+  int64_t number = 0;
+  const char *end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, number);
+  if (error != std::errc() || stop != end) return {};
+  return number;
 }
 
 }  // namespace
 
-std::string CatalogVersionQuery(int server_version_num) {
-  std::string parts = View("pg_roles", "ROW(pg_roles, " + std::string(kPasswordMark) + ")") +
-                      " UNION ALL " + View("pg_user_mappings", "pg_user_mappings") + " UNION ALL " +
-                      View("pg_subscription s", "ROW(s.subname, s.subdbid, s.subowner, " +
-                                                    SubscriptionColumns(server_version_num) + ")");
-  std::string catalogs;
+std::vector<std::string> CatalogVersionStatements(int server_version_num) {
+  std::vector<std::string> statements = {
+      "SELECT concat_ws(' ', system_identifier, " + std::string(kNextXid) +
+          ") FROM pg_control_system()",
+      View("pg_roles", "ROW(s, " + PasswordMark("s") + ")"), View("pg_user_mappings", "s"),
+      View("pg_subscription", "ROW(s.subname, s.subdbid, s.subowner, " +
+                                  SubscriptionColumns(server_version_num) + ")")};
   for (const char *name : kCatalogs)
-    catalogs += (catalogs.empty() ? "" : " UNION ALL ") + Catalog(name, server_version_num);
+    statements.push_back(Catalog(name, server_version_num));
   for (const char *name : kLaterCatalogs) {
-    if (server_version_num >= 150000) {
-      catalogs += " UNION ALL " + Catalog(name, server_version_num);
-    }
+    if (server_version_num >= 150000) statements.push_back(Catalog(name, server_version_num));
   }
-  return "SELECT md5(concat_ws(',', (SELECT system_identifier FROM pg_control_system()), "
-         "string_agg(concat_ws(' ', name, rows, hash), ',' ORDER BY name COLLATE \"C\"))), '{}', "
-         "(" +
-         std::string(kNextXid) + " - min(age))::text FROM (" + catalogs + " UNION ALL " + parts +
-         ") AS catalogs";
+  return statements;
+}
+
+std::optional<CatalogVersion> ReadCatalogVersion(const std::vector<std::string> &rows) {
+  if (rows.empty()) return {};
+  const std::vector<std::string> server = Words(rows[0]);
+  const std::optional<int64_t> next = Number(server.empty() ? "" : server.back());
+  if (server.size() != 2 || !next) return {};
+  std::string text = server[0];
+  int64_t youngest = std::numeric_limits<int32_t>::max();
+  for (size_t n = 1; n < rows.size(); ++n) {
+    const std::vector<std::string> row = Words(rows[n]);
+    if (row.size() < 3 || row.size() > 4) return {};
+    text += ',' + row[0] + ' ' + row[1] + ' ' + row[2];
+    const std::optional<int64_t> age = row.size() == 4 ? Number(row[3]) : youngest;
+    if (!age) return {};
+    youngest = std::min(youngest, *age);
+  }
+  return CatalogVersion{Md5(text), std::to_string(*next - youngest)};
 }
 
 }  // namespace agent_branch

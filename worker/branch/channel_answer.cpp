@@ -106,13 +106,8 @@ void Channel::OnCheck(TimePoint now) {
 
 void Channel::OnProof(TimePoint now) {
   const Reply &reply = connection_->reply();
-  const bool answered = !reply.failed && reply.last_row.size() == 3 && connection_->InTransaction();
-  if (answered) {
-    ready_.fingerprint = reply.last_row[0];
-    ready_.objects = JoinPages(reply.pages);
-    ready_.answer = reply.last_row[2];
+  if (!reply.failed && connection_->InTransaction() && TakeFingerprint(reply, &ready_))
     return ReportReady();
-  }
   Finish(Rejected(task_->id, reply.error.fields));
   Reset(now);
 }

@@ -32,7 +32,7 @@ struct Reply {
   ServerMessage error;                // the first one, when failed
   std::vector<std::string> last_row;  // of the last statement that returned any; NULL is ""
   std::vector<bool> last_row_nulls;
-  std::vector<std::string> pages;  // second column of every row, for who asked for all of them
+  std::vector<std::string> pages;  // first column of every row, for who asked for all of them
   std::string last_tag;            // such as "COMMIT"
   int completed = 0;               // statements that came to their end
   int64_t rows = 0;                // that they inserted, updated, deleted, merged or copied

@@ -151,10 +151,10 @@ void Connection::AbsorbRow(const PGresult *result) {
                                  static_cast<size_t>(PQgetlength(result, 0, column)));
     reply_.last_row_nulls.push_back(PQgetisnull(result, 0, column) == 1);
   }
-  if (!keep_pages_ || reply_.last_row.size() < 2) return;
-  page_bytes_ += reply_.last_row[1].size();
+  if (!keep_pages_ || reply_.last_row.empty()) return;
+  page_bytes_ += reply_.last_row[0].size();
   if (page_bytes_ > kLongestAnswer) return Break("the server sent an answer that is too long");
-  reply_.pages.push_back(std::move(reply_.last_row[1]));
+  reply_.pages.push_back(reply_.last_row[0]);
 }
 
 // Ends COPY FROM STDIN with an error, and drops what COPY TO STDOUT sends. False: wait for input.

@@ -1,12 +1,14 @@
 #include "worker/branch/fingerprint.hpp"
 
+#include <utility>
+
 #include "worker/branch/fingerprint_parts.hpp"
 #include "worker/branch/look_query.hpp"
 
 namespace agent_branch {
 namespace {
 
-// Objects in one row of the answer: about two megabytes, at most sixteen for the longest names.
+// Objects in one row of an answer: about two megabytes, at most sixteen for the longest names.
 constexpr const char *kObjectsInPage = "20000";
 
 // Whoever has other privileges than an object of this kind and owner begins with: "grants on table
@@ -33,43 +35,52 @@ std::string Grants() {
          kNeonRole + ")";
 }
 
-// What has one kind and name is described together: a composite type is in two catalogs.
-std::string Described(int version) {
+std::vector<FingerprintPart> Parts(int version) {
+  std::vector<FingerprintPart> parts;
+  for (std::vector<FingerprintPart> some :
+       {TableParts(version), RelationParts(), ObjectParts(version), SurroundingParts(version),
+        ClusterParts(version)}) {
+    for (FingerprintPart &part : some)
+      parts.push_back(std::move(part));
+  }
+  return parts;
+}
+
+// Definitions by key. What has one kind and name is described together: a composite type is in two
+// catalogs, and a membership may have been granted twice.
+std::string Described(const FingerprintPart &part) {
   return "WITH member AS MATERIALIZED ("
          "SELECT classid, objid FROM pg_depend WHERE deptype = 'e'), "
          "object (kind, identity, definition, owner, acl_type, acl) AS MATERIALIZED (" +
-         TableParts(version) + " UNION ALL " + RelationParts() + " UNION ALL " +
-         ObjectParts(version) + " UNION ALL " + SurroundingParts(version) + " UNION ALL " +
-         ClusterParts(version) + ")" + Grants() + R"(
+         part.selects + ")" + (part.has_privileges ? Grants() : "") + R"(
 , described AS (
   SELECT key, string_agg(definition, '; ' ORDER BY definition COLLATE "C") AS definition
   FROM (SELECT kind || coalesce(' ' || identity, '') AS key,
                concat_ws(' ', nullif(definition, ''),
                          'owner ' || quote_ident(pg_get_userbyid(owner))) AS definition
-        FROM object
-        UNION ALL SELECT key, definition FROM grants
-        UNION ALL SELECT ')" +
-         std::string(kFingerprintFormatKey) + "', '" + std::string(kFingerprintFormat) +
-         "') parts GROUP BY key)";
+        FROM object)" +
+         (part.has_privileges ? " UNION ALL SELECT key, definition FROM grants" : "") +
+         ") parts GROUP BY key)";
 }
 
 }  // namespace
 
-std::string FingerprintQuery(int server_version_num) {
-  return Described(server_version_num) + R"(
-, hashed AS MATERIALIZED (
-  SELECT key, md5(definition) AS hash,
-    (row_number() OVER (ORDER BY key COLLATE "C") - 1) / )" +
-         kObjectsInPage + R"( AS page
-  FROM described
-)
-SELECT (SELECT md5(string_agg(key || ' ' || hash, chr(10) ORDER BY key COLLATE "C")) FROM hashed),
-       json_object_agg(key, hash ORDER BY key COLLATE "C")::text
-FROM hashed GROUP BY page ORDER BY page)";
+std::vector<std::string> FingerprintStatements(int server_version_num) {
+  std::vector<std::string> statements;
+  for (const FingerprintPart &part : Parts(server_version_num)) {
+    statements.push_back(Described(part) + R"(
+SELECT json_object_agg(key, hash)::text
+FROM (SELECT key, md5(definition) AS hash, (row_number() OVER () - 1) / )" +
+                         kObjectsInPage + R"( AS page FROM described) hashed GROUP BY page)");
+  }
+  return statements;
 }
 
 std::string DefinitionsQuery(int server_version_num, const std::string &keys) {
-  return Described(server_version_num) + R"(
+  std::string all;
+  for (const FingerprintPart &part : Parts(server_version_num))
+    all += (all.empty() ? "" : " UNION ALL ") + part.selects;
+  return Described({all, true}) + R"(
 SELECT coalesce(json_object_agg(key, left(definition, 8000) ORDER BY key COLLATE "C"), '{}')::text
 FROM described
 WHERE key IN (SELECT jsonb_array_elements_text()" +

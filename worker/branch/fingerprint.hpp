@@ -1,4 +1,4 @@
-// The query that describes a database's schema, object by object, as hashes.
+// The statements that describe a database's schema, object by object, as hashes.
 //
 // It covers what a restore overwrites, as far as one database shows it: the schema of this database
 // as a schema-only dump has it, and of the cluster the databases (owner, settings, privileges),
@@ -23,16 +23,17 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "worker/core/merge/three_way.hpp"
 
 namespace agent_branch {
 
-// server_version_num: such as 150004. The text is one SELECT without parameters that returns one
-// row or more, each with 32 hexadecimal digits over all objects, and a JSON object "kind identity"
-// → hash with the next objects in the order of their keys. A row stays below the 16 MiB that a
-// connection accepts, however many objects there are.
-std::string FingerprintQuery(int server_version_num);
+// server_version_num: such as 150004. Each is a SELECT without parameters that returns rows of one
+// column: a JSON object "kind identity" → hash, with some of the objects. A row stays below the
+// 16 MiB that a connection accepts, however many objects there are. All of them are to see one
+// snapshot; ReadFingerprint() makes one answer of their rows.
+std::vector<std::string> FingerprintStatements(int server_version_num);
 
 // keys: a JSON array of texts. One row with a JSON object: definition of each of these objects that
 // exists, for people to read, cut to 8,000 characters.

@@ -55,7 +55,8 @@ FROM pg_roles r WHERE r.rolname !~ '^pg_' AND r.rolname !~ )" +
   OR r.rolcreaterole OR r.rolcreatedb OR r.rolreplication OR r.rolbypassrls))
 UNION ALL
 SELECT 'password', 'of role ' || quote_ident(rolname), password.mark)" +
-         kNeither + " FROM pg_roles, LATERAL (SELECT " + kPasswordMark + R"( AS mark) password
+         kNeither + " FROM pg_roles, LATERAL (SELECT " + PasswordMark("pg_roles") +
+         R"( AS mark) password
 WHERE password.mark IS NOT NULL AND rolname !~ '^pg_' AND rolname !~ )" +
          kNeonRole + " AND rolname !~ " + kReaderRole + R"(
 UNION ALL
@@ -109,9 +110,12 @@ WHERE d.oid IS NOT NULL
 
 }  // namespace
 
-std::string ClusterParts(int version) {
-  return Databases(version) + " UNION ALL " + Settings() + " UNION ALL " + Roles(version) +
-         Parameters(version) + " UNION ALL " + LargeObjects() + " UNION ALL " + Comments();
+std::vector<FingerprintPart> ClusterParts(int version) {
+  return {{Databases(version), true},
+          {Settings()},
+          {Roles(version) + Parameters(version), true},
+          {LargeObjects()},
+          {Comments()}};
 }
 
 }  // namespace agent_branch

@@ -47,37 +47,6 @@ SELECT CASE p.prokind WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate' ELSE '
          InUserSchema("pg_proc", "p", "pronamespace");
 }
 
-// Enums, domains, ranges, base types and shells; a composite type's attributes come with the
-// relations, whose own types and array types go without saying.
-std::string Types(int version) {
-  return R"(
-SELECT CASE t.typtype WHEN 'd' THEN 'domain' ELSE 'type' END, format_type(t.oid, NULL),
-  concat_ws(' ', 'kind ' || t.typtype::text, CASE WHEN NOT t.typisdefined THEN 'shell' END,
-      CASE WHEN t.typbasetype <> 0 THEN 'as ' || format_type(t.typbasetype, t.typtypmod) END,
-      CASE WHEN t.typnotnull THEN 'not null' END,
-      CASE WHEN t.typcollation <> 0 THEN 'collate ' || t.typcollation::regcollation END,
-      'default ' || t.typdefault,
-      'labels (' || (SELECT string_agg(quote_literal(e.enumlabel), ', ' ORDER BY e.enumsortorder)
-       FROM pg_enum e WHERE e.enumtypid = t.oid) || ')',
-      'range ' || (SELECT ROW(format_type(r.rngsubtype, NULL), r.rngcollation::regcollation,
-                  (pg_identify_object('pg_opclass'::regclass, r.rngsubopc, 0)).identity,
-                  r.rngcanonical, r.rngsubdiff, )" +
-         Since(version, 140000, "format_type(r.rngmultitypid, NULL)") + R"()::text
-       FROM pg_range r WHERE r.rngtypid = t.oid),
-      CASE WHEN t.typtype = 'b' THEN
-        'base ' || ROW(t.typinput, t.typoutput, t.typreceive, t.typsend, t.typmodin, t.typmodout,
-            t.typanalyze, t.typlen, t.typbyval, t.typalign, t.typstorage, t.typcategory,
-            t.typispreferred, t.typdelim, format_type(t.typelem, NULL), )" +
-         Since(version, 140000, "t.typsubscript") + R"()::text END),
-  t.typowner, 'T'::"char", t.typacl)" +
-         InUserSchema("pg_type", "t", "typnamespace") + R"(
-  AND (t.typrelid = 0 OR EXISTS (SELECT FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c'))
-  AND NOT EXISTS (SELECT FROM pg_type e WHERE e.typarray = t.oid)
-  AND t.typtype <> )" +
-         // A multirange type comes and goes with its range, and its array with it.
-         Since(version, 140000, "'m'", "''");
-}
-
 // Without shells, which only say that somebody has named an operator that there is not.
 std::string Operators() {
   return R"(
@@ -203,11 +172,45 @@ FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace)";
 
 }  // namespace
 
-std::string ObjectParts(int version) {
-  return SchemasAndFunctions() + " UNION ALL " + Types(version) + " UNION ALL " + Operators() +
-         " UNION ALL " + CastsAndConversions() + " UNION ALL " + Collations(version) +
-         " UNION ALL " + TextSearch() + " UNION ALL " + LanguagesAndServers() + " UNION ALL " +
-         Extensions();
+// Enums, domains, ranges, base types and shells; a composite type's attributes come with the
+// relations, whose own types and array types go without saying.
+std::string Types(int version) {
+  return R"(
+SELECT CASE t.typtype WHEN 'd' THEN 'domain' ELSE 'type' END, format_type(t.oid, NULL),
+  concat_ws(' ', 'kind ' || t.typtype::text, CASE WHEN NOT t.typisdefined THEN 'shell' END,
+      CASE WHEN t.typbasetype <> 0 THEN 'as ' || format_type(t.typbasetype, t.typtypmod) END,
+      CASE WHEN t.typnotnull THEN 'not null' END,
+      CASE WHEN t.typcollation <> 0 THEN 'collate ' || t.typcollation::regcollation END,
+      'default ' || t.typdefault,
+      'labels (' || (SELECT string_agg(quote_literal(e.enumlabel), ', ' ORDER BY e.enumsortorder)
+       FROM pg_enum e WHERE e.enumtypid = t.oid) || ')',
+      'range ' || (SELECT ROW(format_type(r.rngsubtype, NULL), r.rngcollation::regcollation,
+                  (pg_identify_object('pg_opclass'::regclass, r.rngsubopc, 0)).identity,
+                  r.rngcanonical, r.rngsubdiff, )" +
+         Since(version, 140000, "format_type(r.rngmultitypid, NULL)") + R"()::text
+       FROM pg_range r WHERE r.rngtypid = t.oid),
+      CASE WHEN t.typtype = 'b' THEN
+        'base ' || ROW(t.typinput, t.typoutput, t.typreceive, t.typsend, t.typmodin, t.typmodout,
+            t.typanalyze, t.typlen, t.typbyval, t.typalign, t.typstorage, t.typcategory,
+            t.typispreferred, t.typdelim, format_type(t.typelem, NULL), )" +
+         Since(version, 140000, "t.typsubscript") + R"()::text END),
+  t.typowner, 'T'::"char", t.typacl)" +
+         InUserSchema("pg_type", "t", "typnamespace") + R"(
+  AND (t.typrelid = 0 OR EXISTS (SELECT FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c'))
+  AND NOT EXISTS (SELECT FROM pg_type e WHERE e.typarray = t.oid)
+  AND t.typtype <> )" +
+         // A multirange type comes and goes with its range, and its array with it.
+         Since(version, 140000, "'m'", "''");
+}
+
+std::vector<FingerprintPart> ObjectParts(int version) {
+  return {{SchemasAndFunctions(), true},
+          {Operators()},
+          {CastsAndConversions()},
+          {Collations(version)},
+          {TextSearch()},
+          {LanguagesAndServers(), true},
+          {Extensions()}};
 }
 
 }  // namespace agent_branch

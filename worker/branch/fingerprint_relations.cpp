@@ -130,9 +130,8 @@ WHERE )" +
 
 }  // namespace
 
-std::string RelationParts() {
-  return Sequences() + " UNION ALL " + Indexes() + " UNION ALL " + Constraints() + " UNION ALL " +
-         TriggersRulesPolicies();
+std::vector<FingerprintPart> RelationParts() {
+  return {{Sequences(), true}, {Indexes()}, {Constraints()}, {TriggersRulesPolicies()}};
 }
 
 }  // namespace agent_branch

@@ -140,10 +140,9 @@ std::string SubscriptionColumns(int version) {
           FROM '<d>(.*)</d>') END)";
 }
 
-std::string SurroundingParts(int version) {
-  return Publications(version) + " UNION ALL " + Subscriptions(version) + " UNION ALL " +
-         DefaultPrivileges() + " UNION ALL " + ChangedPrivileges() + " UNION ALL " +
-         CommentsAndLabels() + " UNION ALL " + kDependences;
+std::vector<FingerprintPart> SurroundingParts(int version) {
+  return {{Publications(version)}, {Subscriptions(version)}, {DefaultPrivileges()},
+          {ChangedPrivileges()},   {CommentsAndLabels()},    {kDependences}};
 }
 
 }  // namespace agent_branch

@@ -84,8 +84,10 @@ FROM)" + Relations();
 
 }  // namespace
 
-std::string TableParts(int version) {
-  return Tables(version) + " UNION ALL " + Columns(version) + " UNION ALL " + OrderOfColumns();
+std::vector<FingerprintPart> TableParts(int version) {
+  return {{Tables(version) + " UNION ALL " + Types(version), true},
+          {Columns(version), true},
+          {OrderOfColumns()}};
 }
 
 }  // namespace agent_branch

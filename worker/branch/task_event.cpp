@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "worker/branch/catalog_version.hpp"
+#include "worker/branch/fingerprint_answer.hpp"
 #include "worker/branch/task_text.hpp"
 
 namespace agent_branch {
@@ -129,17 +131,16 @@ BranchEvent RejectedForItsRole(uint64_t id, const std::string &role) {
   return Rejected(id, error);
 }
 
-std::string JoinPages(const std::vector<std::string> &pages) {
-  if (pages.size() == 1) return pages.front();
-  std::string joined = "{";
-  for (const std::string &page : pages) {
-    const size_t begin = page.find('{');
-    const size_t end = page.rfind('}');
-    if (begin == std::string::npos || end < begin) return {};
-    if (joined.size() > 1) joined += ',';
-    joined.append(page, begin + 1, end - begin - 1);
-  }
-  return joined + "}";
+bool TakeFingerprint(const Reply &reply, BranchEvent *event) {
+  if (reply.pages.empty()) return false;
+  std::vector<std::string> pages = reply.pages;
+  event->answer = std::move(pages.back());
+  pages.pop_back();
+  std::optional<FingerprintAnswer> described = ReadFingerprint(pages);
+  if (!described || described->digits.size() != 32) return false;
+  event->fingerprint = std::move(described->digits);
+  event->objects = std::move(described->objects);
+  return true;
 }
 
 BranchEvent RejectedForBackslash(uint64_t id) {
@@ -156,13 +157,16 @@ BranchEvent RejectedForBackslash(uint64_t id) {
 namespace {
 
 BranchEvent FinishedFingerprint(uint64_t id, const Reply &reply) {
-  if (reply.last_row.size() < 2 || reply.last_row[0].size() != 32) {
-    return Rejected(id, Malformed());
-  }
   BranchEvent event = Finished(id, BranchOutcome::kDone);
-  event.fingerprint = reply.last_row[0];
-  event.objects = JoinPages(reply.pages);
-  if (reply.last_row.size() > 2) event.answer = reply.last_row[2];
+  return TakeFingerprint(reply, &event) ? event : Rejected(id, Malformed());
+}
+
+BranchEvent FinishedVersion(uint64_t id, const Reply &reply) {
+  const std::optional<CatalogVersion> version = ReadCatalogVersion(reply.pages);
+  if (!version || version->digits.size() != 32) return Rejected(id, Malformed());
+  BranchEvent event = Finished(id, BranchOutcome::kDone);
+  event.fingerprint = version->digits;
+  event.answer = version->newest;
   return event;
 }
 
@@ -208,6 +212,8 @@ BranchEvent FinishedQuery(const BranchTask &task, const Reply &reply) {
     case BranchTaskKind::kDropRoles:
     case BranchTaskKind::kWhoAmI:
       return FinishedLook(task.id, reply);
+    case BranchTaskKind::kCatalogVersion:
+      return FinishedVersion(task.id, reply);
     default:
       return FinishedFingerprint(task.id, reply);
   }

@@ -116,16 +116,23 @@ constexpr char kDescribing[] =
     "SET LOCAL xmloption = content; SET LOCAL lc_monetary = 'C'; SET LOCAL jit = off; "
     "SET LOCAL work_mem = '32MB'; ";
 
-// The columns of the fingerprint, and the text of task.facts.
+std::string Joined(const std::vector<std::string> &statements) {
+  std::string text;
+  for (const std::string &statement : statements)
+    text += (text.empty() ? "" : "; ") + statement;
+  return text;
+}
+
+// The rows of the fingerprint, and the text of task.facts as the last one.
 std::string WithFacts(const BranchTask &task, int server_version) {
-  const std::string facts = task.facts.empty() ? "NULL" : task.facts;
-  return "SELECT f.*, " + facts + " FROM (" + FingerprintQuery(server_version) + ") AS f";
+  return Joined(FingerprintStatements(server_version)) + "; SELECT " +
+         (task.facts.empty() ? "NULL" : task.facts);
 }
 
 std::string DescribingQuery(const BranchTask &task, int server_version) {
   switch (task.kind) {
     case BranchTaskKind::kCatalogVersion:
-      return CatalogVersionQuery(server_version);
+      return Joined(CatalogVersionStatements(server_version));
     case BranchTaskKind::kDefinitions:
       return DefinitionsQuery(server_version, task.sql);
     case BranchTaskKind::kStandpoint:

@@ -52,7 +52,7 @@ std::string MigrationCheck(const BranchTask &task, const std::string &before);
 // kReadyToCommit, when the answer to that shows the transaction that the task began.
 std::optional<BranchEvent> ReadyToCommit(const BranchTask &task, const Reply &reply,
                                          const std::string &token, int64_t rows);
-// Inside of the migration's transaction, which it leaves as it was: the columns of the fingerprint,
+// Inside of the migration's transaction, which it leaves as it was: the rows of the fingerprint,
 // and the text of task.facts.
 std::string ProofText(const BranchTask &task, int server_version);
 // Settings of the session for a statement that runs alone, and what names it while it does.
@@ -77,8 +77,8 @@ BranchEvent RejectedOverdue(const BranchTask &task);
 BranchEvent RejectedForEndingItsTransaction(uint64_t id, bool committed, const ServerError &after);
 // The script made another role its own.
 BranchEvent RejectedForItsRole(uint64_t id, const std::string &role);
-// The JSON objects of the pages as one.
-std::string JoinPages(const std::vector<std::string> &pages);
+// Puts the answer to that into the event. False when it is of another form.
+bool TakeFingerprint(const Reply &reply, BranchEvent *event);
 // The branch would end a constant with a backslash in it elsewhere than the reading did.
 BranchEvent RejectedForBackslash(uint64_t id);
 BranchEvent FinishedQuery(const BranchTask &task, const Reply &reply);
