@@ -246,6 +246,11 @@ void AttachLauncher() {
   state->launcher.probes.all = true;
 }
 
+bool HasProbes() {
+  Locked locked(LW_SHARED);
+  return state->launcher.probes.all || state->launcher.probes.count > 0;
+}
+
 Probes TakeProbes() {
   Locked locked;
   Probes taken = state->launcher.probes;

@@ -90,6 +90,7 @@ void RequestProbe(Oid database);
 // --- The launcher ---
 
 void AttachLauncher();  // detached by itself when the process exits
+bool HasProbes();
 Probes TakeProbes();
 // Claims a slot for a worker that is about to be started. Null: no slot is free, one is taken
 // already (starting or running), or the database is paused.

@@ -253,8 +253,12 @@ void EventLoop::Sleep() {
       pgstat_report_stat(true);
       pgstat_report_activity(STATE_IDLE, nullptr);
     }
+    // A wait for a heavyweight lock resets the latch (ProcSleep() in PostgreSQL's proc.c), and what
+    // it was set for meanwhile would not be read before somebody sets it again.
+    const bool is_woken = WakesOfThisWorker().all != wakes_seen_.all;
     WaitEvent occurred[4];
-    WaitEventSetWait(events_, timeout, occurred, lengthof(occurred), WaitEventOfWorker());
+    WaitEventSetWait(events_, is_woken ? 0 : timeout, occurred, lengthof(occurred),
+                     WaitEventOfWorker());
     pgstat_report_activity(STATE_RUNNING, "agent_branch");
   });
 }

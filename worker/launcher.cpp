@@ -250,7 +250,8 @@ void Launcher::Run() {
     NoticeFailedStarts();
     TakeWork();
     StartDue();
-    long timeout = Timeout();
+    // Reading pg_database may have waited for a lock, which resets the latch.
+    long timeout = HasProbes() ? 0 : Timeout();
     int events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout >= 0 ? WL_TIMEOUT : 0);
     CallPg([=] { WaitLatch(MyLatch, events, timeout, WaitEventOfLauncher()); });
   }

@@ -458,7 +458,9 @@ TEST_F(RunnerTest, NoticesAreKept) {
   EXPECT_EQ(event.notices[0].message, "first");
   EXPECT_EQ(event.notices[0].detail, "more");
   EXPECT_EQ(event.notices[0].hint, "do");
-  EXPECT_EQ(event.notices[0].statement, 1);
+  EXPECT_EQ(event.notices[0].first, 1);
+  EXPECT_EQ(event.notices[0].last, 1);
+  EXPECT_TRUE(event.notices[0].in_do_block);
   EXPECT_EQ(event.notices[1].severity, "WARNING");
   EXPECT_EQ(event.notices[1].message, "second ***");
   runner_.Commit(event.id);

@@ -137,10 +137,18 @@ class EndlessOperation(Trouble):
     ends_with_emulator = True
 
     def arrange(self):
+        # Those of the project's own making take none of it.
+        wait_until(self._is_idle, 20, "the project's operations to end")
         self.world.set_durations(_OPERATION_MS)
         self._create()
         wait_until(lambda: self.branches() != {"production"}, 20, "the branch to be made")
         self.world.set_durations()
+
+    def _is_idle(self):
+        status, told = self.world.emulator.call("GET", f"/projects/{self.project}/operations")
+        return status == 200 and all(
+            operation["status"] not in ("scheduling", "running", "cancelling")
+            for operation in told["operations"])
 
     def shows(self, row):
         return row["waits_for"]

@@ -55,7 +55,10 @@ void ModelBranches::Run(uint64_t id) {
   if (branch == nullptr || chance_->Happens(faults_->no_connection)) {
     constexpr int kTries = 3;
     const std::string &whose = task.task.connection_key;
-    if (task.task.kind == BranchTaskKind::kStandpoint && ++unread_[whose] >= kTries)
+    // The role that reads a parent is asked for first.
+    const bool counts =
+        task.task.kind == BranchTaskKind::kStandpoint || task.task.kind == BranchTaskKind::kMakeRole;
+    if (counts && ++unread_[whose] >= kTries)
       harms->Note(Harm::kStandpointUnread, whose);
     Fail(id, BranchOutcome::kNotRun);
     return;

@@ -1,4 +1,4 @@
-// A model of Neon: what the API promises (reference/api), strict, and over virtual time.
+// A model of Neon: what its API reference promises, strict, and over virtual time.
 //
 // Beside what Neon knows of a branch the model knows who made it and what is in it, so that it can
 // say of each request whether it was the worker's to send, and of each restore whether anything was

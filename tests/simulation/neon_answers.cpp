@@ -1,4 +1,4 @@
-// The bodies of the model's answers, in the shapes of reference/api.
+// The bodies of the model's answers, in the shapes of Neon's API reference.
 #include <set>
 
 #include "tests/simulation/model_neon.hpp"

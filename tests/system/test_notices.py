@@ -44,6 +44,11 @@ def test_a_statement_that_did_nothing_is_told_with_what_is_there_instead(system,
     said = notices(system, session, "ALTER TABLE said.orders ADD COLUMN IF NOT EXISTS total numeric")
     assert said[0]["there"] == "table said.orders (id integer, total text)"
     assert (said[0]["sqlstate"], said[0]["statement"], said[0]["line"]) == ("42701", 1, 1)
+    said = notices(system, session, """CREATE TABLE IF NOT EXISTS said.orders ();
+        ALTER TABLE said.orders ADD COLUMN IF NOT EXISTS total numeric;
+        DO $$ BEGIN RAISE NOTICE 'hello'; END $$;
+        SELECT 1""")
+    assert [(one["message"], one["statement"]) for one in said[2:]] == [("hello", 3)]
     assert notices(system, session, "SELECT 1") is None
 
 

@@ -156,6 +156,7 @@ void Channel::SendScript(TimePoint now) {
   const std::string query = prologue_.text + task_->sql;
   prologue_.text = connection_->mark() + prologue_.text;
   Send(Step::kScript, query, now);
+  script_query_ = connection_->queries();
 }
 
 void Channel::Send(Step step, const std::string &query, TimePoint now) {

@@ -127,10 +127,11 @@ class Channel {
   ConnectionTarget target_;
   std::unique_ptr<Dialer> dialer_;
   std::unique_ptr<Connection> connection_;
-  bool reused_ = false;                // the connection had been kept when the task began
-  Prologue prologue_;                  // what was sent before the script
-  size_t script_ = 0;                  // which of the task's texts
-  int64_t rows_ = 0;                   // of the texts
+  bool reused_ = false;   // the connection had been kept when the task began
+  Prologue prologue_;     // what was sent before the script
+  size_t script_ = 0;     // which of the task's texts
+  int64_t rows_ = 0;      // of the texts
+  int script_query_ = 0;  // which query of the connection the task's first text went in
   std::vector<std::string> baseline_;  // what the record begins with: see RecordBaseline()
   std::string before_;                 // the schema, where the task measures: see measure.hpp
   BranchEvent ready_;                  // what is told once the migration is proven

@@ -1,4 +1,5 @@
 // What a channel does with the answer to each step of its task, and without one.
+#include <algorithm>
 #include <utility>
 
 #include "worker/branch/channel.hpp"
@@ -209,12 +210,19 @@ void Channel::AddNotices(BranchEvent *event) const {
   const bool runs_text =
       task_->kind == BranchTaskKind::kMigrate || task_->kind == BranchTaskKind::kRunAlone;
   if (!connection_ || !runs_text) return;
-  event->notices = connection_->notices().kept();
   event->notices_dropped = connection_->notices().dropped();
-  const bool single =
-      task_->kind == BranchTaskKind::kRunAlone || (task_->statements == 1 && task_->more.empty());
-  for (ServerNotice &notice : event->notices)
-    notice.statement = single ? 1 : 0;
+  event->notices.clear();
+  for (const NoticeList::Heard &heard : connection_->notices().kept()) {
+    event->notices.push_back(heard.notice);
+    ServerNotice &notice = event->notices.back();
+    if (task_->kind == BranchTaskKind::kRunAlone) {
+      notice.first = notice.last = 1;
+    } else if (heard.query == script_query_ && task_->more.empty()) {
+      const int next = heard.completed - prologue_.statements + 1;
+      notice.first = std::clamp(next, 1, std::max(task_->statements, 1));
+      notice.last = std::clamp(next + 1, 1, std::max(task_->statements, 1));
+    }
+  }
 }
 
 void Channel::Finish(BranchEvent event) {

@@ -94,7 +94,8 @@ void Connection::OnNotice(void *self, const PGresult *notice) {
   if (message.ends_session) {
     connection->last_words_ = std::move(message);
   } else {
-    connection->notices_.Add(std::move(message));
+    connection->notices_.Add(std::move(message), connection->queries_,
+                             connection->reply_.completed);
   }
   connection->Progress();
 }
@@ -170,6 +171,7 @@ void Connection::Open() {
 void Connection::Send(const std::string &query, bool keep_pages) {
   keep_pages_ = keep_pages;
   page_bytes_ = 0;
+  ++queries_;
   reply_ = {};
   heard_ = false;
   Progress();

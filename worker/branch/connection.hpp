@@ -80,6 +80,8 @@ class Connection {
   // Since ForgetNotices().
   const NoticeList &notices() const { return notices_; }
   void ForgetNotices() { notices_ = {}; }
+  // How many were sent.
+  int queries() const { return queries_; }
   bool InTransaction() const;
   int server_version() const { return PQserverVersion(connection_.get()); }
   bool CountsBytes() const;
@@ -139,6 +141,7 @@ class Connection {
   Reply reply_;
   bool keep_pages_ = false;
   size_t page_bytes_ = 0;
+  int queries_ = 0;
   NoticeList notices_;
   ServerMessage last_words_;  // a FATAL that came as a notice
   ConnectionFailure failure_;

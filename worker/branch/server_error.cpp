@@ -43,7 +43,7 @@ ServerMessage ReadServerMessage(const PGresult *result, std::string_view secret)
 }
 
 // Once one is left out, so are all that follow: what is kept is a beginning, without holes.
-void NoticeList::Add(ServerMessage message) {
+void NoticeList::Add(ServerMessage message, int query, int completed) {
   ServerError &fields = message.fields;
   bytes_ +=
       message.severity.size() + fields.message.size() + fields.detail.size() + fields.hint.size();
@@ -51,8 +51,13 @@ void NoticeList::Add(ServerMessage message) {
     ++dropped_;
     return;
   }
-  kept_.push_back({std::move(message.severity), std::move(fields.sqlstate),
-                   std::move(fields.message), std::move(fields.detail), std::move(fields.hint), 0});
+  // Not a word that is translated: PL/pgSQL calls the function of a DO block that.
+  const bool in_do_block = fields.context.find("inline_code_block") != std::string::npos;
+  kept_.push_back(
+      {{std::move(message.severity), std::move(fields.sqlstate), std::move(fields.message),
+        std::move(fields.detail), std::move(fields.hint), 0, 0, in_do_block},
+       query,
+       completed});
 }
 
 TextPlace PlaceInText(std::string_view text, int position, bool counts_bytes) {

@@ -30,12 +30,18 @@ class NoticeList {
   static constexpr size_t kMost = 100;
   static constexpr size_t kMostBytes = 64 * 1024;
 
-  void Add(ServerMessage message);
-  const std::vector<ServerNotice> &kept() const { return kept_; }
+  struct Heard {
+    ServerNotice notice;
+    int query = 0;      // which one was being answered
+    int completed = 0;  // its statements of which the results had been handed out
+  };
+
+  void Add(ServerMessage message, int query, int completed);
+  const std::vector<Heard> &kept() const { return kept_; }
   int64_t dropped() const { return dropped_; }
 
  private:
-  std::vector<ServerNotice> kept_;
+  std::vector<Heard> kept_;
   size_t bytes_ = 0;
   int64_t dropped_ = 0;
 };

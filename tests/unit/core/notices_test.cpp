@@ -25,7 +25,7 @@ Segment Whole() {
 
 BranchEvent Said(const std::string &sqlstate, const std::string &message) {
   BranchEvent event;
-  event.notices.push_back({"NOTICE", sqlstate, message, "", "", 0});
+  event.notices.push_back({"NOTICE", sqlstate, message, "", ""});
   return event;
 }
 
@@ -39,6 +39,31 @@ TEST(Notices, StatementIsTheOnlyOneThatNamesWhatTheNoticeNames) {
   twice.statements[1].mentions = {"orders"};
   EXPECT_EQ(NoticesJson(twice, Whole(), event).find("\"statement\""), std::string::npos);
   EXPECT_EQ(NoticesJson(ThreeStatements(), Whole(), BranchEvent()), "");
+}
+
+// libpq may hand a notice out one result early, so that it lies between two statements.
+TEST(Notices, StatementIsLookedForBetweenThoseThatWereBeingAnswered) {
+  Script script = ThreeStatements();
+  for (ScriptStatement &statement : script.statements)
+    statement.mentions = {"orders"};
+  script.statements[2].tag = "DO";
+  const auto statement_of = [&](int first, int last, bool in_do_block) {
+    BranchEvent event = Said("01000", "relation \"orders\" is odd");
+    event.notices[0].first = first;
+    event.notices[0].last = last;
+    event.notices[0].in_do_block = in_do_block;
+    const std::string json = NoticesJson(script, Whole(), event);
+    const size_t at = json.find("\"statement\":");
+    return at == std::string::npos ? '0' : json[at + 12];
+  };
+  EXPECT_EQ(statement_of(2, 2, false), '2');
+  EXPECT_EQ(statement_of(1, 2, false), '0');
+  EXPECT_EQ(statement_of(2, 3, true), '3');
+  EXPECT_EQ(statement_of(2, 3, false), '2');
+  EXPECT_EQ(statement_of(0, 0, true), '3');
+  EXPECT_EQ(statement_of(3, 4, true), '3') << "as if nothing were known of the place";
+  script.statements[0].mentions.clear();
+  EXPECT_EQ(statement_of(1, 2, false), '2');
 }
 
 TEST(Notices, OnlyWhatSkippedOrLackedARightDidNothing) {

@@ -121,9 +121,11 @@ struct ServerNotice {
   std::string message;
   std::string detail;
   std::string hint;
-  // Which of the task's statements it belongs to, from 1; 0: one of several, since libpq hands
-  // notices out ahead of the results that came before them.
-  int statement = 0;
+  // Between which of the task's statements it was said, from 1: two, since libpq may hand a notice
+  // out ahead of the result that came before it. 0: by none of them, or it is not known.
+  int first = 0;
+  int last = 0;
+  bool in_do_block = false;  // so its context says
 };
 
 enum class BranchOutcome {

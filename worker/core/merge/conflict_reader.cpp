@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "worker/core/base/json.hpp"
+#include "worker/core/merge/acting_objects.hpp"
 #include "worker/core/merge/dependencies.hpp"
 
 namespace agent_branch {
@@ -18,6 +19,36 @@ std::string JsonList(const std::vector<std::string> &items) {
     WriteString(writer, item);
   writer.EndArray();
   return {buffer.GetString(), buffer.GetSize()};
+}
+
+std::vector<ConflictRow> RowsOf(const std::vector<ObjectDifference> &differences,
+                                const std::vector<Dependence> &dependences) {
+  std::vector<ConflictRow> rows;
+  for (const Dependence &dependence : dependences) {
+    if (rows.size() == kMaxConflicts) break;
+    for (const ObjectDifference &difference : differences) {
+      if (difference.object != dependence.object) continue;
+      ConflictRow row;
+      row.object = dependence.object;
+      row.change = "depends";
+      row.base_hash = difference.base;
+      row.branch_hash = difference.branch;
+      row.parent_hash = difference.parent;
+      row.depends_on = dependence.on;
+      rows.push_back(std::move(row));
+    }
+  }
+  return rows;
+}
+
+MergeRefusal Refuse(const std::string &message, const std::string &verb,
+                    std::vector<ConflictRow> rows) {
+  std::string detail = rows.front().object + verb + rows.front().depends_on;
+  if (rows.size() > 1) detail += ", and " + std::to_string(rows.size() - 1) + " more";
+  return {Status::Error("40001", message, detail + ".",
+                        "Nothing was touched. agent_conflicts shows each of them; agent_rebase() "
+                        "runs the migrations on the parent as it is now."),
+          std::move(rows)};
 }
 
 }  // namespace
@@ -63,40 +94,30 @@ Flow<> ConflictReader::AddDefinitions(Session &session, ObjectMap on_branch,
 }
 
 Flow<std::optional<MergeRefusal>> ConflictReader::WeighDependences(
-    Session &session, std::vector<ObjectDifference> differences) {
+    Session &session, std::vector<ObjectDifference> differences, ChangedRows rows,
+    ObjectMap on_parent) {
   const std::vector<std::string> columns = ChangedColumns(differences);
-  std::vector<std::string> on_branch = columns;
-  std::vector<std::string> on_parent = columns;
-  const ObjectMap theirs = co_await Definitions(session, true, std::move(on_parent));
-  const ObjectMap ours = co_await Definitions(session, false, std::move(on_branch));
+  std::vector<std::string> asked = columns;
+  const ObjectMap theirs = co_await Definitions(session, true, std::move(asked));
+  asked = columns;
+  const ObjectMap ours = co_await Definitions(session, false, std::move(asked));
   const std::set<std::string> retyped = FindRetyped(columns, ours, theirs);
   std::vector<std::string> of_branch = MayDepend(differences, true, retyped);
   std::vector<std::string> of_parent = MayDepend(differences, false, retyped);
   ObjectMap branch = co_await Definitions(session, false, std::move(of_branch));
   ObjectMap parent = co_await Definitions(session, true, std::move(of_parent));
-  std::vector<ConflictRow> rows;
-  for (const Dependence &dependence : FindDependences(differences, branch, parent, retyped)) {
-    if (rows.size() == kMaxConflicts) break;
-    for (const ObjectDifference &difference : differences) {
-      if (difference.object != dependence.object) continue;
-      ConflictRow row;
-      row.object = dependence.object;
-      row.change = "depends";
-      row.base_hash = difference.base;
-      row.branch_hash = difference.branch;
-      row.parent_hash = difference.parent;
-      row.depends_on = dependence.on;
-      rows.push_back(std::move(row));
-    }
-  }
-  if (rows.empty()) co_return std::nullopt;
-  std::string detail = rows.front().object + " uses " + rows.front().depends_on;
-  if (rows.size() > 1) detail += ", and " + std::to_string(rows.size() - 1) + " more";
-  co_return MergeRefusal{
-      Status::Error("40001", "what one side made uses what the other side changed", detail + ".",
-                    "Nothing was touched. agent_conflicts shows each of them; agent_rebase() runs "
-                    "the migrations on the parent as it is now."),
-      std::move(rows)};
+  std::vector<ConflictRow> uses =
+      RowsOf(differences, FindDependences(differences, branch, parent, retyped));
+  if (!uses.empty())
+    co_return Refuse("what one side made uses what the other side changed", " uses ", uses);
+  std::vector<std::string> triggers = TriggersToRead(differences, rows, on_parent);
+  const ObjectMap calling = co_await Definitions(session, true, std::move(triggers));
+  const std::set<std::string> refilled = FindRefilled(columns, ours, theirs);
+  std::vector<ConflictRow> acts =
+      RowsOf(differences, FindActing(differences, rows, refilled, calling));
+  if (acts.empty()) co_return std::nullopt;
+  co_return Refuse("what others changed acts on rows that the migrations wrote without it",
+                   " acts on ", acts);
 }
 
 }  // namespace agent_branch

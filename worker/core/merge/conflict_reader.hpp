@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "worker/core/merge/merge_end.hpp"
+#include "worker/core/merge/replay_judgement.hpp"
 #include "worker/core/merge/three_way.hpp"
 
 namespace agent_branch {
@@ -20,9 +21,12 @@ class ConflictReader {
   // Fills in what both sides and the base say. The base's text is told by the side that has not
   // changed it; on_branch: the branch's objects, as hashes.
   Flow<> AddDefinitions(Session &session, ObjectMap on_branch, std::vector<ConflictRow> *conflicts);
-  // A refusal when one side made what uses what the other side changed (dependencies.hpp).
+  // A refusal when one side made what uses what the other side changed (dependencies.hpp), or when
+  // what others changed acts on rows that the migrations wrote (acting_objects.hpp). rows: these;
+  // on_parent: the parent's objects, as hashes.
   Flow<std::optional<MergeRefusal>> WeighDependences(Session &session,
-                                                     std::vector<ObjectDifference> differences);
+                                                     std::vector<ObjectDifference> differences,
+                                                     ChangedRows rows, ObjectMap on_parent);
 
  private:
   Flow<ObjectMap> Definitions(Session &session, bool of_parent, std::vector<std::string> objects);

@@ -82,7 +82,8 @@ Flow<StrategyEnd> ReplayMerge::Run(Session &session) {
   if (!refusal && plan->base != plan->parent.objects) {
     std::vector<ObjectDifference> differences =
         CompareThreeWays(plan->base, plan->branch.objects, plan->parent.objects);
-    refusal = co_await conflicts.WeighDependences(session, std::move(differences));
+    refusal = co_await conflicts.WeighDependences(session, std::move(differences),
+                                                  plan->recorded.rows, plan->parent.objects);
   }
   if (!refusal && plan->base != plan->parent.objects) {
     Result<std::optional<MergeRefusal>> other = co_await other_order_.Try(session, &*plan);
@@ -177,7 +178,8 @@ Flow<Result<std::optional<MergeRefusal>>> ReplayMerge::WeighPlan(Session &sessio
   if (!refusal && plan->base != plan->parent.objects) {
     std::vector<ObjectDifference> differences =
         CompareThreeWays(plan->base, plan->branch.objects, plan->parent.objects);
-    refusal = co_await conflicts.WeighDependences(session, std::move(differences));
+    refusal = co_await conflicts.WeighDependences(session, std::move(differences),
+                                                  plan->recorded.rows, plan->parent.objects);
   }
   if (refusal)
     co_await conflicts.AddDefinitions(session, plan->branch.objects, &refusal->conflicts);

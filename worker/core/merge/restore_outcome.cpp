@@ -8,7 +8,7 @@
 namespace agent_branch {
 namespace {
 
-// A new backup may be invisible for a moment (reference/api, 2.4); when it never comes to be seen,
+// A new backup may be invisible for a moment (lists of Neon's lag behind its changes); when it never comes to be seen,
 // somebody has deleted it.
 constexpr int kBackupTries = 12;
 constexpr int kFewTries = 6;  // when there is little reason to expect one: ten seconds

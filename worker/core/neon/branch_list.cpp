@@ -19,7 +19,7 @@ struct Pages {
 uint64_t AskPage(const std::shared_ptr<Pages> &pages);
 
 // The cursor may be set on the last page too; the list ends without one, with an empty page, or
-// when it repeats (reference/api, "List").
+// when it repeats (Neon's API reference, "Pagination").
 bool IsLast(const Pages &pages, const NeonBranchPage &page) {
   if (page.next.empty() || page.branches.empty() || page.next == pages.cursor) return true;
   const std::string &until = pages.listing.until;

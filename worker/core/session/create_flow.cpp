@@ -143,9 +143,11 @@ Flow<Next> CreateFlow::NoteWhereTheParentStands(Session &session) {
   const std::string parent_id = session.row.parent_branch_id;
   Next next = co_await uris_->FetchParents(session, parent_id);
   if (next.fails()) co_return next;
+  const bool asks_for_role = reader_.IsWanted(session);
   std::optional<BranchEvent> unanswered = co_await reader_.Make(session);
   if (session.given_up()) co_return Next::Look();
   if (unanswered) co_return WithoutStandpoint(session, *unanswered);
+  if (asks_for_role) session.standpoints_unread = 0;  // it does answer
   BranchTask task;
   task.kind = BranchTaskKind::kStandpoint;
   task.connection_key = project.parent_connection_key();

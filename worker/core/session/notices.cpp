@@ -57,24 +57,38 @@ bool IsNamed(const std::string &mention, const std::string &name) {
          mention.compare(mention.size() - name.size(), name.size(), name) == 0;
 }
 
-// The only statement of the segment that mentions what the notice names; 0: it is not known.
-size_t StatementOf(const Script &script, const Segment &segment, const ServerNotice &notice) {
-  if (notice.statement > 0) return segment.first + static_cast<size_t>(notice.statement);
-  if (segment.count == 1) return segment.first + 1;
-  const std::vector<std::string> names = QuotedIn(notice.message);
+template <typename Test>
+size_t OnlyOne(size_t first, size_t last, Test test) {
   size_t found = 0;
-  const size_t end = std::min(segment.first + segment.count, script.statements.size());
-  for (size_t n = segment.first; n < end; ++n) {
-    const std::vector<std::string> &mentions = script.statements[n].mentions;
-    const bool names_it = std::any_of(names.begin(), names.end(), [&](const std::string &name) {
+  for (size_t number = first; number <= last; ++number) {
+    if (!test(number)) continue;
+    if (found > 0) return 0;
+    found = number;
+  }
+  return found;
+}
+
+// The only statement of those that it may belong to that mentions what the notice names, or that is
+// a DO block as it says; 0: it is not known.
+size_t StatementOf(const Script &script, const Segment &segment, const ServerNotice &notice) {
+  const bool is_between = notice.first > 0 && static_cast<size_t>(notice.last) <= segment.count;
+  const size_t first = segment.first + (is_between ? static_cast<size_t>(notice.first) : 1);
+  const size_t last =
+      segment.first + (is_between ? static_cast<size_t>(notice.last) : segment.count);
+  if (first == last) return first;
+  if (last > script.statements.size()) return 0;
+  const std::vector<std::string> names = QuotedIn(notice.message);
+  const size_t named = OnlyOne(first, last, [&](size_t number) {
+    const std::vector<std::string> &mentions = script.statements[number - 1].mentions;
+    return std::any_of(names.begin(), names.end(), [&](const std::string &name) {
       return std::any_of(mentions.begin(), mentions.end(),
                          [&](const std::string &mention) { return IsNamed(mention, name); });
     });
-    if (!names_it) continue;
-    if (found > 0) return 0;
-    found = n + 1;
-  }
-  return found;
+  });
+  if (named > 0) return named;
+  return OnlyOne(first, last, [&](size_t number) {
+    return (script.statements[number - 1].tag == "DO") == notice.in_do_block;
+  });
 }
 
 void WriteOptional(JsonWriter &writer, const char *name, const std::string &text) {
