@@ -36,7 +36,7 @@ CONTROL = $(addprefix ../../,$(control))
 export DEFINES CONTROL
 
 build := build$(if $(FUZZ),/fuzz,$(if $(SANITIZE),/sanitize))
-suites := unit simulation fuzz branch emulator pgtap system crash fixer contract lint
+suites := unit simulation fuzz branch emulator pgtap system load crash fixer contract lint
 # All sources below a folder; the objects they make; $(2) if there are any.
 below = $(sort $(if $(wildcard $(1)),$(shell find $(1) -name '*.cpp')))
 objects = $(patsubst %.cpp,$(build)/%.o,$(call below,$(1)))
@@ -180,6 +180,7 @@ needs_emulator := $(if $(wildcard emulator/Makefile),emulator)
 needs_pgtap := $(if $(call below,extension),install)
 needs_server := $(needs_pgtap) $(needs_emulator) fleet
 needs_system := $(needs_server) build/tests/store_cases.so
+needs_load := $(needs_server)
 needs_crash := $(needs_server)
 needs_fixer := $(needs_server)
 needs_contract := $(needs_server)

@@ -50,7 +50,8 @@ def all_suites(build):
         Suite("pgtap", [sys.executable, "-u", "tests/lib/pgtap.py"], results.from_tap, 180,
               "tests/pgtap/*.sql", True),
         # Its tests wait more than they work.
-        pytest("system", 1800, True, files_at_once=os.cpu_count() or 1),
+        pytest("system", 1800, True, files_at_once=1 + (os.cpu_count() or 1)),
+        pytest("load", 900, True),
         pytest("crash", 900, True),
         pytest("fixer", 600, True, files_at_once=os.cpu_count() or 1),
         pytest("contract", 600, True),

@@ -82,7 +82,7 @@ def no_lock_files():
 def every_test_is_run():
     ran = {"unit": "*.cpp", "simulation": "*.cpp", "fuzz": "*.cpp", "branch": "*.cpp",
            "pgtap": "*.sql", "emulator": "test_*.py", "system": "test_*.py",
-           "crash": "test_*.py", "fixer": "test_*.py", "contract": "test_*.py"}
+           "load": "test_*.py", "crash": "test_*.py", "fixer": "test_*.py", "contract": "test_*.py"}
     complaints = []
     for path in all_files():
         parts = path.split("/")

@@ -109,6 +109,20 @@ TEST(LastingTrouble, PasswordThatIsRefusedIsAskedForAnew) {
   EXPECT_EQ(driver.neon.Count(ask), asked + 2);
 }
 
+TEST(LastingTrouble, AnswerThatNamesAnotherBranchIsNotBelieved) {
+  EngineDriver driver;
+  const std::string main = BranchJson(*driver.neon.Named("main"));
+  driver.neon.Expect("POST /branches",
+                     Fault::Answer(201, "{\"branch\":" + main + ",\"operations\":[]}"));
+  const int64_t id = driver.ReadySession("one");
+  EXPECT_EQ(driver.BranchOf(id)->id, driver.Row(id).branch_id);
+  driver.store.Migrate(id, "m1");
+  driver.store.Discard(id);
+  ASSERT_TRUE(driver.RunUntilFinished(id));
+  ASSERT_NE(driver.neon.Named("main"), nullptr);
+  EXPECT_EQ(driver.neon.Named("main")->data, Strings());
+}
+
 // The texts' order is that of the first reading, and a statement of it may be in effect.
 TEST(LastingTrouble, TextThatIsReadOtherwiseAfterARestartEndsNothingButItsMigration) {
   EngineDriver driver;

@@ -89,6 +89,12 @@ TEST(Verdict, WordsSayWhatWasAskedAndWhatWasAnswered) {
   EXPECT_EQ(verdict.why.detail(),
             "POST /projects/p/branches was answered with HTTP 422, code X: no more root.");
   EXPECT_NE(Judge(Request(), Answered(401, "")).why.hint(), "");
+  HttpResponse response = Answered(422, R"({"message":"no"})");
+  response.request_id = "r-1";
+  EXPECT_EQ(Judge(Request(), response).why.detail(),
+            "POST /projects/p/branches was answered with HTTP 422: no. Neon's id of the request is "
+            "r-1.");
+  EXPECT_TRUE(Judge(Request(), Answered(200, "{}")).why.detail().find("r-1") == std::string::npos);
 }
 
 }  // namespace

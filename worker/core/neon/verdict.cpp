@@ -101,6 +101,13 @@ Verdict JudgeStatus(const NeonRequest &request, int status, const NeonError &err
   return Make(VerdictKind::kUnknown, "08007", "the Neon API failed to answer properly", detail, {});
 }
 
+// What Neon's support asks for.
+Status WithRequestId(const Status &why, const std::string &id) {
+  if (why.ok() || id.empty()) return why;
+  return Status::Error(why.sqlstate(), why.message(),
+                       why.detail() + " Neon's id of the request is " + id + ".", why.hint());
+}
+
 }  // namespace
 
 Verdict Judge(const NeonRequest &request, const HttpResponse &response) {
@@ -119,6 +126,7 @@ Verdict Judge(const NeonRequest &request, const HttpResponse &response) {
     return verdict;
   } else {
     verdict = JudgeStatus(request, response.status, ParseNeonError(response.body));
+    verdict.why = WithRequestId(verdict.why, response.request_id);
   }
   if (verdict.why.ok()) {
     verdict.why = Status::Error("08006", "the exchange with the Neon API failed");
