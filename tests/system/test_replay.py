@@ -1,6 +1,7 @@
 """Merges that keep what others wrote, on real clusters: by replay, by candidate, after a rebase."""
 import threading
 
+import psycopg2
 import pytest
 
 from host import wait_until
@@ -42,6 +43,20 @@ def test_rows_written_to_development_meanwhile_are_there_after_the_merge(real, o
     assert (merge["chosen"], merge["status"]) == ("replay", "merged")
     assert merge["transaction_id"] and merge["certificate"]["rows_on_parent"]
     assert len(real.calls("POST", "/restore")) == restores
+
+
+def test_who_keeps_a_table_of_the_parent_locked_is_named(real, orders):
+    real.ready("waits")
+    real.migrate("waits", f"ALTER TABLE {orders} ADD COLUMN waited int")
+    holder = psycopg2.connect(parent_of(real, "waits"), application_name="the holder")
+    with holder, holder.cursor() as cursor:
+        cursor.execute(f"LOCK TABLE {orders} IN ACCESS SHARE MODE")
+        real.merge("waits", strategy="replay", state=None)
+        row = real.error_with("waits", "lock timeout", "application the holder",
+                              f"ACCESS SHARE on public.{orders}", seconds=40)
+        assert row["state"] == "merging"
+    holder.close()
+    real.settle("waits", "merged", 60)
 
 
 def test_two_agents_on_one_table_are_both_merged(real, orders):

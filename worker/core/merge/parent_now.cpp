@@ -2,8 +2,10 @@
 
 #include <utility>
 
+#include "worker/core/base/json.hpp"
 #include "worker/core/merge/recorded_work.hpp"
 #include "worker/core/neon/parent.hpp"
+#include "worker/core/session/blockers.hpp"
 
 namespace agent_branch {
 namespace {
@@ -76,6 +78,30 @@ Flow<Result<ParentNow>> ParentReader::Look(Session &session) {
   found->fingerprint = event.fingerprint;
   found->tables = ReadTableNumbers(event.answer);
   co_return found;
+}
+
+Flow<std::string> ParentReader::Blockers(Session &session, std::vector<std::string> tables) {
+  rapidjson::StringBuffer buffer;
+  JsonWriter writer(buffer);
+  writer.StartArray();
+  for (const std::string &table : tables)
+    WriteString(writer, table);
+  writer.EndArray();
+  const std::vector<std::string> tries = {std::string(buffer.GetString(), buffer.GetSize()), "[]"};
+  for (const std::string &relations : tries) {
+    const Project &project = context_->ProjectOf(session);
+    BranchTask task;
+    task.kind = BranchTaskKind::kExcerpt;
+    task.facts = "(" + BlockerQuery(relations) + ")";
+    task.connection_key = project.parent_connection_key();
+    task.uri = project.parent_uris.direct;
+    BranchEvent answer = co_await context_->Run(session, project, std::move(task),
+                                                "the parent to say who holds the lock");
+    if (answer.outcome != BranchOutcome::kDone) break;
+    std::string blockers = DescribeBlockers(answer.answer);
+    if (!blockers.empty()) co_return blockers;
+  }
+  co_return std::string();
 }
 
 }  // namespace agent_branch

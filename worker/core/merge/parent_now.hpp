@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "worker/core/merge/three_way.hpp"
 #include "worker/core/session/connection_uris.hpp"
@@ -31,6 +32,9 @@ class ParentReader {
   Flow<Result<ParentNow>> Find(Session &session);
   // The same, and reads its schema.
   Flow<Result<ParentNow>> Look(Session &session);
+  // Who holds locks on these tables of the parent, as sentences for an error's detail; of any,
+  // where nobody holds one on these. "" where nobody does, or it cannot be told.
+  Flow<std::string> Blockers(Session &session, std::vector<std::string> tables);
   // After a task on the parent that did not run.
   Status Trouble(Session &session, const BranchEvent &event);
 

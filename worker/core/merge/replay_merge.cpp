@@ -1,6 +1,7 @@
 #include "worker/core/merge/replay_merge.hpp"
 
 #include <memory>
+#include <set>
 #include <utility>
 
 #include "worker/core/flow/require.hpp"
@@ -26,9 +27,10 @@ constexpr int kMostMoves = 5;
 constexpr BackoffPolicy kLockBackoff{milliseconds(200), milliseconds(5'000)};
 
 constexpr char kBranchMoved[] = "55006";
+constexpr char kNoLock[] = "55P03";  // lock_timeout
 
 bool MayPass(const std::string &sqlstate) {
-  return sqlstate == "55P03" || sqlstate == "40P01" || sqlstate == "40001";
+  return sqlstate == kNoLock || sqlstate == "40P01" || sqlstate == "40001";
 }
 
 Status Drifted(const ProjectRow &project, const std::string &detail) {
@@ -55,6 +57,15 @@ std::vector<ConflictRow> ConflictsOf(const std::vector<ObjectDifference> &differ
     rows.push_back(std::move(row));
   }
   return rows;
+}
+
+std::vector<std::string> LockedTables(const ReplayPlan &plan) {
+  std::set<std::string> tables;
+  for (const HeldLocks &held : plan.recorded.rows.locks) {
+    for (const auto &[table, lock] : held.strongest)
+      tables.insert(table);
+  }
+  return {tables.begin(), tables.end()};
 }
 
 }  // namespace
@@ -411,9 +422,16 @@ Flow<StrategyEnd> ReplayMerge::OnRejected(Session &session, Plan plan, BranchEve
   session.merge->transaction_id.clear();
   context_->journal().Add(*session.merge);
   context_->CloseStep(session, false, "SQLSTATE " + error.sqlstate);
+  std::string detail = error.detail;
+  if (error.sqlstate == kNoLock) {
+    const std::string blockers = co_await parent_.Blockers(session, LockedTables(plan));
+    if (!session.merge) co_return StrategyEnd();
+    if (!blockers.empty()) detail += (detail.empty() ? "" : "\n") + blockers;
+  }
   if (MayPass(error.sqlstate) && ++WorkOf(session).lock_timeouts < kMostLockTimeouts) {
     const milliseconds delay = context_->Backoff(kLockBackoff, WorkOf(session).lock_timeouts);
-    context_->ShowTrouble(session, event.error);
+    context_->ShowTrouble(session,
+                          Status::Error(error.sqlstate, error.message, detail, error.hint));
     co_await context_->Pause(session, delay, "a lock on the parent, to be asked for again");
     co_return StrategyEnd();
   }
@@ -425,7 +443,7 @@ Flow<StrategyEnd> ReplayMerge::OnRejected(Session &session, Plan plan, BranchEve
   }
   if (failed.kind == ReplayScript::Kind::kGuard) {
     Status why =
-        Status::Error(error.sqlstate, error.message, error.detail,
+        Status::Error(error.sqlstate, error.message, detail,
                       "Nothing was touched. Call agent_rebase(), which runs the migrations "
                       "on the parent as it is now, or discard the session.");
     co_return StrategyEnd::Cannot(std::move(why));
@@ -433,9 +451,8 @@ Flow<StrategyEnd> ReplayMerge::OnRejected(Session &session, Plan plan, BranchEve
   std::string which = "the migrations";
   if (failed.number < plan.recorded.migrations.size() && event.completed >= 0)
     which = "migration " + std::to_string(plan.recorded.migrations[failed.number].ordinal);
-  Status why =
-      Status::Error(error.sqlstate, which + " failed on the parent: " + error.message, error.detail,
-                    error.hint.empty() ? "Nothing was touched." : error.hint);
+  Status why = Status::Error(error.sqlstate, which + " failed on the parent: " + error.message,
+                             detail, error.hint.empty() ? "Nothing was touched." : error.hint);
   co_return StrategyEnd::Cannot(std::move(why));
 }
 
