@@ -71,6 +71,13 @@ Script Unread(const std::string &sql, const Status &unread, const Status &refusa
   statement.length = TrimEnd(sql, offset, sql.size()) - offset;
   statement.line = place.line;
   statement.column = place.column;
+  if (refused.status.ok()) {
+    StatementRisk risk;
+    risk.kind = RiskKind::kUnknown;
+    risk.object_type = "text";
+    risk.why = "this server cannot read it, so what it does is known once the branch has run it";
+    statement.risks.push_back(std::move(risk));
+  }
   script.statements.push_back(std::move(statement));
   return script;
 }

@@ -3,7 +3,7 @@ BEGIN;
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS agent_branch;
-SELECT plan(90);
+SELECT plan(91);
 
 CREATE FUNCTION pg_temp.read(sql text, what text) RETURNS SETOF text LANGUAGE sql
 	RETURN jsonb_path_query(agent_branch.read_script(sql), what::jsonpath) #>> '{}';
@@ -29,6 +29,7 @@ SELECT results_eq($$SELECT s->>'statement', s->>'line', s->>'column', s->>'tag' 
 	$$VALUES ('1', '2', '3', 'CREATE TABLE'), ('2', '3', '2', 'SELECT'), ('3', '5', '2', 'SELECT'), ('4', '5', '14', 'INSERT')$$,
 	'statements have a place and a tag');
 SELECT is(agent_branch.read_script('-- nothing') - 'refusal'::text, '{"parsed": true, "statements": []}'::jsonb, 'a comment is no statement');
+SELECT is(agent_branch.read_script('SELEC 1')#>>'{statements,0,risks,0,kind}', 'unknown', 'and not free of risks');
 SELECT is(agent_branch.read_script('SELEC 1')->>'parsed', 'false', 'a syntax error is for the branch to report');
 SELECT is(pg_temp.refusal('SELEC 1'), NULL, 'and is not refused');
 

@@ -58,7 +58,7 @@ SELECT is(pg_temp.kinds(sql), '', sql) FROM (VALUES
 	('DO $$BEGIN CREATE TEMP TABLE x (); DROP TABLE x; END$$'), ('DO $$BEGIN ALTER TABLE t ALTER c DROP NOT NULL; END$$'),
 	('INSERT INTO roles VALUES (1, ''a'') ON CONFLICT (id) DO UPDATE SET name = excluded.name'),
 	('ALTER TABLE t ADD c timestamptz DEFAULT now() + interval ''1 day'''), ('ALTER TABLE t ADD c text[] DEFAULT ARRAY[]::text[]'),
-	('ALTER TABLE t ADD c timestamp DEFAULT now() AT TIME ZONE ''utc'''), ('ALTER TABLE t ADD c text DEFAULT lower(''ABC'')'),
+	('ALTER TABLE t ADD c timestamp DEFAULT (now() AT TIME ZONE ''utc'')'), ('ALTER TABLE t ADD c text DEFAULT lower(''ABC'')'),
 	('CREATE TRIGGER tr AFTER TRUNCATE ON t EXECUTE FUNCTION f()'), ('GRANT DELETE, TRUNCATE ON t TO app'),
 	('CREATE SCHEMA s; CREATE TABLE s.t (); DROP TABLE s.t'), ('EXPLAIN DELETE FROM users'), ('SELECT set_config(''search_path'', '''', false)'),
 	('MERGE INTO users USING posts ON users.id = posts.id WHEN MATCHED THEN UPDATE SET a = posts.a'),

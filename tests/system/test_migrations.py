@@ -233,6 +233,7 @@ def test_text_that_is_not_known_here_is_for_the_branch_to_judge(real, session):
     row = failed(real, session, "CREATE TABLE t (id int);\nCREATE QUANTUM TABLE u (id int)")
     assert (row["sqlstate"], row["line"], row["column"]) == ("42601", 2, 8)
     assert row["message"] == 'syntax error at or near "QUANTUM"'
+    assert [(risk["kind"], risk["object"]) for risk in row["risks"]] == [("unknown", "text")]
     deep = "SELECT " + "(" * 30000 + "1" + ")" * 30000
     assert real.refused("SELECT agent_migrate(%s, %s)", session, deep).pgcode == "54000"
     real.migrate(session, "CREATE TABLE t (id int)")

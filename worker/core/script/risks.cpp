@@ -109,7 +109,8 @@ void WriteNumber(JsonWriter &writer, const char *name, std::optional<int64_t> nu
 }
 
 std::string NameOf(const StatementRisk &risk) {
-  return CleanText(risk.object_type + " " + risk.object, kLongestText);
+  const std::string name = risk.object.empty() ? "" : " " + risk.object;
+  return CleanText(risk.object_type + name, kLongestText);
 }
 
 std::string WriteRisks(const std::vector<Found> &found) {
