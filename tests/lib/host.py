@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 import traceback
 import weakref
@@ -126,7 +127,9 @@ def end_on_sigterm():
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         where = "".join(traceback.format_stack(frame)[-8:])
         raise KeyboardInterrupt(f"ended by SIGTERM in\n{where}")
-    signal.signal(signal.SIGTERM, interrupt)
+    # A process of pytest-xdist's may run its tests in another thread, and ends with its channel then.
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, interrupt)
 
 
 @atexit.register

@@ -158,8 +158,8 @@ def test_what_neon_refuses_is_shown_and_can_be_given_up(stage):
 
 
 def test_a_copy_of_the_database_makes_nothing(stage):
-    stage.emulator.add_fault({"match": {"method": "POST", "path": "/projects$"}, "do": "status",
-                              "status": 503})
+    stage.emulator.add_fault({"match": {"method": "POST", "path": "/projects$", "count": 10**6},
+                              "do": "status", "status": 503})
     stage.rows("SELECT agent_project_create(%s)", NAME)
     wait_until(lambda: stage.calls("POST", "/projects"), 20, "a request")
     stage.rows("UPDATE agent_branch.provision SET installation_id = gen_random_uuid()")
