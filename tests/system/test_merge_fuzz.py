@@ -18,7 +18,10 @@ from merge_cases import Case, difference, look
 from system import System, query
 
 CASES = int(os.environ.get("AGENT_BRANCH_FUZZ_CASES", "12"))
-SEED = int(os.environ.get("AGENT_BRANCH_FUZZ_SEED") or 0) or random.SystemRandom().randint(1, 10 ** 6)
+# Of `make check`: that of a trigger of theirs which fills a column of our rows, once merged falsely.
+# The long run chooses its own.
+SEED = int(os.environ.get("AGENT_BRANCH_FUZZ_SEED", "282801") or 0) or \
+    random.SystemRandom().randint(1, 10 ** 6)
 AT_ONCE = 3
 
 
