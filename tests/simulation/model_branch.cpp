@@ -56,10 +56,9 @@ void ModelBranches::Run(uint64_t id) {
     constexpr int kTries = 3;
     const std::string &whose = task.task.connection_key;
     // The role that reads a parent is asked for first.
-    const bool counts =
-        task.task.kind == BranchTaskKind::kStandpoint || task.task.kind == BranchTaskKind::kMakeRole;
-    if (counts && ++unread_[whose] >= kTries)
-      harms->Note(Harm::kStandpointUnread, whose);
+    const bool counts = task.task.kind == BranchTaskKind::kStandpoint ||
+                        task.task.kind == BranchTaskKind::kMakeRole;
+    if (counts && ++unread_[whose] >= kTries) harms->Note(Harm::kStandpointUnread, whose);
     Fail(id, BranchOutcome::kNotRun);
     return;
   }

@@ -31,8 +31,9 @@ namespace agent_branch {
 
 // server_version_num: such as 150004. Each is a SELECT without parameters that returns rows of one
 // column: a JSON object "kind identity" → hash, with some of the objects. A row stays below the
-// 16 MiB that a connection accepts, however many objects there are. All of them are to see one
-// snapshot; ReadFingerprint() makes one answer of their rows.
+// 16 MiB that a connection accepts, however many objects there are. By themselves they see
+// one snapshot; in a migration's transaction, to prove it, each sees what others have committed by
+// then. ReadFingerprint() makes one answer of their rows.
 std::vector<std::string> FingerprintStatements(int server_version_num);
 
 // keys: a JSON array of texts. One row with a JSON object: definition of each of these objects that

@@ -3,7 +3,8 @@
 //
 // Changes answer at once and are carried out by operations that take operation_time; while one runs
 // every change is answered with 423. After a restore the target hangs under its source, and the
-// target's other children under the backup ("Reset from parent" in Neon's documentation), unless `flat`.
+// target's other children under the backup ("Reset from parent" in Neon's documentation), unless
+// `flat`.
 #pragma once
 
 #include <deque>

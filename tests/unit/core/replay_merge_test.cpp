@@ -73,6 +73,27 @@ TEST(ReplayMerge, DriftIsAConflictUnlessRebaseIsAskedFor) {
   }
 }
 
+// Whether the branch's view uses the one that others dropped is not known before it is read.
+TEST(ReplayMerge, DefinitionsThatCannotBeReadNowAreAskedForAgain) {
+  EngineDriver driver;
+  driver.neon.Dev().data = {"view public.t"};
+  int64_t id = driver.MigratedSession("one", "view public.w");
+  driver.neon.Dev().data = {};
+  driver.store.Merge(id, "replay", "rebase");
+  const std::vector<BranchTask> &started = driver.branches.started;
+  ASSERT_TRUE(driver.RunUntil([&] {
+    return started.back().kind == BranchTaskKind::kFingerprint &&
+           started.back().uri.Reveal().find(driver.neon.Dev().id) != std::string::npos;
+  }));
+  driver.branches.next_outcomes = {BranchOutcome::kNotRun};
+  ASSERT_TRUE(driver.RunUntilFinished(id)) << driver.Row(id).error;
+  EXPECT_EQ(driver.neon.Dev().data, Strings{"view public.w"});
+  EXPECT_EQ(std::count_if(
+                started.begin(), started.end(),
+                [](const BranchTask &task) { return task.kind == BranchTaskKind::kDefinitions; }),
+            2);
+}
+
 TEST(ReplayMerge, SessionsOfOneParentAreMergedOneAfterTheOther) {
   EngineDriver driver;
   std::vector<int64_t> sessions;

@@ -2,7 +2,8 @@
 // on the branch these rows were written without it, and the two orders of the two sides give
 // different rows though they give one schema.
 //
-// A constraint is none of it: PostgreSQL holds the rows to it in either order.
+// A constraint is none of it: PostgreSQL holds the rows to it in either order, and rows of another
+// table that a foreign key takes along are seen by their count (CompareRows()).
 #pragma once
 
 #include <set>

@@ -1,5 +1,7 @@
 #include "worker/core/merge/conflict_reader.hpp"
 
+#include <algorithm>
+#include <cstddef>
 #include <utility>
 
 #include "worker/core/base/json.hpp"
@@ -53,23 +55,26 @@ MergeRefusal Refuse(const std::string &message, const std::string &verb,
 
 }  // namespace
 
-Flow<ObjectMap> ConflictReader::Definitions(Session &session, bool of_parent,
-                                            std::vector<std::string> objects) {
+Flow<Result<ObjectMap>> ConflictReader::Definitions(Session &session, bool of_parent,
+                                                    std::vector<std::string> objects) {
   ObjectMap definitions;
-  if (objects.empty()) co_return definitions;
-  if (objects.size() > kMaxConflicts) objects.resize(kMaxConflicts);
-  Project &project = context_->ProjectOf(session);
-  BranchTask task;
-  task.kind = BranchTaskKind::kDefinitions;
-  task.sql = JsonList(objects);
-  task.connection_key = of_parent ? project.parent_connection_key() : session.connection_key();
-  task.uri = of_parent ? project.parent_uris.direct : session.uris.direct;
-  BranchEvent event = co_await context_->Run(
-      session, project, std::move(task),
-      of_parent ? "definitions of the parent's objects" : "definitions of the branch's objects");
-  if (event.outcome != BranchOutcome::kDone) co_return definitions;
-  Result<ObjectMap> read = ReadObjectMap(event.answer);
-  if (read.ok()) definitions = std::move(*read);
+  for (size_t begin = 0; begin < objects.size(); begin += kMaxConflicts) {
+    const size_t end = std::min(begin + kMaxConflicts, objects.size());
+    const Project &project = context_->ProjectOf(session);
+    BranchTask task;
+    task.kind = BranchTaskKind::kDefinitions;
+    task.sql = JsonList({objects.begin() + static_cast<std::ptrdiff_t>(begin),
+                         objects.begin() + static_cast<std::ptrdiff_t>(end)});
+    task.connection_key = of_parent ? project.parent_connection_key() : session.connection_key();
+    task.uri = of_parent ? project.parent_uris.direct : session.uris.direct;
+    BranchEvent event = co_await context_->Run(
+        session, project, std::move(task),
+        of_parent ? "definitions of the parent's objects" : "definitions of the branch's objects");
+    if (event.outcome != BranchOutcome::kDone) co_return event.error;
+    Result<ObjectMap> read = ReadObjectMap(event.answer);
+    if (!read.ok()) co_return read.status();
+    definitions.merge(*read);
+  }
   co_return definitions;
 }
 
@@ -79,8 +84,10 @@ Flow<> ConflictReader::AddDefinitions(Session &session, ObjectMap on_branch,
   for (const ConflictRow &conflict : *conflicts)
     objects.push_back(conflict.object);
   std::vector<std::string> same = objects;
-  ObjectMap branch = co_await Definitions(session, false, std::move(objects));
-  ObjectMap parent = co_await Definitions(session, true, std::move(same));
+  Result<ObjectMap> of_branch = co_await Definitions(session, false, std::move(objects));
+  Result<ObjectMap> of_parent = co_await Definitions(session, true, std::move(same));
+  ObjectMap branch = of_branch.ok() ? std::move(*of_branch) : ObjectMap();
+  ObjectMap parent = of_parent.ok() ? std::move(*of_parent) : ObjectMap();
   for (ConflictRow &conflict : *conflicts) {
     conflict.branch_definition = branch[conflict.object];
     conflict.parent_definition = parent[conflict.object];
@@ -93,31 +100,39 @@ Flow<> ConflictReader::AddDefinitions(Session &session, ObjectMap on_branch,
   }
 }
 
-Flow<std::optional<MergeRefusal>> ConflictReader::WeighDependences(
+Flow<Result<std::optional<MergeRefusal>>> ConflictReader::WeighDependences(
     Session &session, std::vector<ObjectDifference> differences, ChangedRows rows,
     ObjectMap on_parent) {
   const std::vector<std::string> columns = ChangedColumns(differences);
   std::vector<std::string> asked = columns;
-  const ObjectMap theirs = co_await Definitions(session, true, std::move(asked));
+  Result<ObjectMap> theirs = co_await Definitions(session, true, std::move(asked));
+  if (!theirs.ok()) co_return theirs.status();
   asked = columns;
-  const ObjectMap ours = co_await Definitions(session, false, std::move(asked));
-  const std::set<std::string> retyped = FindRetyped(columns, ours, theirs);
-  std::vector<std::string> of_branch = MayDepend(differences, true, retyped);
-  std::vector<std::string> of_parent = MayDepend(differences, false, retyped);
-  ObjectMap branch = co_await Definitions(session, false, std::move(of_branch));
-  ObjectMap parent = co_await Definitions(session, true, std::move(of_parent));
+  Result<ObjectMap> ours = co_await Definitions(session, false, std::move(asked));
+  if (!ours.ok()) co_return ours.status();
+  const std::set<std::string> retyped = FindRetyped(columns, *ours, *theirs);
+  asked = MayDepend(differences, true, retyped);
+  Result<ObjectMap> branch = co_await Definitions(session, false, std::move(asked));
+  if (!branch.ok()) co_return branch.status();
+  asked = MayDepend(differences, false, retyped);
+  Result<ObjectMap> parent = co_await Definitions(session, true, std::move(asked));
+  if (!parent.ok()) co_return parent.status();
   std::vector<ConflictRow> uses =
-      RowsOf(differences, FindDependences(differences, branch, parent, retyped));
-  if (!uses.empty())
-    co_return Refuse("what one side made uses what the other side changed", " uses ", uses);
-  std::vector<std::string> triggers = TriggersToRead(differences, rows, on_parent);
-  const ObjectMap calling = co_await Definitions(session, true, std::move(triggers));
-  const std::set<std::string> refilled = FindRefilled(columns, ours, theirs);
+      RowsOf(differences, FindDependences(differences, *branch, *parent, retyped));
+  if (!uses.empty()) {
+    co_return std::optional<MergeRefusal>(
+        Refuse("what one side made uses what the other side changed", " uses ", std::move(uses)));
+  }
+  asked = TriggersToRead(differences, rows, on_parent);
+  Result<ObjectMap> calling = co_await Definitions(session, true, std::move(asked));
+  if (!calling.ok()) co_return calling.status();
+  const std::set<std::string> refilled = FindRefilled(columns, *ours, *theirs);
   std::vector<ConflictRow> acts =
-      RowsOf(differences, FindActing(differences, rows, refilled, calling));
-  if (acts.empty()) co_return std::nullopt;
-  co_return Refuse("what others changed acts on rows that the migrations wrote without it",
-                   " acts on ", acts);
+      RowsOf(differences, FindActing(differences, rows, refilled, *calling));
+  if (acts.empty()) co_return std::optional<MergeRefusal>();
+  co_return std::optional<MergeRefusal>(
+      Refuse("what others changed acts on rows that the migrations wrote without it", " acts on ",
+             std::move(acts)));
 }
 
 }  // namespace agent_branch

@@ -13,23 +13,25 @@
 namespace agent_branch {
 
 // The branch and the parent were asked for something else right before, so that their URIs are
-// known. Whatever cannot be told is left out.
+// known.
 class ConflictReader {
  public:
   explicit ConflictReader(SessionContext *context) : context_(context) {}
 
-  // Fills in what both sides and the base say. The base's text is told by the side that has not
-  // changed it; on_branch: the branch's objects, as hashes.
+  // Fills in what both sides and the base say, and leaves out what cannot be told. The base's text
+  // is told by the side that has not changed it; on_branch: the branch's objects, as hashes.
   Flow<> AddDefinitions(Session &session, ObjectMap on_branch, std::vector<ConflictRow> *conflicts);
   // A refusal when one side made what uses what the other side changed (dependencies.hpp), or when
   // what others changed acts on rows that the migrations wrote (acting_objects.hpp). rows: these;
   // on_parent: the parent's objects, as hashes.
-  Flow<std::optional<MergeRefusal>> WeighDependences(Session &session,
-                                                     std::vector<ObjectDifference> differences,
-                                                     ChangedRows rows, ObjectMap on_parent);
+  // Fails when a definition that decides cannot be read now: nothing is known then.
+  Flow<Result<std::optional<MergeRefusal>>> WeighDependences(
+      Session &session, std::vector<ObjectDifference> differences, ChangedRows rows,
+      ObjectMap on_parent);
 
  private:
-  Flow<ObjectMap> Definitions(Session &session, bool of_parent, std::vector<std::string> objects);
+  Flow<Result<ObjectMap>> Definitions(Session &session, bool of_parent,
+                                      std::vector<std::string> objects);
 
   SessionContext *context_;
 };

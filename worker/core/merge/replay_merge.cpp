@@ -93,8 +93,13 @@ Flow<StrategyEnd> ReplayMerge::Run(Session &session) {
   if (!refusal && plan->base != plan->parent.objects) {
     std::vector<ObjectDifference> differences =
         CompareThreeWays(plan->base, plan->branch.objects, plan->parent.objects);
-    refusal = co_await conflicts.WeighDependences(session, std::move(differences),
-                                                  plan->recorded.rows, plan->parent.objects);
+    Result<std::optional<MergeRefusal>> weighed = co_await conflicts.WeighDependences(
+        session, std::move(differences), plan->recorded.rows, plan->parent.objects);
+    if (!weighed.ok()) {
+      StrategyEnd again{end_->Again(session, weighed.status()), {}};
+      co_return again;
+    }
+    refusal = std::move(*weighed);
   }
   if (!refusal && plan->base != plan->parent.objects) {
     Result<std::optional<MergeRefusal>> other = co_await other_order_.Try(session, &*plan);
@@ -189,8 +194,10 @@ Flow<Result<std::optional<MergeRefusal>>> ReplayMerge::WeighPlan(Session &sessio
   if (!refusal && plan->base != plan->parent.objects) {
     std::vector<ObjectDifference> differences =
         CompareThreeWays(plan->base, plan->branch.objects, plan->parent.objects);
-    refusal = co_await conflicts.WeighDependences(session, std::move(differences),
-                                                  plan->recorded.rows, plan->parent.objects);
+    Result<std::optional<MergeRefusal>> weighed = co_await conflicts.WeighDependences(
+        session, std::move(differences), plan->recorded.rows, plan->parent.objects);
+    if (!weighed.ok()) co_return weighed.status();
+    refusal = std::move(*weighed);
   }
   if (refusal)
     co_await conflicts.AddDefinitions(session, plan->branch.objects, &refusal->conflicts);

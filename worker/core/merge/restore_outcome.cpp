@@ -8,8 +8,8 @@
 namespace agent_branch {
 namespace {
 
-// A new backup may be invisible for a moment (lists of Neon's lag behind its changes); when it never comes to be seen,
-// somebody has deleted it.
+// A new backup may be invisible for a moment (lists of Neon's lag behind its changes); when it
+// never comes to be seen, somebody has deleted it.
 constexpr int kBackupTries = 12;
 constexpr int kFewTries = 6;  // when there is little reason to expect one: ten seconds
 // What was sent has come by then or does not come any more: an exchange may last a minute.

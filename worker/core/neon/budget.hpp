@@ -1,9 +1,9 @@
 // The one budget of requests that all who use an API key share.
 //
 // Neon allows an account 700 requests a minute and 40 a second on each route (Neon's API
-// reference, "API rate limiting"). A bucket that refills evenly keeps any 60 seconds within the first: it holds
-// `burst` and refills at (per_minute - burst) a minute. The last `burst` sends of each route keep
-// any second within the other.
+// reference, "API rate limiting"). A bucket that refills evenly keeps any 60 seconds within the
+// first: it holds `burst` and refills at (per_minute - burst) a minute. The last `burst` sends of
+// each route keep any second within the other.
 //
 // What is spent may lie in memory that several processes share, so that the workers of several
 // databases of one server keep to the limits together.
