@@ -133,6 +133,10 @@ class Emulator:
         """{"match": {"method", "path", "nth", "count"}, "do": …}; returns its id."""
         return self._admin("POST", "/admin/faults", fault)["id"]
 
+    def faults(self):
+        """Each with how many requests it `met`, and on how many of them it was `done`."""
+        return self._admin("GET", "/admin/faults")
+
     def clear_faults(self):
         self._admin("DELETE", "/admin/faults")
 
