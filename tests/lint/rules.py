@@ -5,6 +5,7 @@ look at raises Skip, so that it is not taken for one that holds.
 """
 import fnmatch
 import glob
+import json
 import os
 import re
 
@@ -101,6 +102,20 @@ def every_test_is_run():
                    for folder in sorted({path.split("/")[1] for path in all_files()
                                          if path.startswith("tests/") and path.count("/") > 1})
                    if folder not in known]
+    return complaints
+
+
+@rule("every change of tests/mutants fits the code")
+def mutants_fit():
+    complaints = []
+    for path in all_files():
+        if not (path.startswith("tests/mutants/") and path.endswith(".json")):
+            continue
+        for mutant in json.loads(read(path)):
+            there = os.path.exists(mutant["file"])
+            count = read(mutant["file"]).count(mutant["old"]) if there else 0
+            if count != 1:
+                complaints.append(f"{path}: {mutant['file']} has the text of {mutant['id']} {count} times, not once")
     return complaints
 
 
