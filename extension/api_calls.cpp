@@ -18,14 +18,14 @@ Datum ArrayOf(const int64_t *numbers, size_t count) {
 }
 
 Datum NamesOfKinds() {
-  Datum names[kVerdictKinds];
-  for (size_t n = 0; n < kVerdictKinds; ++n) {
-    const std::string_view name = VerdictKindName(static_cast<VerdictKind>(n));
+  Datum names[kResponseKinds];
+  for (size_t n = 0; n < kResponseKinds; ++n) {
+    const std::string_view name = ResponseKindName(static_cast<ResponseKind>(n));
     names[n] =
         PointerGetDatum(cstring_to_text_with_len(name.data(), static_cast<int>(name.size())));
   }
   return PointerGetDatum(
-      construct_array(names, static_cast<int>(kVerdictKinds), TEXTOID, -1, false, TYPALIGN_INT));
+      construct_array(names, static_cast<int>(kResponseKinds), TEXTOID, -1, false, TYPALIGN_INT));
 }
 
 void PutRow(ReturnSetInfo *result, const CountedRoute &route, TimestampTz since) {

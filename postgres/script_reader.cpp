@@ -123,7 +123,8 @@ class Reading {
     if (statement.boundary == Boundary::kBegin) statement.setting = TransactionSetting(text);
     if (IsSetting(raw->stmt)) statement.setting = text;
     statement.risks = FindRisks(raw->stmt);
-    if (statement.alone == Alone::kOnce) statement.risks.push_back(UnknownEffect(statement));
+    if (statement.non_transactional == NonTransactional::kOnce)
+      statement.risks.push_back(UnknownEffect(statement));
     own_.Settle(raw->stmt, script_.statements.size(), &statement);
     statement.mentions = MentionsOf(raw->stmt);
     statement.effects =

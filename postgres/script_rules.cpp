@@ -44,20 +44,20 @@ bool IsCopyWithClient(const Node *statement) {
          reinterpret_cast<const CopyStmt *>(statement)->filename == nullptr;
 }
 
-void Mark(ScriptStatement *described, Alone alone, const char *what) {
-  described->alone = alone;
+void Mark(ScriptStatement *described, NonTransactional alone, const char *what) {
+  described->non_transactional = alone;
   described->alone_reason = std::string(what) + " cannot run inside a transaction block";
 }
 
 void DescribeDrop(const DropStmt *drop, ScriptStatement *described) {
   if (!drop->concurrent || drop->objects == NIL) return;
-  Mark(described, Alone::kDropIndex, "DROP INDEX CONCURRENTLY");
+  Mark(described, NonTransactional::kDropIndex, "DROP INDEX CONCURRENTLY");
   described->alone_object = NameOfObject(static_cast<const Node *>(linitial(drop->objects)));
 }
 
 void DescribeIndex(const IndexStmt *index, ScriptStatement *described) {
   if (!index->concurrent) return;
-  Mark(described, Alone::kCreateIndex, "CREATE INDEX CONCURRENTLY");
+  Mark(described, NonTransactional::kCreateIndex, "CREATE INDEX CONCURRENTLY");
   described->alone_object = QuotedName(index->idxname);
   described->alone_relation = NameOf(index->relation);
 }
@@ -68,7 +68,8 @@ void DescribeAlterTable(const AlterTableStmt *alter, ScriptStatement *described)
     if (command->subtype != AT_DetachPartition) continue;
     const auto *partition = reinterpret_cast<const PartitionCmd *>(command->def);
     if (!partition->concurrent) continue;
-    Mark(described, Alone::kDetachPartition, "ALTER TABLE … DETACH PARTITION CONCURRENTLY");
+    Mark(described, NonTransactional::kDetachPartition,
+         "ALTER TABLE … DETACH PARTITION CONCURRENTLY");
     described->alone_object = NameOf(partition->name);
     described->alone_relation = NameOf(alter->relation);
   }
@@ -77,20 +78,21 @@ void DescribeAlterTable(const AlterTableStmt *alter, ScriptStatement *described)
 void DescribeReindex(const ReindexStmt *reindex, ScriptStatement *described) {
   const bool many = reindex->kind != REINDEX_OBJECT_INDEX && reindex->kind != REINDEX_OBJECT_TABLE;
   if (HasOption(reindex->params, "concurrently")) {
-    Mark(described, reindex->relation != nullptr ? Alone::kReindex : Alone::kRepeatable,
+    Mark(described,
+         reindex->relation != nullptr ? NonTransactional::kReindex : NonTransactional::kRepeatable,
          "REINDEX CONCURRENTLY");
     described->alone_relation = NameOf(reindex->relation);
   } else if (many) {
-    Mark(described, Alone::kRepeatable, "REINDEX of a schema or a database");
+    Mark(described, NonTransactional::kRepeatable, "REINDEX of a schema or a database");
   } else {
     // Whether it is partitioned is the branch's to know, and twice does no harm.
-    Mark(described, Alone::kRepeatable, "REINDEX of what is partitioned");
+    Mark(described, NonTransactional::kRepeatable, "REINDEX of what is partitioned");
   }
 }
 
 void DescribeCluster(const ClusterStmt *cluster, ScriptStatement *described) {
   const bool whole = cluster->relation == nullptr;
-  Mark(described, Alone::kRepeatable,
+  Mark(described, NonTransactional::kRepeatable,
        whole ? "CLUSTER of a database" : "CLUSTER of what is partitioned");
   described->alone_relation = NameOf(cluster->relation);
 }
@@ -98,13 +100,13 @@ void DescribeCluster(const ClusterStmt *cluster, ScriptStatement *described) {
 void DescribeBlock(const DoStmt *block, ScriptStatement *described) {
   const char *body = BodyOf(block->args);
   if (body == nullptr) return;
-  if (EndsTransaction(body)) Mark(described, Alone::kOnce, "DO with COMMIT or ROLLBACK");
+  if (EndsTransaction(body)) Mark(described, NonTransactional::kOnce, "DO with COMMIT or ROLLBACK");
   if (AddsEnumValue(body)) described->commit_after = true;
 }
 
 void DescribeCall(ScriptStatement *described) {
   // Whether a procedure commits as it goes is not to be seen here.
-  Mark(described, Alone::kOnce, "CALL of a procedure that commits");
+  Mark(described, NonTransactional::kOnce, "CALL of a procedure that commits");
 }
 
 // set_config(name, value, false) with constants.
@@ -206,7 +208,7 @@ void DescribeAlone(const Node *statement, ScriptStatement *described) {
       return DescribeReindex(reinterpret_cast<const ReindexStmt *>(statement), described);
     case T_VacuumStmt:
       if (reinterpret_cast<const VacuumStmt *>(statement)->is_vacuumcmd)
-        Mark(described, Alone::kRepeatable, "VACUUM");
+        Mark(described, NonTransactional::kRepeatable, "VACUUM");
       return;
     case T_ClusterStmt:
       return DescribeCluster(reinterpret_cast<const ClusterStmt *>(statement), described);

@@ -20,7 +20,7 @@ void CallLog::OnCall(const CallReport &report) {
   line += ": ";
   line += report.http_status == 0 ? "no answer" : "HTTP " + std::to_string(report.http_status);
   line += ", ";
-  line += VerdictKindName(report.kind);
+  line += ResponseKindName(report.kind);
   line += ", after " + std::to_string(report.took.count()) + " ms";
   if (report.waited.count() > 0) {
     line += " and " + std::to_string(report.waited.count()) + " ms of waiting for its turn";

@@ -50,8 +50,8 @@ void EventLoop::Open() {
   ShowUnreadable();
   call_log_.Know(snapshot.value().projects, snapshot.value().sessions);
   engine_ = std::make_unique<Engine>(
-      Engine::Parts{http_.get(), branches_.get(), &store_, &keys_, &budgets_, &scripts_, &clock_,
-                    &random_, &settings_, &store_, &helpers_, &trees_, &store_, &call_log_},
+      Engine::Services{http_.get(), branches_.get(), &store_, &keys_, &budgets_, &scripts_, &clock_,
+                       &random_, &settings_, &store_, &helpers_, &trees_, &store_, &call_log_},
       snapshot.value());
   events_ = CallPg([http = http_->descriptor(), branches = branches_->descriptor()] {
     WaitEventSet *set = CreateProcessWaitEventSet(4);

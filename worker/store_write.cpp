@@ -250,7 +250,7 @@ struct Writer {
                                          row.statements,
                                          row.statements_done,
                                          row.rows,
-                                         Joined(row.alone),
+                                         Joined(row.non_transactional),
                                          row.risks,
                                          row.statement,
                                          error.sqlstate,

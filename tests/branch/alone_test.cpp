@@ -16,17 +16,17 @@ class AloneTest : public ::testing::Test {
   }
   BranchEvent Alone(const std::string &sql, std::vector<std::string> settings = {}) {
     BranchTask task;
-    task.kind = BranchTaskKind::kRunAlone;
+    task.kind = BranchTaskKind::kRunOutsideTransaction;
     task.sql = sql;
     task.settings = std::move(settings);
-    task.alone.token = "1.1.1";
+    task.non_transactional.token = "1.1.1";
     return Do(std::move(task));
   }
-  std::string Look(agent_branch::Alone kind, const std::string &object, const std::string &relation,
-                   std::vector<std::string> settings = {}) {
+  std::string Look(agent_branch::NonTransactional kind, const std::string &object,
+                   const std::string &relation, std::vector<std::string> settings = {}) {
     BranchTask task;
-    task.kind = BranchTaskKind::kLookAlone;
-    task.alone = {kind, object, relation, "1.1.1"};
+    task.kind = BranchTaskKind::kInspectOutsideTransaction;
+    task.non_transactional = {kind, object, relation, "1.1.1"};
     task.settings = std::move(settings);
     const BranchEvent event = Do(std::move(task));
     return event.outcome == BranchOutcome::kDone ? event.answer : event.error.message();
@@ -51,7 +51,7 @@ TEST_F(AloneTest, StatementRunsOutsideOfATransactionWithItsSettings) {
   const BranchEvent event =
       Alone("CREATE INDEX CONCURRENTLY i ON t (id)", {"SET search_path = app"});
   EXPECT_EQ(event.outcome, BranchOutcome::kDone) << event.error.message();
-  EXPECT_EQ(Look(Alone::kCreateIndex, "i", "app.t"), "there app.i");
+  EXPECT_EQ(Look(NonTransactional::kCreateIndex, "i", "app.t"), "there app.i");
   // They are gone for the next one.
   EXPECT_EQ(Alone("VACUUM t").server_error.sqlstate, "42P01");
 }
@@ -71,11 +71,11 @@ TEST_F(AloneTest, LostConnectionLeavesItUnknownAndTheStatementIsFoundAtWork) {
   holder.Query("BEGIN; INSERT INTO t VALUES (1)");
   BranchTask task;
   task.id = ++last_id_;
-  task.kind = BranchTaskKind::kRunAlone;
+  task.kind = BranchTaskKind::kRunOutsideTransaction;
   task.connection_key = "branch";
   task.uri = Secret(database_.uri());
   task.sql = "CREATE INDEX CONCURRENTLY i ON t (id)";
-  task.alone = {Alone::kCreateIndex, "i", "t", "1.1.1"};
+  task.non_transactional = {NonTransactional::kCreateIndex, "i", "t", "1.1.1"};
   runner_.Start(task);
   Client watcher(database_.uri());
   ASSERT_TRUE(RunUntil(&runner_, [&] {
@@ -85,14 +85,14 @@ TEST_F(AloneTest, LostConnectionLeavesItUnknownAndTheStatementIsFoundAtWork) {
   }));
   LibpqBranchRunner other(nullptr);
   BranchTask look = task;
-  look.kind = BranchTaskKind::kLookAlone;
+  look.kind = BranchTaskKind::kInspectOutsideTransaction;
   other.Start(look);
   EXPECT_EQ(NextEvent(&other).answer, "running");
   watcher.Query(
       "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE "
       "wait_event_type = 'Lock' AND query LIKE '%CONCURRENTLY%'");
   EXPECT_EQ(NextEvent(&runner_).outcome, BranchOutcome::kCommitUnknown);
-  EXPECT_EQ(Look(Alone::kCreateIndex, "i", "t"), "half public.i");
+  EXPECT_EQ(Look(NonTransactional::kCreateIndex, "i", "t"), "half public.i");
 }
 
 TEST_F(AloneTest, WhatThereIsIsTold) {
@@ -100,23 +100,23 @@ TEST_F(AloneTest, WhatThereIsIsTold) {
       "CREATE TABLE t (id int) PARTITION BY RANGE (id);"
       "CREATE TABLE p PARTITION OF t FOR VALUES FROM (1) TO (9); CREATE INDEX \"A \"\"b\" ON p "
       "(id)");
-  EXPECT_EQ(Look(Alone::kCreateIndex, "\"A \"\"b\"", "p"), "there public.\"A \"\"b\"");
-  EXPECT_EQ(Look(Alone::kCreateIndex, "\"$object'\"", "p"), "absent");
-  EXPECT_EQ(Look(Alone::kCreateIndex, "i", "nowhere"), "absent");
-  EXPECT_EQ(Look(Alone::kDropIndex, "public.\"A \"\"b\"", ""), "there");
-  EXPECT_EQ(Look(Alone::kDropIndex, "i", ""), "absent");
-  EXPECT_EQ(Look(Alone::kDetachPartition, "p", "t"), "there");
-  EXPECT_EQ(Look(Alone::kDetachPartition, "t", "p"), "absent");
-  EXPECT_EQ(Look(Alone::kRepeatable, "", ""), "there");
+  EXPECT_EQ(Look(NonTransactional::kCreateIndex, "\"A \"\"b\"", "p"), "there public.\"A \"\"b\"");
+  EXPECT_EQ(Look(NonTransactional::kCreateIndex, "\"$object'\"", "p"), "absent");
+  EXPECT_EQ(Look(NonTransactional::kCreateIndex, "i", "nowhere"), "absent");
+  EXPECT_EQ(Look(NonTransactional::kDropIndex, "public.\"A \"\"b\"", ""), "there");
+  EXPECT_EQ(Look(NonTransactional::kDropIndex, "i", ""), "absent");
+  EXPECT_EQ(Look(NonTransactional::kDetachPartition, "p", "t"), "there");
+  EXPECT_EQ(Look(NonTransactional::kDetachPartition, "t", "p"), "absent");
+  EXPECT_EQ(Look(NonTransactional::kRepeatable, "", ""), "there");
 }
 
 TEST_F(AloneTest, IndexThatReindexLeftIsTold) {
   Execute("CREATE TABLE t (id int); CREATE INDEX i ON t (id); CREATE INDEX i_ccnew ON t (id)");
-  EXPECT_EQ(Look(Alone::kReindex, "", "t"), "there");
+  EXPECT_EQ(Look(NonTransactional::kReindex, "", "t"), "there");
   Execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'i_ccnew'::regclass");
-  EXPECT_EQ(Look(Alone::kReindex, "", "t"), "half public.i_ccnew");
-  EXPECT_EQ(Look(Alone::kReindex, "", "public.i"), "half public.i_ccnew");
-  EXPECT_EQ(Look(Alone::kReindex, "", "nowhere"), "there");
+  EXPECT_EQ(Look(NonTransactional::kReindex, "", "t"), "half public.i_ccnew");
+  EXPECT_EQ(Look(NonTransactional::kReindex, "", "public.i"), "half public.i_ccnew");
+  EXPECT_EQ(Look(NonTransactional::kReindex, "", "nowhere"), "there");
 }
 
 TEST_F(AloneTest, SizesAreThoseOfTheRelations) {

@@ -4,7 +4,7 @@
 #include "tests/fuzz/require.hpp"
 #include "tests/fuzz/targets.hpp"
 #include "worker/core/neon/neon_api.hpp"
-#include "worker/core/neon/verdict.hpp"
+#include "worker/core/neon/response_class.hpp"
 
 namespace agent_branch::fuzz {
 namespace {
@@ -106,15 +106,15 @@ void JudgeAnswer(int status, std::string_view body) {
   response.status = status;
   response.body = std::string(body);
   bool success = status >= 200 && status < 300;
-  Verdict of_change = Judge(DeleteBranchRequest("p", "br"), response);
-  Verdict of_reading = Judge(GetBranchRequest("p", "br"), response);
-  Require(success == (of_reading.kind == VerdictKind::kDone), "a status is misjudged");
-  if (of_change.kind == VerdictKind::kDone) {
+  ResponseClass of_change = Judge(DeleteBranchRequest("p", "br"), response);
+  ResponseClass of_reading = Judge(GetBranchRequest("p", "br"), response);
+  Require(success == (of_reading.kind == ResponseKind::kDone), "a status is misjudged");
+  if (of_change.kind == ResponseKind::kDone) {
     Require(success && ParseChange(body).ok(), "a change is done that cannot be read");
   } else {
-    RequireTelling(of_change.why, "a verdict of a change");
+    RequireTelling(of_change.why, "a classified of a change");
   }
-  if (!success) RequireTelling(of_reading.why, "a verdict");
+  if (!success) RequireTelling(of_reading.why, "a classified");
 }
 
 }  // namespace

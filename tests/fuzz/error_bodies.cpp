@@ -4,7 +4,7 @@
 #include "tests/fuzz/require.hpp"
 #include "tests/fuzz/targets.hpp"
 #include "worker/core/base/text.hpp"
-#include "worker/core/neon/verdict.hpp"
+#include "worker/core/neon/response_class.hpp"
 #include "worker/http/failure.hpp"
 #include "worker/http/request_policy.hpp"
 #include "worker/http/retry_after.hpp"
@@ -25,13 +25,13 @@ void JudgeRefusal(int status, std::optional<std::chrono::seconds> retry_after,
   response.status = status;
   response.body = std::string(body);
   response.retry_after = retry_after;
-  Verdict verdict = Judge(RestoreRequest("p", "a", "b", "c"), response);
-  if (verdict.kind == VerdictKind::kDone) return;
-  RequireTelling(verdict.why, "a refusal");
+  ResponseClass classified = Judge(RestoreRequest("p", "a", "b", "c"), response);
+  if (classified.kind == ResponseKind::kDone) return;
+  RequireTelling(classified.why, "a refusal");
   bool success = status >= 200 && status < 300;
-  Require(success || verdict.retry_after == retry_after, "Retry-After is lost");
+  Require(success || classified.retry_after == retry_after, "Retry-After is lost");
   bool known = status == 423 || status == 429 || status == 503 || (status >= 400 && status < 500);
-  Require(known || verdict.kind == VerdictKind::kUnknown, "an outcome is known that is not");
+  Require(known || classified.kind == ResponseKind::kUnknown, "an outcome is known that is not");
 }
 
 void DescribeLost(int code, std::string_view text) {

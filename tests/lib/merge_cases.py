@@ -91,6 +91,8 @@ KINDS = {
                "UPDATE {s}.b SET n = n + 1"],
     "delete": ["DELETE FROM {s}.b WHERE id = {x}", "DELETE FROM {s}.c WHERE v = {x}"],
     "truncate": ["TRUNCATE {s}.c"],
+    "update by a function": ["UPDATE {s}.a SET n = {s}.f(n) WHERE id < {x}"],
+    "insert by a view": ["INSERT INTO {s}.c SELECT 'v' || id, n FROM {s}.v WHERE id = {x}"],
     "insert by select": ["INSERT INTO {s}.c SELECT t, n FROM {s}.a WHERE n > {x}"],
 }
 

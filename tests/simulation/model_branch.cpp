@@ -75,10 +75,10 @@ void ModelBranches::Run(uint64_t id) {
     case BranchTaskKind::kMigrate:
       RunMigration(id, *branch);
       return;
-    case BranchTaskKind::kRunAlone:
+    case BranchTaskKind::kRunOutsideTransaction:
       RunAlone(id, *branch);
       return;
-    case BranchTaskKind::kLookAlone:
+    case BranchTaskKind::kInspectOutsideTransaction:
       LookAlone(id, *branch);
       return;
     case BranchTaskKind::kRisks:
@@ -245,7 +245,7 @@ void ModelBranches::TellRisks(uint64_t id, ModelBranch &) {
 }
 
 void ModelBranches::DropHalf(uint64_t id, ModelBranch &branch) {
-  auto found = branch.indexes.find(tasks_.at(id).task.alone.object);
+  auto found = branch.indexes.find(tasks_.at(id).task.non_transactional.object);
   if (found != branch.indexes.end() && found->second) {
     witness_->Violation("a whole index is dropped: " + found->first);
   }
@@ -274,9 +274,10 @@ void ModelBranches::RunAlone(uint64_t id, ModelBranch &branch) {
   const ModelStatement statement = StatementsIn(task.task.sql).front();
   BranchEvent event;
   event.outcome = BranchOutcome::kDone;
-  bool exists = branch.indexes.count(task.task.alone.object) > 0;
+  bool exists = branch.indexes.count(task.task.non_transactional.object) > 0;
   if (statement.fails || exists) {
-    if (statement.effect != 0 && !exists) branch.indexes[task.task.alone.object] = false;
+    if (statement.effect != 0 && !exists)
+      branch.indexes[task.task.non_transactional.object] = false;
     event.outcome = BranchOutcome::kRejected;
     event.server_error.sqlstate = exists ? "42P07" : "23505";
     event.server_error.message = exists ? "relation exists already" : "there are duplicates";
@@ -296,7 +297,7 @@ void ModelBranches::RunAlone(uint64_t id, ModelBranch &branch) {
 void ModelBranches::Build(ModelBranch &branch, const Task &task) {
   const int64_t effect = StatementsIn(task.task.sql).front().effect;
   if (effect == 0) return;
-  branch.indexes[task.task.alone.object] = true;
+  branch.indexes[task.task.non_transactional.object] = true;
   branch.content.log.push_back(Content::kSchema);
   AddEffect(branch, effect);
 }
@@ -304,14 +305,14 @@ void ModelBranches::Build(ModelBranch &branch, const Task &task) {
 // The client is gone. The server goes on, and comes to its end, or is cut off in the middle.
 void ModelBranches::BuildLater(ModelBranch &branch, const Task &task) {
   harms->Note(Harm::kFateUnknown, std::to_string(MigrationOf(task.task.sql)));
-  branch.at_work.insert(task.task.alone.token);
+  branch.at_work.insert(task.task.non_transactional.token);
   if (StatementsIn(task.task.sql).front().effect != 0)
-    branch.indexes[task.task.alone.object] = false;
+    branch.indexes[task.task.non_transactional.object] = false;
   agenda_->Put(clock_->Now() + chance_->Delay(0, 3'000), [this, task] {
     ModelProject *project = nullptr;
     ModelBranch *still = neon_->FindByHost(task.task.uri.Reveal(), &project);
     if (still == nullptr) return;
-    still->at_work.erase(task.task.alone.token);
+    still->at_work.erase(task.task.non_transactional.token);
     if (chance_->Happens(0.5)) Build(*still, task);
   });
 }
@@ -320,8 +321,8 @@ void ModelBranches::LookAlone(uint64_t id, ModelBranch &branch) {
   const BranchTask &task = tasks_.at(id).task;
   BranchEvent event;
   event.outcome = BranchOutcome::kDone;
-  auto found = branch.indexes.find(task.alone.object);
-  if (branch.at_work.count(task.alone.token) > 0) {
+  auto found = branch.indexes.find(task.non_transactional.object);
+  if (branch.at_work.count(task.non_transactional.token) > 0) {
     event.answer = std::string(kAloneRunning);
   } else if (found == branch.indexes.end()) {
     event.answer = std::string(kAloneAbsent);
@@ -359,10 +360,10 @@ void ModelBranches::Cancel(uint64_t id) {
   if (found == tasks_.end()) return;
   Task &task = found->second;
   ModelBranch *branch = Find(task);
-  if (task.task.kind == BranchTaskKind::kRunAlone && branch != nullptr &&
+  if (task.task.kind == BranchTaskKind::kRunOutsideTransaction && branch != nullptr &&
       task.task.sql.rfind("DROP INDEX", 0) != 0 && !StatementsIn(task.task.sql).front().fails) {
     // It may have been sent, or not.
-    if (branch->indexes.count(task.task.alone.object) == 0 && chance_->Happens(0.5))
+    if (branch->indexes.count(task.task.non_transactional.object) == 0 && chance_->Happens(0.5))
       BuildLater(*branch, task);
     tasks_.erase(found);
     return;

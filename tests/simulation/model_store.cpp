@@ -30,7 +30,7 @@ bool IsOpen(const MigrationRow &migration) {
 // What is for people to read is not loaded.
 MigrationRow AsLoaded(MigrationRow migration) {
   migration.statements = migration.statement = 0;
-  migration.alone.clear();
+  migration.non_transactional.clear();
   migration.risks.clear();
   migration.error = ServerError();
   return migration;

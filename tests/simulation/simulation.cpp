@@ -144,8 +144,8 @@ void Simulation::Start() {
   Result<StoreSnapshot> snapshot = store_tap_.Load();
   BudgetSource *budgets = schedule_.shares_key ? &budgets_ : nullptr;
   engine_ = std::make_unique<Engine>(
-      Engine::Parts{&network_tap_, &branches_, &store_tap_, &keys_, budgets, &scripts_, &clock_,
-                    &core_chance_, &settings_},
+      Engine::Services{&network_tap_, &branches_, &store_tap_, &keys_, budgets, &scripts_, &clock_,
+                       &core_chance_, &settings_},
       snapshot.value());
   requests_due_ = true;
   store_failures_ = 0;

@@ -125,6 +125,75 @@ def test_merges_that_commute_are_both_merged_and_leave_the_branch_as_it_was(real
     real.merge("b", on_drift="rebase")
 
 
+# What is there, what the session's migration writes, and what others change meanwhile.
+ACTING = {
+    "a trigger": ("SELECT 1", "INSERT INTO {t} (item) VALUES ('ours')",
+                  "CREATE TRIGGER stamp BEFORE INSERT ON {t} FOR EACH ROW EXECUTE FUNCTION {t}_stamp()"),
+    "a function that a trigger calls": (
+        "CREATE TRIGGER stamp BEFORE INSERT ON {t} FOR EACH ROW EXECUTE FUNCTION {t}_stamp()",
+        "INSERT INTO {t} (item) VALUES ('ours')",
+        "CREATE OR REPLACE FUNCTION {t}_name() RETURNS text LANGUAGE sql AS $$ SELECT 'theirs' $$"),
+    "a default": ("SELECT 1", "INSERT INTO {t} DEFAULT VALUES",
+                  "ALTER TABLE {t} ALTER COLUMN item SET DEFAULT 'theirs'"),
+    "a function": ("SELECT 1", "UPDATE {t} SET item = {t}_name()",
+                   "CREATE OR REPLACE FUNCTION {t}_name() RETURNS text LANGUAGE sql AS "
+                   "$$ SELECT 'theirs' $$"),
+    "a function of a default": (
+        "ALTER TABLE {t} ALTER COLUMN item SET DEFAULT {t}_name()", "INSERT INTO {t} DEFAULT VALUES",
+        "CREATE OR REPLACE FUNCTION {t}_name() RETURNS text LANGUAGE sql AS $$ SELECT 'theirs' $$"),
+    "a view": ("SELECT 1", "INSERT INTO {t} (item) SELECT name FROM {t}_names",
+               "CREATE OR REPLACE VIEW {t}_names AS SELECT 'theirs'::text AS name"),
+}
+
+
+@pytest.fixture
+def acted_on(real, orders):
+    real.ready("base")
+    real.migrate("base", f"""
+        CREATE FUNCTION {orders}_name() RETURNS text LANGUAGE sql AS $$ SELECT 'ours' $$;
+        CREATE FUNCTION {orders}_stamp() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN NEW.item := {orders}_name(); RETURN NEW; END $$;
+        CREATE VIEW {orders}_names AS SELECT 'ours'::text AS name""")
+    real.merge("base")
+    return orders
+
+
+@pytest.mark.parametrize("real_emulator", ["flat"], indirect=True)
+@pytest.mark.parametrize("what", ACTING)
+def test_what_others_changed_that_acts_on_our_rows_is_a_conflict(real, acted_on, what):
+    before, ours, theirs = (text.format(t=acted_on) for text in ACTING[what])
+    real.ready("base")
+    real.migrate("base", before)
+    real.merge("base", on_drift="rebase")
+    real.ready("s")
+    parent = real.uri("s", "parent")
+    real.migrate("s", ours)
+    query(parent, theirs)
+    real.register(on_drift="rebase")
+    preview = real.one("SELECT agent_merge_preview('s')")
+    assert preview["strategies"]["replay"]["possible"] is False, preview["strategies"]
+    real.merge("s", "conflict", on_drift="rebase")
+    assert "acts on rows" in real.session("s")["error"]
+    assert query(parent, f"SELECT item FROM {acted_on}") == [("first",)]
+    real.discard("s")
+
+
+@pytest.mark.parametrize("real_emulator", ["flat"], indirect=True)
+@pytest.mark.parametrize("what", ["a trigger", "a function", "a default"])
+def test_what_we_changed_that_acts_on_rows_of_an_earlier_merge_is_a_conflict(real, acted_on, what):
+    """The other way round: the order of two sessions decides what the rows are."""
+    _, rows, change = (text.format(t=acted_on) for text in ACTING[what])
+    for name in ("first", "s"):
+        real.ready(name)
+    # Both change the schema: rows alone leave nothing that is compared.
+    real.migrate("first", f"{rows}; CREATE TABLE {acted_on}_more ()")
+    real.migrate("s", change)
+    real.merge("first")
+    real.merge("s", "conflict", on_drift="rebase")
+    assert "acts on rows that an earlier merge wrote" in real.session("s")["error"]
+    real.discard("s")
+
+
 def test_analyze_is_no_later_write(real, orders):
     real.register(undo_window="1 hour")
     name = unique("s")

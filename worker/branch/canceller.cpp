@@ -9,13 +9,13 @@ Canceller::Canceller(int epoll, uint64_t tag, HostResolver *resolver, const Runn
     : victim_(std::move(victim)),
       give_up_at_(now + options.cancel_timeout),
       dialer_(epoll, tag, resolver, options, std::move(target), give_up_at_) {
-  victim_->Mute();
+  victim_->StopReading();
 }
 
 TimePoint Canceller::deadline() const {
   if (done_) return TimePoint{};
   if (!helper_) return dialer_.deadline();
-  return helper_->more() ? TimePoint{} : give_up_at_;
+  return helper_->has_buffered_input() ? TimePoint{} : give_up_at_;
 }
 
 void Canceller::Advance(TimePoint now) {

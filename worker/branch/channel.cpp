@@ -57,7 +57,7 @@ bool Channel::Move(TimePoint now, bool may_open) {
 }
 
 std::optional<TimePoint> Channel::deadline() const {
-  if (connection_ && connection_->more()) return TimePoint{};
+  if (connection_ && connection_->has_buffered_input()) return TimePoint{};
   switch (phase_) {
     case Phase::kClosed:
     case Phase::kReady:  // the server's own time-out ends it
@@ -130,8 +130,8 @@ void Channel::BeginTask(TimePoint now) {
   script_ = 0;
   rows_ = 0;
   baseline_.clear();
-  const bool sends_text =
-      task_->kind == BranchTaskKind::kMigrate || task_->kind == BranchTaskKind::kRunAlone;
+  const bool sends_text = task_->kind == BranchTaskKind::kMigrate ||
+                          task_->kind == BranchTaskKind::kRunOutsideTransaction;
   if (sends_text && !connection_->ReadsStandardStrings() && AnyText(HasPlainBackslash)) {
     Finish(RejectedForBackslash(task_->id));
     return KeepOpen(now);
@@ -140,7 +140,7 @@ void Channel::BeginTask(TimePoint now) {
     if (task_->record) return Send(Step::kBaseline, BaselineText(*task_), now);
     return SendScript(now);
   }
-  if (task_->kind == BranchTaskKind::kRunAlone) {
+  if (task_->kind == BranchTaskKind::kRunOutsideTransaction) {
     return Send(Step::kPrepare, AloneSettings(*task_, host_->options()), now);
   }
   const Result<std::string> text = IsOfLoginRoles(*task_)

@@ -207,15 +207,15 @@ void Channel::OnOverdue() {
 }
 
 void Channel::AddNotices(BranchEvent *event) const {
-  const bool runs_text =
-      task_->kind == BranchTaskKind::kMigrate || task_->kind == BranchTaskKind::kRunAlone;
+  const bool runs_text = task_->kind == BranchTaskKind::kMigrate ||
+                         task_->kind == BranchTaskKind::kRunOutsideTransaction;
   if (!connection_ || !runs_text) return;
   event->notices_dropped = connection_->notices().dropped();
   event->notices.clear();
   for (const NoticeList::Heard &heard : connection_->notices().kept()) {
     event->notices.push_back(heard.notice);
     ServerNotice &notice = event->notices.back();
-    if (task_->kind == BranchTaskKind::kRunAlone) {
+    if (task_->kind == BranchTaskKind::kRunOutsideTransaction) {
       notice.first = notice.last = 1;
     } else if (heard.query == script_query_ && task_->more.empty()) {
       const int next = heard.completed - prologue_.statements + 1;

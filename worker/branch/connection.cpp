@@ -83,7 +83,7 @@ Connection::Connection(int epoll, uint64_t tag, const ConnectionTarget &target,
 }
 
 Connection::~Connection() {
-  Mute();
+  StopReading();
 }
 
 // A FATAL that comes while no query runs, such as 57P01 when a compute is suspended, is a notice
@@ -101,7 +101,7 @@ void Connection::OnNotice(void *self, const PGresult *notice) {
 }
 
 void Connection::Advance() {
-  more_ = false;
+  has_buffered_input_ = false;
   if (state_ == State::kBroken) return;
   if (state_ == State::kConnecting) return Connect();
   Converse();
@@ -143,7 +143,7 @@ void Connection::EndStep(const HandshakeResult &result) {
   if (PQstatus(pg()) == CONNECTION_AUTH_OK && !InsertRelay()) return;
   if (SentTooMuch()) return Break("the server sent too much before it was ready");
   connect_events_ = result.polled == PGRES_POLLING_WRITING ? POLLOUT : POLLIN;
-  more_ = relay_ && Unread() > 0;
+  has_buffered_input_ = relay_ && Unread() > 0;
   Watch(result.polled == PGRES_POLLING_WRITING);
 }
 
@@ -191,14 +191,14 @@ void Connection::Flush() {
   }
   // A failed write is not the end: the server's last words may wait to be read. libpq reports
   // the failure there, so make sure that somebody reads.
-  if (left < 0 || (left > 0 && takes_more) || relay_->held() > 0) more_ = true;
+  if (left < 0 || (left > 0 && takes_more) || relay_->held() > 0) has_buffered_input_ = true;
   Watch(!takes_more);
 }
 
 // libpq may have closed its socket and opened another, perhaps under the same number; epoll has
 // then forgotten the old one by itself.
 void Connection::Watch(bool for_write) {
-  if (muted_) return;
+  if (reading_stopped_) return;
   epoll_event event = {};
   event.events = EPOLLIN;
   if (for_write) event.events |= EPOLLOUT;
@@ -215,8 +215,8 @@ void Connection::Unwatch(int descriptor) {
   if (descriptor >= 0) epoll_ctl(epoll_, EPOLL_CTL_DEL, descriptor, nullptr);
 }
 
-void Connection::Mute() {
-  muted_ = true;
+void Connection::StopReading() {
+  reading_stopped_ = true;
   if (step_under_way_) return Unwatch(handshake_->descriptor());  // its socket is not in the set
   if (pg()) Unwatch(Socket());
 }
@@ -228,8 +228,8 @@ void Connection::Break(std::string text) {
       reply_.failed && reply_.error.ends_session ? reply_.error : last_words_;
   if (said.ends_session) failure_ = {said.fields.sqlstate, said.fields.message};
   state_ = State::kBroken;
-  more_ = false;
-  Mute();
+  has_buffered_input_ = false;
+  StopReading();
 }
 
 int Connection::Socket() const {

@@ -2,10 +2,10 @@
 // is to compute while it is made happens in the threads of a Handshake.
 //
 // It owns the PGconn and its place in an epoll set, which belongs to the runner. The owner calls
-// Advance() when the socket is ready, or when more() says that there is work left; each call does a
-// bounded amount of it. A server may send anything at any length: a SocketRelay lets it in a piece
-// a turn, rows are read one by one and dropped, and one that sends too much without ever completing
-// a message is hung up on.
+// Advance() when the socket is ready, or when has_buffered_input() says that there is work left;
+// each call does a bounded amount of it. A server may send anything at any length: a SocketRelay
+// lets it in a piece a turn, rows are read one by one and dropped, and one that sends too much
+// without ever completing a message is hung up on.
 #pragma once
 
 #include <libpq-fe.h>
@@ -67,11 +67,11 @@ class Connection {
   // which there may be kLongestAnswer bytes in all.
   void Send(const std::string &query, bool keep_pages = false);
   // Takes the socket out of the epoll set; the connection stays open and is not read any more.
-  void Mute();
+  void StopReading();
 
   State state() const { return state_; }
   // Work is left although the socket may stay silent.
-  bool more() const { return more_; }
+  bool has_buffered_input() const { return has_buffered_input_; }
   // To the last Send(): complete when kReady again, partial when kBroken.
   const Reply &reply() const { return reply_; }
   // Whether anything came back since the last Send().
@@ -131,8 +131,8 @@ class Connection {
   std::shared_ptr<Handshake> handshake_;  // until then
   bool step_under_way_ = false;           // of the handshake: the PGconn is the thread's
   State state_ = State::kConnecting;
-  bool more_ = false;
-  bool muted_ = false;
+  bool has_buffered_input_ = false;
+  bool reading_stopped_ = false;
   bool heard_ = false;
   short connect_events_ = POLLOUT;
   bool progressed_ = false;  // a message came to its end since the last look

@@ -45,9 +45,10 @@ void Connection::Converse() {
   do {
     alive = Read();
     TakeResults();
-  } while (alive && !more_ && state_ != State::kBroken && Unread() > 0);
+  } while (alive && !has_buffered_input_ && state_ != State::kBroken && Unread() > 0);
   if (state_ == State::kBroken) return;
-  if (!alive && !more_) return Break(relay_->failure().empty() ? LibpqText() : relay_->failure());
+  if (!alive && !has_buffered_input_)
+    return Break(relay_->failure().empty() ? LibpqText() : relay_->failure());
   if (alive && SentTooMuch()) return Break("the server sent a message that is too long");
   if (alive) Flush();
 }
@@ -73,7 +74,7 @@ void Connection::TakeResults() {
   for (int taken = 0; taken < kResultsATurn; ++taken) {
     if (!TakeResult()) return;
   }
-  more_ = true;
+  has_buffered_input_ = true;
 }
 
 // False: there is nothing more to take now.

@@ -45,7 +45,7 @@ Dialer::~Dialer() {
 }
 
 TimePoint Dialer::deadline() const {
-  if (attempt_ && attempt_->more()) return TimePoint{};
+  if (attempt_ && attempt_->has_buffered_input()) return TimePoint{};
   if (resolving_) return give_up_at_;
   return std::min(wake_at_, give_up_at_);
 }

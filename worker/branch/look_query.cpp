@@ -126,21 +126,21 @@ std::string Fill(std::string_view query, const std::map<std::string_view, std::s
   return filled;
 }
 
-std::string StateQuery(const AloneStatement &statement) {
+std::string StateQuery(const NonTransactionalStatement &statement) {
   const std::map<std::string_view, std::string> names = {{"$relation", statement.relation},
                                                          {"$object", statement.object}};
   switch (statement.kind) {
-    case Alone::kCreateIndex:
+    case NonTransactional::kCreateIndex:
       return Fill(kIndexOfTable, names);
-    case Alone::kDropIndex:
+    case NonTransactional::kDropIndex:
       return Fill(kIndex, names);
-    case Alone::kDetachPartition:
+    case NonTransactional::kDetachPartition:
       return Fill(kPartition, names);
-    case Alone::kReindex:
+    case NonTransactional::kReindex:
       return Fill(kLeftIndex, names);
-    case Alone::kRepeatable:
-    case Alone::kOnce:
-    case Alone::kNo:
+    case NonTransactional::kRepeatable:
+    case NonTransactional::kOnce:
+    case NonTransactional::kNo:
       return "SELECT 'there'";
   }
   return {};
@@ -157,7 +157,7 @@ std::string Literal(const std::string &text) {
   return literal + "'";
 }
 
-std::string AloneMark(const AloneStatement &statement) {
+std::string NonTransactionalMark(const NonTransactionalStatement &statement) {
   return "/* " + std::string(kMark) + " " + statement.token + " */";
 }
 
@@ -165,7 +165,7 @@ std::string RiskQuery(const std::string &questions) {
   return Fill(kRisks, {{"$questions", questions}});
 }
 
-std::string AloneQuery(const AloneStatement &statement) {
+std::string NonTransactionalQuery(const NonTransactionalStatement &statement) {
   const std::string mark = std::string(kMark) + " " + statement.token;
   return Fill(kRunning, {{"$mark", mark}}) + StateQuery(statement) + ") END";
 }

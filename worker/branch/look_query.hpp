@@ -12,10 +12,10 @@ namespace agent_branch {
 std::string RiskQuery(const std::string &questions);
 
 // One row with one of the kAlone… words, and the object's own name behind it.
-std::string AloneQuery(const AloneStatement &statement);
+std::string NonTransactionalQuery(const NonTransactionalStatement &statement);
 
 // The comment that names a statement while it runs; no query that looks for it holds it as it is.
-std::string AloneMark(const AloneStatement &statement);
+std::string NonTransactionalMark(const NonTransactionalStatement &statement);
 
 // The text as a string constant of SQL, which is one whatever standard_conforming_strings is: that
 // is read before the first statement of a query can set it.

@@ -203,7 +203,7 @@ BranchEvent FinishedQuery(const BranchTask &task, const Reply &reply) {
       return FinishedTransactionStatus(task.id, reply);
     case BranchTaskKind::kExcerpt:
     case BranchTaskKind::kGate:
-    case BranchTaskKind::kLookAlone:
+    case BranchTaskKind::kInspectOutsideTransaction:
     case BranchTaskKind::kRisks:
     case BranchTaskKind::kDefinitions:
     case BranchTaskKind::kStandpoint:

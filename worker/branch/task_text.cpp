@@ -100,7 +100,7 @@ std::string AloneSettings(const BranchTask &task, const RunnerOptions &options) 
 }
 
 Prologue AlonePrologue(const BranchTask &task) {
-  return {AloneMark(task.alone) + " ", 0};
+  return {NonTransactionalMark(task.non_transactional) + " ", 0};
 }
 
 namespace {
@@ -170,7 +170,8 @@ std::string LookText(const BranchTask &task) {
   return "BEGIN READ ONLY; " + SetTimeout("statement_timeout", task.statement_timeout) +
          SetTimeout("lock_timeout", task.lock_timeout) + SettingsOf(task) +
          "SET LOCAL standard_conforming_strings = on; " +
-         (task.kind == BranchTaskKind::kRisks ? RiskQuery(task.sql) : AloneQuery(task.alone)) +
+         (task.kind == BranchTaskKind::kRisks ? RiskQuery(task.sql)
+                                              : NonTransactionalQuery(task.non_transactional)) +
          "; ROLLBACK";
 }
 
@@ -235,7 +236,7 @@ Result<std::string> QueryText(const BranchTask &task, int server_version) {
       return ExcerptText(task);
     case BranchTaskKind::kGate:
       return GateText(task);
-    case BranchTaskKind::kLookAlone:
+    case BranchTaskKind::kInspectOutsideTransaction:
     case BranchTaskKind::kRisks:
       return LookText(task);
     default:

@@ -28,23 +28,23 @@ MigrationRow Renewed(const MigrationRow &row, int attempt) {
 
 }  // namespace
 
-Engine::Engine(Parts parts, const StoreSnapshot &snapshot)
-    : parts_(parts),
-      scheduler_(parts.clock),
+Engine::Engine(Services services, const StoreSnapshot &snapshot)
+    : services_(services),
+      scheduler_(services.clock),
       journal_(snapshot.last_step_id),
-      calls_({parts.http, &journal_, parts.keys, parts.budgets, parts.clock, parts.random,
-              parts.settings, parts.observer}),
-      operations_(&calls_, parts.clock),
-      models_({parts.http, parts.keys, parts.clock, parts.settings}),
-      tasks_(parts.branches),
-      helpers_(parts.helpers),
-      context_({&world_, &journal_, &calls_, &operations_, &models_, &tasks_, &helpers_,
-                parts.scripts, parts.branches, parts.store, parts.clock, parts.random,
-                parts.settings}),
+      calls_({services.http, &journal_, services.keys, services.budgets, services.clock,
+              services.random, services.settings, services.observer}),
+      operations_(&calls_, services.clock),
+      models_({services.http, services.keys, services.clock, services.settings}),
+      tasks_(services.branches),
+      helpers_(services.helpers),
+      context_({&inventory_, &journal_, &calls_, &operations_, &models_, &tasks_, &helpers_,
+                services.scripts, services.branches, services.store, services.clock,
+                services.random, services.settings}),
       uris_(&context_),
       admission_(&context_),
       create_(&context_, &admission_, &uris_),
-      fix_({&context_, &uris_, parts.fixes, parts.trees, parts.keys}),
+      fix_({&context_, &uris_, services.fixes, services.trees, services.keys}),
       migrate_(&context_, &uris_, &fix_),
       rebase_(&context_, &uris_),
       merge_(&context_, &uris_, &admission_, &rebase_),
@@ -54,17 +54,17 @@ Engine::Engine(Parts parts, const StoreSnapshot &snapshot)
       resting_(&context_, &uris_),
       kept_(&context_),
       suspend_(&context_),
-      provision_(&context_, &scheduler_, parts.provisions),
+      provision_(&context_, &scheduler_, services.provisions),
       sweep_(&context_, [this](Session &session) { GiveUp(session, Goal::kExpire); }),
-      waits_(&world_, &journal_, parts.clock) {
+      waits_(&inventory_, &journal_, services.clock) {
   scheduler_.observer = &waits_;
   calls_.on_sent = [this](int64_t id) {
-    if (Session *session = world_.FindSession(id)) ++session->row.api_calls;
+    if (Session *session = inventory_.FindSession(id)) ++session->row.api_calls;
   };
-  world_.installation_id = snapshot.installation_id;
-  world_.installations.insert(snapshot.former_installations.begin(),
-                              snapshot.former_installations.end());
-  world_.installations.insert(snapshot.installation_id);
+  inventory_.installation_id = snapshot.installation_id;
+  inventory_.installations.insert(snapshot.former_installations.begin(),
+                                  snapshot.former_installations.end());
+  inventory_.installations.insert(snapshot.installation_id);
   for (const ProjectRow &row : snapshot.projects)
     LoadProject(row);
   for (const SessionRow &row : snapshot.sessions)
@@ -74,17 +74,17 @@ Engine::Engine(Parts parts, const StoreSnapshot &snapshot)
   for (const MergeRow &row : snapshot.merges)
     LoadMerge(row);
   for (const RebaseRow &row : snapshot.rebases) {
-    if (Session *session = world_.FindSession(row.session_id)) session->rebase = row;
+    if (Session *session = inventory_.FindSession(row.session_id)) session->rebase = row;
   }
   for (const UndoRow &row : snapshot.undos)
     LoadUndo(row);
   for (const UndoPointRow &row : snapshot.undo_points) {
-    if (Session *session = world_.FindSession(row.session_id)) session->undo_point = row;
+    if (Session *session = inventory_.FindSession(row.session_id)) session->undo_point = row;
   }
   for (const StepRow &step : snapshot.steps)
     LoadStep(step);
   for (const KeptBranchRow &row : snapshot.kept) {
-    Project *project = world_.FindProject(row.project_id);
+    Project *project = inventory_.FindProject(row.project_id);
     if (project == nullptr) continue;
     project->Keep(row);
     project->delete_kept_wanted = true;
@@ -98,9 +98,9 @@ Engine::Engine(Parts parts, const StoreSnapshot &snapshot)
 
 Engine::~Engine() {
   scheduler_.observer = nullptr;
-  world_.sessions.clear();
+  inventory_.sessions.clear();
   provision_.End();
-  for (const auto &[id, project] : world_.projects) {
+  for (const auto &[id, project] : inventory_.projects) {
     project->sweeper.reset();
     project->deleter.reset();
     project->suspender.reset();
@@ -108,7 +108,7 @@ Engine::~Engine() {
 }
 
 void Engine::LoadProject(const ProjectRow &row) {
-  auto [found, added] = world_.projects.try_emplace(row.id);
+  auto [found, added] = inventory_.projects.try_emplace(row.id);
   if (added) {
     found->second = std::make_unique<Project>();
     Project *project = found->second.get();
@@ -134,18 +134,18 @@ void Engine::LoadProject(const ProjectRow &row) {
 }
 
 void Engine::LoadSession(const SessionRow &row) {
-  if (world_.FindProject(row.project_id) == nullptr) return;
-  auto [found, added] = world_.sessions.try_emplace(row.id);
+  if (inventory_.FindProject(row.project_id) == nullptr) return;
+  auto [found, added] = inventory_.sessions.try_emplace(row.id);
   if (!added) return;
   found->second = std::make_unique<Session>(&scheduler_, this);
   Session &session = *found->second;
   session.row = row;
-  world_.Index(session);
+  inventory_.Index(session);
   session.Wake();
 }
 
 void Engine::LoadMigration(const MigrationRow &row) {
-  Session *session = world_.FindSession(row.session_id);
+  Session *session = inventory_.FindSession(row.session_id);
   if (session == nullptr) return;
   auto same = [&](const MigrationRow &known) { return known.id == row.id; };
   auto &migrations = session->migrations;
@@ -157,14 +157,14 @@ void Engine::LoadMigration(const MigrationRow &row) {
 }
 
 void Engine::LoadMerge(const MergeRow &row) {
-  Session *session = world_.FindSession(row.session_id);
+  Session *session = inventory_.FindSession(row.session_id);
   if (session == nullptr) return;
   session->merge = row;
   context_.ProjectOf(*session).merge_queue[row.id] = row.session_id;
 }
 
 void Engine::LoadUndo(const UndoRow &row) {
-  Session *session = world_.FindSession(row.session_id);
+  Session *session = inventory_.FindSession(row.session_id);
   if (session == nullptr) return;
   session->undo = row;
   context_.ProjectOf(*session).merge_queue[row.id] = row.session_id;
@@ -175,7 +175,7 @@ void Engine::LoadStep(const StepRow &step) {
     journal_.Record(step, false, "outcome unknown; it is done again if need be");
     return;
   }
-  if (Session *session = world_.FindSession(step.session_id)) {
+  if (Session *session = inventory_.FindSession(step.session_id)) {
     // A restore may be waited for while the branch's expiry is set; only that can be done again.
     const auto merges = [](const StepRow &one) {
       return one.kind == StepKind::kRestore || one.kind == StepKind::kReplay ||
@@ -191,7 +191,7 @@ void Engine::LoadStep(const StepRow &step) {
     return;
   }
   // On a project's own behalf: its upkeep finds out what became of it.
-  Project *project = world_.FindProject(step.project_id);
+  Project *project = inventory_.FindProject(step.project_id);
   UpkeepActor *actor = nullptr;
   if (project != nullptr) {
     const bool suspends = step.kind == StepKind::kSuspendCompute;
@@ -212,12 +212,12 @@ void Engine::LoadStep(const StepRow &step) {
 
 void Engine::LoadCredential(const CredentialRow &row) {
   BranchUris *uris = nullptr;
-  if (Session *session = world_.FindSession(row.session_id)) {
+  if (Session *session = inventory_.FindSession(row.session_id)) {
     const bool agents = row.access.empty() && ConnectionUris::HasOwnRole(*session);
     if (session->row.branch_id == row.branch_id)
       uris = agents ? &session->agent_uris : &session->uris;
   } else if (row.session_id == 0) {
-    Project *project = world_.FindProject(row.project_id);
+    Project *project = inventory_.FindProject(row.project_id);
     if (project != nullptr)
       uris = row.access == "reader" ? &project->reader_uris : &project->parent_uris;
   }
@@ -251,7 +251,7 @@ void Engine::Apply(const RequestRow &request, const Intake &intake) {
   }
   if (reload_wanted_ || !taken_requests_.insert(request.id).second) return;
   LookAgain(request);
-  Project *project = world_.FindProject(request.project_id);
+  Project *project = inventory_.FindProject(request.project_id);
   if (request.kind == "register" && project != nullptr) {
     project->no_logins = Status();
     project->no_reader.clear();
@@ -278,7 +278,7 @@ void Engine::Apply(const RequestRow &request, const Intake &intake) {
     AskUndo(request);
     return;
   }
-  Session *session = world_.FindSession(request.session_id);
+  Session *session = inventory_.FindSession(request.session_id);
   // It may have failed to get a branch since the caller looked.
   bool nowhere = session != nullptr && session->row.state == SessionState::kFailed &&
                  (session->row.branch_id.empty() || session->branch_gone);
@@ -310,27 +310,27 @@ void Engine::Apply(const RequestRow &request, const Intake &intake) {
 
 void Engine::SetAside(const Owner &owner, const Status &why) {
   calls_.SetAside(owner);
-  if (Session *session = world_.FindSession(owner.session_id)) {
+  if (Session *session = inventory_.FindSession(owner.session_id)) {
     // What is shown; the row in the table has it from the store.
     session->row.error = why.message();
     session->Stop();
     session->set_aside = true;
     return;
   }
-  Project *project = owner.session_id == 0 ? world_.FindProject(owner.project_id) : nullptr;
+  Project *project = owner.session_id == 0 ? inventory_.FindProject(owner.project_id) : nullptr;
   if (project == nullptr) return;
   constexpr milliseconds kUpkeepAgain{600'000};
   for (UpkeepActor *actor :
        {project->sweeper.get(), project->deleter.get(), project->suspender.get()}) {
     actor->Stop();
-    actor->WakeAt(parts_.clock->Now() + kUpkeepAgain);
+    actor->WakeAt(services_.clock->Now() + kUpkeepAgain);
   }
 }
 
 // What was set aside is read anew when what it suffered from may have been mended.
 void Engine::LookAgain(const RequestRow &request) {
   if (request.kind != "register" && request.kind != "discard") return;
-  for (const auto &[id, session] : world_.sessions) {
+  for (const auto &[id, session] : inventory_.sessions) {
     const bool concerned = request.kind == "register"
                                ? session->row.project_id == request.project_id
                                : id == request.session_id;
@@ -390,7 +390,7 @@ void Engine::AskMerge(Session &session, const RequestRow &request) {
 }
 
 void Engine::AskPreview(const RequestRow &request) {
-  Session *session = world_.FindSession(request.session_id);
+  Session *session = inventory_.FindSession(request.session_id);
   if (reload_wanted_ || session == nullptr || session->row.finished || session->set_aside) {
     journal_.Add(
         PreviewRow{request.subject_id, request.session_id,
@@ -412,7 +412,7 @@ void Engine::AskRebase(Session &session) {
 }
 
 void Engine::AskUndo(const RequestRow &request) {
-  Session *session = world_.FindSession(request.session_id);
+  Session *session = inventory_.FindSession(request.session_id);
   // Its project is gone, or one was asked for in the same moment.
   if (session == nullptr || session->undo) return;
   UndoRow undo;
@@ -502,14 +502,14 @@ void Engine::OnInternalError(Session &session, const char *what) {
 
 void Engine::RemoveEnded() {
   for (int64_t id : ended_)
-    world_.Remove(id);
+    inventory_.Remove(id);
   ended_.clear();
 }
 
 void Engine::Reconfigure() {
   calls_.Reconfigure();
   sweep_.Reconfigure();
-  for (const auto &[id, project] : world_.projects)
+  for (const auto &[id, project] : inventory_.projects)
     project->OfferPlace();
 }
 
@@ -538,8 +538,8 @@ std::optional<Instant> Engine::NextDeadline() const {
 
 Engine::Load Engine::CurrentLoad() const {
   Load load;
-  load.sessions = world_.sessions.size();
-  load.waiting = static_cast<size_t>(world_.queued);
+  load.sessions = inventory_.sessions.size();
+  load.waiting = static_cast<size_t>(inventory_.queued);
   load.calls_waiting = calls_.waiting();
   load.calls_under_way = calls_.under_way();
   load.calls_total = calls_.sent_total();

@@ -25,7 +25,7 @@ namespace agent_branch {
 
 class Engine : public SessionBehaviour {
  public:
-  struct Parts {
+  struct Services {
     HttpTransport *http = nullptr;
     BranchRunner *branches = nullptr;
     Store *store = nullptr;
@@ -43,7 +43,7 @@ class Engine : public SessionBehaviour {
   };
 
   // Takes up what the snapshot left unfinished: each open step is reconciled before anything else.
-  Engine(Parts parts, const StoreSnapshot &snapshot);
+  Engine(Services services, const StoreSnapshot &snapshot);
   // Ends all flows before what they use goes.
   ~Engine() override;
 
@@ -108,9 +108,9 @@ class Engine : public SessionBehaviour {
   void LookAgain(const RequestRow &request);
   void RemoveEnded();
 
-  Parts parts_;
+  Services services_;
   Scheduler scheduler_;
-  World world_;
+  Inventory inventory_;
   Journal journal_;
   ApiCalls calls_;
   Operations operations_;

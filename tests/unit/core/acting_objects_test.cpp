@@ -11,30 +11,34 @@ ObjectDifference Theirs(const std::string &object, const std::string &base,
   return {object, ObjectChange::kParentOnly, base, base, parent};
 }
 
-ChangedRows Inserted(const std::string &table) {
-  ChangedRows rows;
-  rows.tables[table].inserted = 1;
-  return rows;
+WrittenRows Inserted(const std::string &table, std::vector<std::string> texts = {}) {
+  WrittenRows written;
+  written.rows.tables[table].inserted = 1;
+  written.texts = std::move(texts);
+  return written;
 }
 
 using Dependences = std::vector<Dependence>;
 
 TEST(ActingObjects, TriggersAndRulesOfTablesThatWereWrittenTo) {
-  const ChangedRows rows = Inserted("app.t");
+  const WrittenRows rows = Inserted("app.t");
   for (const char *object : {"trigger x on app.t", "rule \"x on y\" on app.t"}) {
     for (const auto &[base, parent] :
          {std::pair{"", "h"}, std::pair{"h", ""}, std::pair{"h", "i"}}) {
-      EXPECT_EQ(FindActing({Theirs(object, base, parent)}, rows, {}, {}),
+      EXPECT_EQ(FindActing({Theirs(object, base, parent)}, false, rows, {}, {}),
                 (Dependences{{object, "rows of table app.t"}}));
     }
   }
   EXPECT_EQ(FindActing({Theirs("trigger x on app.u", "", "h"), Theirs("index app.t", "", "h"),
                         Theirs("constraint c on app.t", "", "h")},
-                       rows, {}, {}),
+                       false, rows, {}, {}),
             Dependences{});
   const ObjectDifference ours{"trigger x on app.t", ObjectChange::kBranchOnly, "", "h", ""};
-  EXPECT_EQ(FindActing({ours}, rows, {}, {}), Dependences{});
-  EXPECT_EQ(FindActing({Theirs("trigger x on app.t", "", "h")}, {}, {}, {}), Dependences{});
+  EXPECT_EQ(FindActing({ours}, false, rows, {}, {}), Dependences{});
+  // What the session adds acts on the rows of a merge before it.
+  EXPECT_EQ(FindActing({ours}, true, rows, {}, {}),
+            (Dependences{{"trigger x on app.t", "rows of table app.t"}}));
+  EXPECT_EQ(FindActing({Theirs("trigger x on app.t", "", "h")}, false, {}, {}, {}), Dependences{});
 }
 
 TEST(ActingObjects, DefaultsOfTablesThatWereInsertedInto) {
@@ -48,27 +52,51 @@ TEST(ActingObjects, DefaultsOfTablesThatWereInsertedInto) {
   EXPECT_EQ(refilled("integer storage p"), std::set<std::string>{column});
   EXPECT_EQ(refilled("integer default 1 storage m statistics 7"), std::set<std::string>());
   const std::vector<ObjectDifference> differences = {Theirs(column, "g", "h")};
-  EXPECT_EQ(FindActing(differences, Inserted("app.t"), {column}, {}),
+  EXPECT_EQ(FindActing(differences, false, Inserted("app.t"), {column}, {}),
             (Dependences{{column, "rows of table app.t"}}));
-  ChangedRows updated;
-  updated.tables["app.t"].updated = 1;
-  EXPECT_EQ(FindActing(differences, updated, {column}, {}), Dependences{});
+  WrittenRows updated;
+  updated.rows.tables["app.t"].updated = 1;
+  EXPECT_EQ(FindActing(differences, false, updated, {column}, {}), Dependences{});
 }
 
-TEST(ActingObjects, FunctionsThatTriggersCall) {
+const ObjectMap kParent = {{"column a of table app.t", "0"}, {"function app.stamp()", "3"},
+                           {"function app.touch()", "h"},    {"table app.stamp", "4"},
+                           {"trigger x on app.t", "1"},      {"trigger y on app.u", "2"},
+                           {"view app.\"Open Orders\"", "5"}};
+
+TEST(ActingObjects, WhatTheStatementsUseIsRead) {
   const std::vector<ObjectDifference> differences = {Theirs("function app.touch()", "g", "h")};
-  const ObjectMap parent = {{"trigger x on app.t", "1"}, {"trigger y on app.u", "2"}};
-  EXPECT_EQ(TriggersToRead(differences, Inserted("app.t"), parent),
-            std::vector<std::string>{"trigger x on app.t"});
-  EXPECT_EQ(TriggersToRead({Theirs("function app.made()", "", "h")}, Inserted("app.t"), parent),
-            std::vector<std::string>());
-  const auto found = [&](const std::string &definition) {
-    return FindActing(differences, Inserted("app.t"), {}, {{"trigger x on app.t", definition}});
+  using Objects = std::vector<std::string>;
+  EXPECT_EQ(UsedToRead(differences, false, Inserted("app.t"), kParent),
+            (Objects{"column a of table app.t", "trigger x on app.t"}));
+  WrittenRows updated;
+  updated.rows.tables["app.u"].updated = 1;
+  updated.texts = {"UPDATE app.u SET a = app.Stamp() FROM app.\"Open Orders\""};
+  EXPECT_EQ(UsedToRead(differences, false, updated, kParent),
+            (Objects{"trigger y on app.u", "function app.stamp()", "view app.\"Open Orders\""}));
+  EXPECT_EQ(UsedToRead(differences, true, updated, kParent), Objects());
+  updated.rows.tables.clear();
+  EXPECT_EQ(UsedToRead(differences, false, updated, kParent), Objects());
+  EXPECT_EQ(UsedToRead({Theirs("table app.stamp", "g", "4")}, false, Inserted("app.t"), kParent),
+            Objects());
+}
+
+TEST(ActingObjects, WhatOthersChangedOfThatIsAConflict) {
+  const Dependences found = {{"function app.touch()", "what the migrations wrote"}};
+  const auto acting = [](const std::string &base, const std::set<std::string> &used,
+                         const WrittenRows &written) {
+    return FindActing({Theirs("function app.touch()", base, "h")}, false, written, {}, used);
   };
-  EXPECT_EQ(found("CREATE TRIGGER x BEFORE INSERT ON app.t EXECUTE FUNCTION app.touch()"),
-            (Dependences{{"function app.touch()", "rows of table app.t"}}));
-  EXPECT_EQ(found("CREATE TRIGGER x BEFORE INSERT ON app.t EXECUTE FUNCTION app.stamp()"),
-            Dependences{});
+  EXPECT_EQ(acting("g", {"t", "touch"}, Inserted("app.t")), found);
+  EXPECT_EQ(acting("", {"t", "touch"}, Inserted("app.t")), found);  // it may be what is meant now
+  EXPECT_EQ(acting("g", {"t", "stamp"}, Inserted("app.t")), Dependences{});
+  EXPECT_EQ(acting("g", {"touch"}, WrittenRows()), Dependences{});
+  WrittenRows rewritten;
+  rewritten.rows.rewritten = {"app.t"};
+  EXPECT_EQ(acting("g", {"touch"}, rewritten), found);
+  EXPECT_EQ(
+      FindActing({Theirs("table app.touch", "g", "h")}, false, Inserted("app.t"), {}, {"touch"}),
+      Dependences{});
 }
 
 }  // namespace

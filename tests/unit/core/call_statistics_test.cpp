@@ -7,7 +7,7 @@
 namespace agent_branch {
 namespace {
 
-CallReport Took(int ms, VerdictKind kind = VerdictKind::kDone) {
+CallReport Took(int ms, ResponseKind kind = ResponseKind::kDone) {
   CallReport report;
   report.route = "GET branch";
   report.kind = kind;
@@ -44,12 +44,12 @@ TEST(CallStatistics, SumsAreThoseOfTheirParts) {
   RouteStatistics one;
   one.Count(Took(3));
   RouteStatistics two;
-  two.Count(Took(400, VerdictKind::kBusy));
+  two.Count(Took(400, ResponseKind::kBusy));
   two.Add(one);
   EXPECT_EQ(two.calls, 2);
   EXPECT_EQ(two.longest_ms, 400);
-  EXPECT_EQ(two.by_kind[static_cast<size_t>(VerdictKind::kBusy)], 1);
-  EXPECT_EQ(two.by_kind[static_cast<size_t>(VerdictKind::kDone)], 1);
+  EXPECT_EQ(two.by_kind[static_cast<size_t>(ResponseKind::kBusy)], 1);
+  EXPECT_EQ(two.by_kind[static_cast<size_t>(ResponseKind::kDone)], 1);
 }
 
 struct Recorder : CallObserver {
@@ -65,8 +65,8 @@ TEST(CallStatistics, EachExchangeIsCountedWithWhatItTookAndWaited) {
   CallsFixture fixture;
   Recorder recorder;
   fixture.calls = std::make_unique<ApiCalls>(
-      ApiCalls::Parts{&fixture.http, &fixture.journal, &fixture.keys, nullptr, &fixture.clock,
-                      &fixture.random, &fixture.settings, &recorder});
+      ApiCalls::Services{&fixture.http, &fixture.journal, &fixture.keys, nullptr, &fixture.clock,
+                         &fixture.random, &fixture.settings, &recorder});
   // The second change of a project waits for the first one's answer.
   fixture.Change("POST", "/a");
   fixture.Change("POST", "/b");
@@ -83,7 +83,7 @@ TEST(CallStatistics, EachExchangeIsCountedWithWhatItTookAndWaited) {
   EXPECT_EQ(post.waits, 1);
   EXPECT_EQ(post.waited_ms, 30);
   EXPECT_EQ(post.took_ms, 50);
-  EXPECT_EQ(post.by_kind[static_cast<size_t>(VerdictKind::kBusy)], 1);
+  EXPECT_EQ(post.by_kind[static_cast<size_t>(ResponseKind::kBusy)], 1);
   // It is sent once more when it may be, and that is a retry.
   fixture.clock.Advance(milliseconds(60'000));
   fixture.Turn();

@@ -22,7 +22,7 @@ struct CallsFixture {
 
   void Restart() {
     calls = std::make_unique<ApiCalls>(
-        ApiCalls::Parts{&http, &journal, &keys, nullptr, &clock, &random, &settings});
+        ApiCalls::Services{&http, &journal, &keys, nullptr, &clock, &random, &settings});
   }
 
   uint64_t Read(const std::string &method, const std::string &path,
@@ -79,9 +79,9 @@ struct CallsFixture {
     call.request = std::move(request);
     call.step = step;
     call.done = [this, path](const ApiAnswer &answer, const StepRow &) {
-      std::string kind = answer.verdict.kind == VerdictKind::kDone      ? "done"
-                         : answer.verdict.kind == VerdictKind::kUnknown ? "unknown"
-                                                                        : "refused";
+      std::string kind = answer.classified.kind == ResponseKind::kDone      ? "done"
+                         : answer.classified.kind == ResponseKind::kUnknown ? "unknown"
+                                                                            : "refused";
       ended.push_back(path + " " + kind);
     };
     call.trouble = [this, path](const Status &why) {

@@ -15,9 +15,9 @@ void EngineDriver::Restart() {
   ++restarts;
   neon.HangUp(requests_arrive);
   branches.HangUp();
-  engine = std::make_unique<Engine>(
-      Engine::Parts{&neon, &branches, &store, &keys, nullptr, &scripts, &clock, &random, &settings},
-      store.Load().value());
+  engine = std::make_unique<Engine>(Engine::Services{&neon, &branches, &store, &keys, nullptr,
+                                                     &scripts, &clock, &random, &settings},
+                                    store.Load().value());
   store.requests_due = !store.requests.empty();
 }
 

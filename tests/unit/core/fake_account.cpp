@@ -222,10 +222,10 @@ ProvisionDriver::ProvisionDriver() {
 void ProvisionDriver::Restart(bool requests_arrive) {
   account.HangUp(requests_arrive);
   engine_.reset();
-  Engine::Parts parts{&account,  &branches_, &store_,  &keys_,    nullptr,
-                      &scripts_, &clock,     &random_, &settings_};
-  parts.provisions = &table;
-  engine_ = std::make_unique<Engine>(parts, store_.Load().value());
+  Engine::Services services{&account,  &branches_, &store_,  &keys_,    nullptr,
+                            &scripts_, &clock,     &random_, &settings_};
+  services.provisions = &table;
+  engine_ = std::make_unique<Engine>(services, store_.Load().value());
 }
 
 void ProvisionDriver::CrashAt(size_t request, bool requests_arrive) {

@@ -19,7 +19,8 @@ std::string BranchOf(const Secret &uri) {
 
 // REINDEX builds one beside the one that it replaces.
 std::string NameOfIndex(const BranchTask &task) {
-  return task.alone.kind == Alone::kReindex ? "i_ccnew" : task.alone.object;
+  return task.non_transactional.kind == NonTransactional::kReindex ? "i_ccnew"
+                                                                   : task.non_transactional.object;
 }
 
 // Guards, and gates that are asked inside: not the migrations' own.
@@ -78,10 +79,10 @@ void FakeBranches::Start(BranchTask task) {
     if (hold_descriptions) return;
     Describe(branch->second, &event);
     if (!snapshot.empty() && !task.facts.empty()) event.answer = snapshot + " {}";
-  } else if (task.kind == BranchTaskKind::kRunAlone) {
+  } else if (task.kind == BranchTaskKind::kRunOutsideTransaction) {
     RunAlone(task, branch->second);
     return;
-  } else if (task.kind == BranchTaskKind::kLookAlone) {
+  } else if (task.kind == BranchTaskKind::kInspectOutsideTransaction) {
     event.answer = LookAlone(task);
   } else if (task.kind == BranchTaskKind::kRisks) {
     event.answer = risks;
@@ -231,7 +232,8 @@ void FakeBranches::RunAlone(const BranchTask &task, FakeBranch &branch) {
     indexes.erase(NameOfIndex(task));
   } else if (fail_alone > 0) {
     --fail_alone;
-    if (task.alone.kind != Alone::kRepeatable) indexes[NameOfIndex(task)] = "half";
+    if (task.non_transactional.kind != NonTransactional::kRepeatable)
+      indexes[NameOfIndex(task)] = "half";
     BranchEvent event;
     event.id = task.id;
     event.outcome = BranchOutcome::kRejected;
@@ -241,12 +243,14 @@ void FakeBranches::RunAlone(const BranchTask &task, FakeBranch &branch) {
     return;
   } else if (lose_commits > 0) {
     --lose_commits;
-    if (task.alone.kind != Alone::kRepeatable) indexes[NameOfIndex(task)] = "half";
+    if (task.non_transactional.kind != NonTransactional::kRepeatable)
+      indexes[NameOfIndex(task)] = "half";
     Finish(task.id, BranchOutcome::kCommitUnknown);
     return;
   } else {
     branch.data.push_back(task.sql);
-    if (task.alone.kind == Alone::kCreateIndex) indexes[task.alone.object] = "there";
+    if (task.non_transactional.kind == NonTransactional::kCreateIndex)
+      indexes[task.non_transactional.object] = "there";
   }
   if (lose_commit_answers == 0) {
     Finish(task.id, BranchOutcome::kDone);
@@ -262,7 +266,8 @@ std::string FakeBranches::LookAlone(const BranchTask &task) {
     return std::string(kAloneRunning);
   }
   auto found = indexes.find(NameOfIndex(task));
-  if (found == indexes.end() && task.alone.kind == Alone::kReindex) return std::string(kAloneThere);
+  if (found == indexes.end() && task.non_transactional.kind == NonTransactional::kReindex)
+    return std::string(kAloneThere);
   return found == indexes.end() ? std::string(kAloneAbsent)
                                 : found->second + " public." + found->first;
 }

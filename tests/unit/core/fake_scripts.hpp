@@ -49,14 +49,14 @@ class FakeScripts : public ScriptReader {
       script->refusal =
           Status::Error("2D000", "COMMIT is not allowed in a migration", {}, "Leave it out.");
     } else if (statement.tag == "INDEX") {
-      statement.alone = Alone::kCreateIndex;
+      statement.non_transactional = NonTransactional::kCreateIndex;
       statement.alone_object = name;
       words >> statement.alone_relation;
     } else if (statement.tag == "REINDEX") {
-      statement.alone = Alone::kReindex;
+      statement.non_transactional = NonTransactional::kReindex;
       statement.alone_relation = name;
     } else if (statement.tag == "VACUUM") {
-      statement.alone = Alone::kRepeatable;
+      statement.non_transactional = NonTransactional::kRepeatable;
     } else if (statement.tag == "DROP") {
       StatementRisk risk;
       risk.object_type = "table";
@@ -64,7 +64,8 @@ class FakeScripts : public ScriptReader {
       risk.why = "it goes";
       statement.risks.push_back(risk);
     }
-    if (statement.alone != Alone::kNo) statement.alone_reason = statement.tag + " runs alone";
+    if (statement.non_transactional != NonTransactional::kNo)
+      statement.alone_reason = statement.tag + " runs alone";
     statement.commit_after = statement.tag == "VALUE";
     if (statement.tag == "SET") statement.setting = text;
     script->statements.push_back(std::move(statement));

@@ -11,7 +11,7 @@ namespace {
 // What is for people to read is not loaded.
 MigrationRow AsLoaded(MigrationRow migration) {
   migration.statements = migration.statement = 0;
-  migration.alone.clear();
+  migration.non_transactional.clear();
   migration.risks.clear();
   migration.error = ServerError();
   return migration;

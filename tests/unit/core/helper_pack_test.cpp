@@ -21,7 +21,7 @@ Script FullScript() {
   statement.line = 3;
   statement.column = 4;
   statement.tag = "CREATE INDEX";
-  statement.alone = Alone::kCreateIndex;
+  statement.non_transactional = NonTransactional::kCreateIndex;
   statement.alone_reason = "reason";
   statement.alone_object = "object";
   statement.alone_relation = "relation";
@@ -57,7 +57,7 @@ TEST(ScriptPack, EveryMemberComesBack) {
   ASSERT_EQ(script->statements.size(), 2u);
   EXPECT_EQ(ScriptJson(*script), ScriptJson(FullScript()));
   const ScriptStatement &statement = script->statements[1];
-  EXPECT_EQ(statement.alone, Alone::kCreateIndex);
+  EXPECT_EQ(statement.non_transactional, NonTransactional::kCreateIndex);
   EXPECT_EQ(statement.alone_object + statement.alone_relation + statement.setting,
             "objectrelationSET x = 1");
   EXPECT_TRUE(statement.commit_after);

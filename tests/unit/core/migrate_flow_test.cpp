@@ -148,7 +148,7 @@ Strings Sent(const EngineDriver &driver) {
   Strings sent;
   for (const BranchTask &task : driver.branches.started) {
     if (task.kind == BranchTaskKind::kMigrate) sent.push_back(task.sql);
-    if (task.kind == BranchTaskKind::kRunAlone) sent.push_back("alone: " + task.sql);
+    if (task.kind == BranchTaskKind::kRunOutsideTransaction) sent.push_back("alone: " + task.sql);
     if (task.kind == BranchTaskKind::kRisks) sent.push_back("risks");
   }
   return sent;
@@ -163,7 +163,7 @@ TEST(MigrateFlow, SegmentsRunOneAfterTheOther) {
   const MigrationRow &migration = driver.store.migrations.at(first);
   EXPECT_EQ(migration.statements, 6);
   EXPECT_EQ(migration.statements_done, 6);
-  EXPECT_EQ(migration.alone, (std::vector<int>{3, 6}));
+  EXPECT_EQ(migration.non_transactional, (std::vector<int>{3, 6}));
   EXPECT_EQ(migration.rows, 15);  // three transactions of five
   EXPECT_EQ(migration.seen_before, "");
   Strings targets;

@@ -5,11 +5,12 @@
 namespace agent_branch {
 namespace {
 
-ScriptStatement Statement(size_t offset, size_t length, Alone alone = Alone::kNo) {
+ScriptStatement Statement(size_t offset, size_t length,
+                          NonTransactional alone = NonTransactional::kNo) {
   ScriptStatement statement;
   statement.offset = offset;
   statement.length = length;
-  statement.alone = alone;
+  statement.non_transactional = alone;
   return statement;
 }
 
@@ -20,7 +21,7 @@ TEST(Pieces, EachTransactionAndEachStatementAloneIsOne) {
   Script script;
   script.parsed = true;
   script.length = migration.sql.size();
-  script.statements = {Statement(0, 23), Statement(25, 36, Alone::kCreateIndex)};
+  script.statements = {Statement(0, 23), Statement(25, 36, NonTransactional::kCreateIndex)};
   script.statements[1].alone_object = "i";
   std::vector<Piece> pieces;
   AddPieces(7, migration, script, &pieces);
@@ -49,11 +50,11 @@ TEST(Pieces, StandInTheMergesRowAndAreReadFromThere) {
 }
 
 TEST(Pieces, EffectOfAStatementAloneIsKnownByWhatThereIs) {
-  EXPECT_TRUE(HadEffect(Alone::kCreateIndex, "absent", "there"));
-  EXPECT_FALSE(HadEffect(Alone::kCreateIndex, "absent", "half"));
-  EXPECT_TRUE(HadEffect(Alone::kDropIndex, "there", "absent"));
-  EXPECT_FALSE(HadEffect(Alone::kDropIndex, "absent", "absent"));
-  EXPECT_FALSE(HadEffect(Alone::kRepeatable, "repeatable", "there"));
+  EXPECT_TRUE(HadEffect(NonTransactional::kCreateIndex, "absent", "there"));
+  EXPECT_FALSE(HadEffect(NonTransactional::kCreateIndex, "absent", "half"));
+  EXPECT_TRUE(HadEffect(NonTransactional::kDropIndex, "there", "absent"));
+  EXPECT_FALSE(HadEffect(NonTransactional::kDropIndex, "absent", "absent"));
+  EXPECT_FALSE(HadEffect(NonTransactional::kRepeatable, "repeatable", "there"));
 }
 
 }  // namespace

@@ -26,7 +26,7 @@ Script Sample() {
   script.statements[0] = Placed(0, 9, "SET");
   script.statements[0].setting = "SET a = 1";
   script.statements[1] = Placed(11, 36, "CREATE INDEX");
-  script.statements[1].alone = Alone::kCreateIndex;
+  script.statements[1].non_transactional = NonTransactional::kCreateIndex;
   script.statements[1].alone_reason = "so it is";
   script.statements[1].alone_object = "i";
   script.statements[1].alone_relation = "t";
@@ -55,7 +55,7 @@ TEST(ScriptJson, WhatIsKeptIsReadAsItWas) {
   ASSERT_TRUE(read.ok());
   EXPECT_EQ(KeptScript(read.value(), kSql, "15"), json);
   EXPECT_EQ(read->statements[0].setting, "SET a = 1");
-  EXPECT_EQ(read->statements[1].alone, Alone::kCreateIndex);
+  EXPECT_EQ(read->statements[1].non_transactional, NonTransactional::kCreateIndex);
   EXPECT_EQ(read->statements[1].alone_relation, "t");
   EXPECT_TRUE(read->statements[2].risks[0].moved);
   EXPECT_EQ(read->statements[2].risks[0].object, "\"\xC3\xBC\"");

@@ -30,7 +30,7 @@ TEST(Segments, StatementThatRunsAloneIsASegment) {
   EXPECT_EQ(TextsOf("a; b; VACUUM; c"), (Strings{"a; b", "VACUUM", "c"}));
   EXPECT_EQ(TextsOf("VACUUM; VACUUM"), (Strings{"VACUUM", "VACUUM"}));
   const std::vector<Segment> segments = SegmentsOf("a; INDEX i t; c");
-  EXPECT_EQ(segments[1].alone, Alone::kCreateIndex);
+  EXPECT_EQ(segments[1].non_transactional, NonTransactional::kCreateIndex);
   EXPECT_EQ(segments[1].first, 1u);
   EXPECT_EQ(segments[2].column, 15);
 }

@@ -48,7 +48,7 @@ bool ClauseRules::Default(size_t a, size_t b, size_t b_end) const {
   const bool wanted = std::any_of(
       original_.read.effects.begin(), original_.read.effects.end(), [&](const Effect &effect) {
         return effect.kind == "not null" && LastPartOf(effect.object) == name &&
-               scene_.licence.IsNull(LastPartOf(OwnerPartOf(effect.object)), name);
+               scene_.allowed.IsNull(LastPartOf(OwnerPartOf(effect.object)), name);
       });
   return wanted && IsHarmlessExpression(fix_, b, b_end, false);
 }
@@ -60,7 +60,7 @@ bool ClauseRules::Conversion(size_t a, const std::string &expression) const {
   if (type < 2 || !text_.IsWord(type, "type")) return false;
   size_t column = type - 1;
   if (text_.IsWord(column, "data") && text_.IsWord(column - 1, "set")) column -= 2;
-  if (!text_.IsName(column) || scene_.licence.uncast_columns.count(text_.Value(column)) == 0)
+  if (!text_.IsName(column) || scene_.allowed.uncast_columns.count(text_.Value(column)) == 0)
     return false;
   const std::string name = text_.Raw(column);
   const std::string target = "::" + text_.Raw(type + 1, a);

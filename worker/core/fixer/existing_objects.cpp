@@ -69,7 +69,7 @@ bool IsNewOrTheSameColumn(const CheckedStatement &statement, const TokenText &te
 }
 
 bool IsThereAlready(const CheckedStatement &statement, const CheckScene &scene) {
-  if (!scene.licence.duplicate || !scene.facts.known || scene.opaque) return false;
+  if (!scene.allowed.duplicate || !scene.facts.known || scene.opaque) return false;
   const TokenText text(statement.text);
   const std::string &tag = statement.read.tag;
   if (tag == "CREATE TABLE" || tag == "CREATE INDEX") {

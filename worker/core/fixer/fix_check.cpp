@@ -73,7 +73,7 @@ class Check {
   Check(const FixQuestion &question, SqlTrees *trees) : question_(question) {
     scene_.trees = trees;
     scene_.facts = ReadFixFacts(question.facts);
-    scene_.licence = LicenceOf(question.errors);
+    scene_.allowed = AllowedEditsFor(question.errors);
   }
 
   Intent Run() {
@@ -175,7 +175,7 @@ class Check {
         (text.tokens.size() == 3 || (text.tokens.size() == 5 && text.IsOperator(3, ".")));
     if (!plain || fix_[drop].read.effects.empty()) return;
     const std::string &view = fix_[drop].read.effects.front().object;
-    if (scene_.licence.dependents.count(LastPartOf(view)) == 0) return;
+    if (scene_.allowed.dependents.count(LastPartOf(view)) == 0) return;
     for (size_t create = drop + 2; create < fix_.size(); ++create) {
       const std::vector<Effect> &effects = fix_[create].read.effects;
       const bool again = effects.size() == 1 && effects[0].kind == "create view" &&
@@ -198,11 +198,11 @@ class Check {
     if (text.tokens.size() != name + 1 || !text.IsName(name)) return false;
     const std::string &object = text.Value(name);
     if (statement.read.tag == "CREATE EXTENSION")
-      return std::any_of(scene_.licence.not_found.begin(), scene_.licence.not_found.end(),
+      return std::any_of(scene_.allowed.not_found.begin(), scene_.allowed.not_found.end(),
                          [&](const std::string &name) { return IsOfExtension(object, name); });
     if (statement.read.tag != "CREATE SCHEMA") return false;
     return std::any_of(
-        scene_.licence.names.begin(), scene_.licence.names.end(), [&](const MissingName &missing) {
+        scene_.allowed.names.begin(), scene_.allowed.names.end(), [&](const MissingName &missing) {
           return missing.kind == MissingName::Kind::kSchema && missing.name == object;
         });
   }
@@ -229,7 +229,7 @@ class Check {
       if (text.IsOperator(at, ")")) --depth;
       if (depth == 0 && text.IsOperator(at, ",")) return false;
     }
-    return scene_.licence.IsNull(LastPartOf(table), column) && WantsValues(next, table, column) &&
+    return scene_.allowed.IsNull(LastPartOf(table), column) && WantsValues(next, table, column) &&
            IsHarmlessExpression(text, set + 3, size - 4, true);
   }
 

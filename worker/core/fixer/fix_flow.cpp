@@ -38,8 +38,8 @@ std::string LastReason(const FixHistory &history) {
 
 }  // namespace
 
-FixFlow::FixFlow(Parts parts) : parts_(std::move(parts)) {
-  if (parts_.store != nullptr) next_call_id_ = parts_.store->LastFixCallId() + 1;
+FixFlow::FixFlow(Services services) : services_(std::move(services)) {
+  if (services_.store != nullptr) next_call_id_ = services_.store->LastFixCallId() + 1;
 }
 
 bool FixFlow::IsFix(const MigrationRow &migration) {
@@ -47,25 +47,25 @@ bool FixFlow::IsFix(const MigrationRow &migration) {
 }
 
 bool FixFlow::HasModel() const {
-  const Settings &settings = parts_.context->settings();
+  const Settings &settings = services_.context->settings();
   return !settings.fixer_url.empty() && !settings.fixer_model.empty();
 }
 
 std::string FixFlow::WhyOff(const ProjectRow &project) const {
-  const Settings &settings = parts_.context->settings();
-  if (parts_.store == nullptr || project.fixer == "off") return "the project's fixer is off";
+  const Settings &settings = services_.context->settings();
+  if (services_.store == nullptr || project.fixer == "off") return "the project's fixer is off";
   if (settings.fixer_attempts == 0) return "agent_branch.fixer_attempts is 0";
   if (!project.fixer_function.empty()) return {};
   if (project.fixer == "function") return "the project names no fixer_function";
   if (settings.fixer_url.empty()) return "agent_branch.fixer_url is not set";
   if (settings.fixer_model.empty()) return "agent_branch.fixer_model is not set";
-  Result<Secret> key = parts_.keys->FixerKey();
+  Result<Secret> key = services_.keys->FixerKey();
   return key.ok() ? std::string() : key.status().message();
 }
 
 bool FixFlow::Takes(Session &session, const ServerError &error) {
   MigrationRow &migration = session.migrations.front();
-  const std::string off = WhyOff(parts_.context->ProjectOf(session).row);
+  const std::string off = WhyOff(services_.context->ProjectOf(session).row);
   if (!off.empty()) {
     migration.fixer = "off: " + off;
   } else if (!IsRepairable(error.sqlstate)) {
@@ -89,12 +89,12 @@ std::vector<ServerError> FixFlow::ErrorsOf(const FixHistory &history) const {
 }
 
 Result<FixHistory> FixFlow::Read(const Session &session) {
-  return parts_.store->ReadFixHistory(session.migrations.front().id);
+  return services_.store->ReadFixHistory(session.migrations.front().id);
 }
 
 Flow<RepairEnd> FixFlow::Repair(Session &session) {
   // Whatever was asked for when the worker ended was not recorded.
-  if (session.step) parts_.context->CloseStep(session, false, "the answer was not recorded");
+  if (session.step) services_.context->CloseStep(session, false, "the answer was not recorded");
   Result<FixHistory> history = Read(session);
   if (!history.ok()) co_return RepairEnd{Next::Again(history.status()), {}};
   if (!history->open_calls.empty()) {
@@ -102,16 +102,16 @@ Flow<RepairEnd> FixFlow::Repair(Session &session) {
       FixCallRow call = MakeCall(history.value(), "llm", "");
       call.id = id;
       call.outcome = ModelOutcomeName(ModelOutcome::kInterrupted);
-      parts_.context->journal().Add(call);
+      services_.context->journal().Add(call);
     }
     RepairEnd end = co_await GoOn(session);
     co_return end;
   }
   const int used = static_cast<int>(history->tried.size()) + history->unusable;
-  const ProjectRow &project = parts_.context->ProjectOf(session).row;
+  const ProjectRow &project = services_.context->ProjectOf(session).row;
   const std::string off = WhyOff(project);
   if (!off.empty()) co_return GiveUp(session, history.value(), "off: " + off);
-  if (used >= parts_.context->settings().fixer_attempts) {
+  if (used >= services_.context->settings().fixer_attempts) {
     std::string why = "gave up after " + std::to_string(used) + " attempts";
     const std::string last = LastReason(history.value());
     co_return GiveUp(session, history.value(), last.empty() ? why : why + ": " + last);
@@ -120,7 +120,7 @@ Flow<RepairEnd> FixFlow::Repair(Session &session) {
     std::optional<RepairEnd> remembered = co_await AskMemory(session, history.value());
     if (remembered) co_return *remembered;
   }
-  if (!project.fixer_function.empty() && parts_.context->has_helpers() &&
+  if (!project.fixer_function.empty() && services_.context->has_helpers() &&
       !history->function_ended) {
     RepairEnd end = co_await AskFunction(session, history.value());
     co_return end;
@@ -137,16 +137,16 @@ void FixFlow::Abandon(Session &session) {
   if (found != works_.end() && found->second.call.id != 0) {
     FixCallRow call = found->second.call;
     call.outcome = ModelOutcomeName(ModelOutcome::kInterrupted);
-    parts_.context->journal().Add(call);
+    services_.context->journal().Add(call);
   }
   works_.erase(session.row.id);
   if (session.step && session.step->kind == StepKind::kAskFixer)
-    parts_.context->CloseStep(session, false, "the session was given up");
+    services_.context->CloseStep(session, false, "the session was given up");
 }
 
 Flow<RepairEnd> FixFlow::GoOn(Session &session) {
-  parts_.context->Save(session);
-  co_await parts_.context->Commit(session);
+  services_.context->Save(session);
+  co_await services_.context->Commit(session);
   co_return RepairEnd{};
 }
 
@@ -168,16 +168,16 @@ Flow<RepairEnd> FixFlow::Propose(Session &session, FixHistory history, std::stri
     refused.sql = std::move(sql);
     refused.made_by = std::move(made_by);
     refused.reason = "it is a text that was tried already";
-    parts_.context->journal().Add(std::move(refused));
+    services_.context->journal().Add(std::move(refused));
     RepairEnd end = co_await GoOn(session);
     co_return end;
   }
   migration.attempt = number;
   migration.made_by = made_by;
   migration.status = MigrationStatus::kQueued;
-  parts_.context->journal().Add(
+  services_.context->journal().Add(
       AttemptRow{migration.id, number, std::move(sql), std::move(made_by), session.row.id});
-  parts_.context->journal().Add(migration);
+  services_.context->journal().Add(migration);
   RepairEnd end = co_await GoOn(session);
   co_return end;
 }
@@ -193,7 +193,7 @@ Flow<Next> FixFlow::Prepare(Session &session) {
   if (works_[session.row.id].attempt == attempt) co_return Next::Look();
   Result<FixHistory> history = Read(session);
   if (!history.ok()) co_return Next::Again(history.status());
-  Result<std::string> sql = parts_.context->store().MigrationSql(migration.id, attempt);
+  Result<std::string> sql = services_.context->store().MigrationSql(migration.id, attempt);
   if (!sql.ok()) co_return Next::Again(sql.status());
   FixQuestion question;
   question.original = history->original;
@@ -209,10 +209,10 @@ Flow<Next> FixFlow::Prepare(Session &session) {
   BranchTask task;
   task.kind = BranchTaskKind::kFingerprint;
   task.facts = DefinitionsExpression(ViewsPutBack(intent.added));
-  BranchEvent event =
-      co_await parts_.context->RunOnBranch(session, std::move(task), "a description of the branch");
+  BranchEvent event = co_await services_.context->RunOnBranch(session, std::move(task),
+                                                              "a description of the branch");
   if (event.outcome != BranchOutcome::kDone) {
-    Next next = co_await parts_.uris->AfterConnectionFailure(session, event);
+    Next next = co_await services_.uris->AfterConnectionFailure(session, event);
     co_return next;
   }
   Work &prepared = works_[session.row.id];
@@ -226,10 +226,10 @@ Flow<Next> FixFlow::Check(Session &session, FixQuestion question) {
   BranchTask task;
   task.kind = BranchTaskKind::kFingerprint;
   task.facts = FixFactsExpression({question.original, question.fix});
-  BranchEvent event = co_await parts_.context->RunOnBranch(session, std::move(task),
-                                                           "what the check of a fix has to know");
+  BranchEvent event = co_await services_.context->RunOnBranch(
+      session, std::move(task), "what the check of a fix has to know");
   if (event.outcome != BranchOutcome::kDone) {
-    Next next = co_await parts_.uris->AfterConnectionFailure(session, event);
+    Next next = co_await services_.uris->AfterConnectionFailure(session, event);
     co_return next;
   }
   question.facts = event.answer;
@@ -240,19 +240,19 @@ Flow<Next> FixFlow::Check(Session &session, FixQuestion question) {
   checked.checked = session.migrations.front().attempt;
   if (checked.intent.preserved) co_return Next::Look();
   Refuse(session, checked.intent.reason);
-  parts_.context->Save(session);
-  co_await parts_.context->Commit(session);
+  services_.context->Save(session);
+  co_await services_.context->Commit(session);
   co_return Next::Look();
 }
 
 Flow<Result<Intent>> FixFlow::Compare(Session &session, FixQuestion question) {
-  if (!parts_.context->has_helpers()) co_return CheckFix(question, parts_.trees);
+  if (!services_.context->has_helpers()) co_return CheckFix(question, services_.trees);
   HelperTask task;
   task.kind = HelperTask::Kind::kCheckFix;
   task.text = EncodeFixQuestion(question);
   task.timeout = kCheckTimeout;
   const HelperEvent event =
-      co_await parts_.context->Help(session, std::move(task), "the fix to be compared");
+      co_await services_.context->Help(session, std::move(task), "the fix to be compared");
   // Not the fix's fault: there was no process to compare it in.
   if (event.outcome == HelperEvent::Outcome::kLost && event.error.sqlstate == kNoProcess) {
     co_return Status::Error(event.error.sqlstate, event.error.message,
@@ -273,7 +273,7 @@ void FixFlow::Forget(const Session &session, const MigrationRow &migration) {
   FixMemoryRow forgotten;
   forgotten.id = work->second.remembered;
   forgotten.refused = true;
-  parts_.context->journal().Add(std::move(forgotten));
+  services_.context->journal().Add(std::move(forgotten));
 }
 
 std::string FixFlow::Facts(const Session &session, bool last) const {
@@ -321,8 +321,8 @@ void FixFlow::Refuse(Session &session, const std::string &reason) {
   refused.made_by = migration.made_by;
   refused.reason = CleanText(reason, kMaxReason);
   migration.status = MigrationStatus::kRepairing;
-  parts_.context->journal().Add(migration);
-  parts_.context->journal().Add(std::move(refused));
+  services_.context->journal().Add(migration);
+  services_.context->journal().Add(std::move(refused));
   Forget(session, migration);
 }
 
@@ -336,19 +336,20 @@ void FixFlow::Applied(const Session &session, const MigrationRow &migration) {
 }
 
 void FixFlow::Remember(const Session &session, const MigrationRow &migration, bool worked) {
-  if (parts_.store == nullptr) return;
+  if (services_.store == nullptr) return;
   auto work = works_.find(session.row.id);
   if (migration.made_by == "memory" && work != works_.end() && work->second.remembered != 0) {
     FixMemoryRow counted;
     counted.id = work->second.remembered;
     counted.worked = worked;
-    parts_.context->journal().Add(std::move(counted));
+    services_.context->journal().Add(std::move(counted));
     return;
   }
   // That a fix of another kind did not work is forgotten: it was never remembered.
   if (!worked) return;
-  Result<FixHistory> history = parts_.store->ReadFixHistory(migration.id);
-  Result<std::string> sql = parts_.context->store().MigrationSql(migration.id, migration.attempt);
+  Result<FixHistory> history = services_.store->ReadFixHistory(migration.id);
+  Result<std::string> sql =
+      services_.context->store().MigrationSql(migration.id, migration.attempt);
   // What is not remembered costs a call some day.
   if (!history.ok() || !sql.ok()) return;
   FixMemoryRow row;
@@ -357,12 +358,12 @@ void FixFlow::Remember(const Session &session, const MigrationRow &migration, bo
   row.original = history->original;
   row.fix = sql.value();
   row.worked = worked;
-  parts_.context->journal().Add(std::move(row));
+  services_.context->journal().Add(std::move(row));
 }
 
 void FixFlow::Record(Session &session, FixCallRow call) {
-  parts_.context->journal().Add(std::move(call));
-  parts_.context->Save(session);
+  services_.context->journal().Add(std::move(call));
+  services_.context->Save(session);
 }
 
 RepairEnd FixFlow::GiveUp(Session &session, const FixHistory &history, const std::string &why) {
@@ -374,7 +375,7 @@ RepairEnd FixFlow::GiveUp(Session &session, const FixHistory &history, const std
   migration.statement = history.statement;
   // What these say is known of the text already.
   migration.statements = 0;
-  migration.alone.clear();
+  migration.non_transactional.clear();
   migration.risks.clear();
   works_.erase(session.row.id);
   return RepairEnd{Next::Look(), history.error};

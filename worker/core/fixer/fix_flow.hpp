@@ -29,7 +29,7 @@ struct RepairEnd {
 
 class FixFlow {
  public:
-  struct Parts {
+  struct Services {
     SessionContext *context = nullptr;
     ConnectionUris *uris = nullptr;
     FixStore *store = nullptr;  // null: there is no fixer
@@ -37,7 +37,7 @@ class FixFlow {
     KeyRing *keys = nullptr;
   };
 
-  explicit FixFlow(Parts parts);
+  explicit FixFlow(Services services);
 
   // Whether the session's first migration, which was rejected with `error`, is to be repaired; why
   // not is noted in it.
@@ -108,7 +108,7 @@ class FixFlow {
   void Remember(const Session &session, const MigrationRow &migration, bool worked);
   FixCallRow MakeCall(const FixHistory &history, const char *source, std::string model);
 
-  Parts parts_;
+  Services services_;
   std::map<int64_t, Work> works_;  // by session
   int64_t next_call_id_ = 1;
 };

@@ -30,9 +30,9 @@ FixLimits LimitsOf(const Settings &settings) {
 }  // namespace
 
 Flow<std::optional<RepairEnd>> FixFlow::AskMemory(Session &session, FixHistory history) {
-  const ProjectRow &project = parts_.context->ProjectOf(session).row;
+  const ProjectRow &project = services_.context->ProjectOf(session).row;
   Result<std::vector<RememberedFix>> remembered =
-      parts_.store->RememberedFixes(project.id, FixSignature(history.original, history.error));
+      services_.store->RememberedFixes(project.id, FixSignature(history.original, history.error));
   if (!remembered.ok()) co_return RepairEnd{Next::Again(remembered.status()), {}};
   FixCallRow call = MakeCall(history, "memory", "");
   for (const RememberedFix &fix : remembered.value()) {
@@ -51,8 +51,8 @@ Flow<std::optional<RepairEnd>> FixFlow::AskMemory(Session &session, FixHistory h
 }
 
 Flow<RepairEnd> FixFlow::AskFunction(Session &session, FixHistory history) {
-  const std::string function = parts_.context->ProjectOf(session).row.fixer_function;
-  Result<HelperTask> task = parts_.store->FixFunctionCall(history, function);
+  const std::string function = services_.context->ProjectOf(session).row.fixer_function;
+  Result<HelperTask> task = services_.store->FixFunctionCall(history, function);
   FixCallRow call = MakeCall(history, "function", function);
   if (!task.ok()) {
     call.outcome = "failed";
@@ -64,9 +64,9 @@ Flow<RepairEnd> FixFlow::AskFunction(Session &session, FixHistory history) {
   // Recorded before it is made: what ends the worker is not called again and again.
   works_[session.row.id].call = call;
   Record(session, std::move(call));
-  co_await parts_.context->Commit(session);
+  co_await services_.context->Commit(session);
   HelperEvent event =
-      co_await parts_.context->Help(session, std::move(*task), "the project's fixer function");
+      co_await services_.context->Help(session, std::move(*task), "the project's fixer function");
   RepairEnd end = co_await OnFunction(session, std::move(event));
   co_return end;
 }
@@ -96,10 +96,10 @@ Flow<Next> FixFlow::ReadSchema(Session &session, FixHistory history) {
   BranchTask task;
   task.kind = BranchTaskKind::kExcerpt;
   task.sql = ExcerptNames(history.original, ErrorsOf(history));
-  BranchEvent event = co_await parts_.context->RunOnBranch(session, std::move(task),
-                                                           "the schema that the fixer is shown");
+  BranchEvent event = co_await services_.context->RunOnBranch(session, std::move(task),
+                                                              "the schema that the fixer is shown");
   if (event.outcome == BranchOutcome::kNotRun) {
-    Next next = co_await parts_.uris->AfterConnectionFailure(session, event);
+    Next next = co_await services_.uris->AfterConnectionFailure(session, event);
     co_return next;
   }
   Work &work = works_[session.row.id];
@@ -110,7 +110,7 @@ Flow<Next> FixFlow::ReadSchema(Session &session, FixHistory history) {
 }
 
 ModelQuestion FixFlow::MakeQuestion(const Session &session, const FixHistory &history) {
-  const Settings &settings = parts_.context->settings();
+  const Settings &settings = services_.context->settings();
   PromptMaterial material;
   material.sql = history.original;
   material.error = history.error;
@@ -144,7 +144,7 @@ Flow<RepairEnd> FixFlow::AskModel(Session &session, FixHistory history) {
     if (next.fails() || !read) co_return RepairEnd{next, {}};
   }
   ModelQuestion question = MakeQuestion(session, history);
-  const Settings &settings = parts_.context->settings();
+  const Settings &settings = services_.context->settings();
   const FixLimits limits = LimitsOf(settings);
   const int64_t input = EstimatedTokens(question.instructions.size() + question.material.size());
   Status may = MaySpend(limits, history.spent, input, question.answer_tokens);
@@ -162,17 +162,17 @@ Flow<RepairEnd> FixFlow::AskModel(Session &session, FixHistory history) {
   call.output_tokens = question.answer_tokens;
   call.cost = most.Cost(limits);
   works_[session.row.id].call = call;
-  parts_.context->journal().Add(call);
-  co_await parts_.context->IntendAndCommit(
+  services_.context->journal().Add(call);
+  co_await services_.context->IntendAndCommit(
       session, StepKind::kAskFixer,
       "migration " + std::to_string(session.migrations.front().ordinal) + " " + call.model);
-  ModelReply reply = co_await parts_.context->AskModel(session, std::move(question));
+  ModelReply reply = co_await services_.context->AskModel(session, std::move(question));
   RepairEnd end = co_await OnAnswer(session, std::move(reply));
   co_return end;
 }
 
 FixCallRow FixFlow::Settled(FixCallRow call, const ModelReply &reply) const {
-  const FixLimits limits = LimitsOf(parts_.context->settings());
+  const FixLimits limits = LimitsOf(services_.context->settings());
   const ModelAnswer &answer = reply.answer;
   const bool counted = answer.input_tokens > 0 || answer.output_tokens > 0;
   FixSpending spent;
@@ -196,9 +196,9 @@ Flow<RepairEnd> FixFlow::OnAnswer(Session &session, ModelReply reply) {
   const ModelAnswer &answer = reply.answer;
   FixCallRow call = Settled(std::exchange(works_[session.row.id].call, {}), reply);
   const std::string made_by = "llm " + call.model;
-  parts_.context->journal().Add(std::move(call));
-  parts_.context->CloseStep(session, answer.outcome == ModelOutcome::kAnswered,
-                            std::string(ModelOutcomeName(answer.outcome)));
+  services_.context->journal().Add(std::move(call));
+  services_.context->CloseStep(session, answer.outcome == ModelOutcome::kAnswered,
+                               std::string(ModelOutcomeName(answer.outcome)));
   if (answer.outcome == ModelOutcome::kAnswered) {
     works_[session.row.id].passing = 0;
     RepairEnd end = co_await Propose(session, std::move(history.value()), answer.sql, made_by);
@@ -213,17 +213,17 @@ Flow<RepairEnd> FixFlow::OnAnswer(Session &session, ModelReply reply) {
     RepairEnd end = co_await GoOn(session);
     co_return end;
   }
-  const FixLimits limits = LimitsOf(parts_.context->settings());
+  const FixLimits limits = LimitsOf(services_.context->settings());
   const int passing = ++works_[session.row.id].passing;
   const milliseconds wait = std::max<milliseconds>(
-      answer.retry_after, BackoffDelay(kPassing, passing, parts_.context->random()));
+      answer.retry_after, BackoffDelay(kPassing, passing, services_.context->random()));
   const bool too_long = limits.seconds > 0 && wait > std::chrono::seconds(limits.seconds);
   if (passing >= kMostPassing || too_long)
     co_return GiveUp(session, history.value(), "gave up: " + answer.reason);
-  parts_.context->ShowTrouble(session,
-                              Status::Error("53300", "the fixer waits for its model", answer.reason,
-                                            "It goes on by itself; agent_discard() ends it."));
-  co_await parts_.context->Pause(session, wait, "the fixer's model to be asked again");
+  services_.context->ShowTrouble(
+      session, Status::Error("53300", "the fixer waits for its model", answer.reason,
+                             "It goes on by itself; agent_discard() ends it."));
+  co_await services_.context->Pause(session, wait, "the fixer's model to be asked again");
   co_return RepairEnd{};
 }
 

@@ -41,7 +41,7 @@ void ModelCalls::Cancel(uint64_t id) {
   if (at != waiting_.end()) {
     waiting_.erase(at);
   } else if (under_way_.erase(id) > 0) {
-    parts_.http->Cancel(id);
+    services_.http->Cancel(id);
   }
 }
 
@@ -49,9 +49,9 @@ void ModelCalls::Dispatch() {
   while (!waiting_.empty() && under_way_.size() < kMaxUnderWay) {
     auto [id, call] = std::move(waiting_.front());
     waiting_.pop_front();
-    const Settings &settings = *parts_.settings;
+    const Settings &settings = *services_.settings;
     std::optional<ModelProtocol> protocol = ParseModelProtocol(settings.fixer_protocol);
-    Result<Secret> key = parts_.keys->FixerKey();
+    Result<Secret> key = services_.keys->FixerKey();
     if (!protocol || !key.ok()) {
       std::string why = key.ok() ? "the protocol is not known" : key.status().message();
       if (!key.ok() && !key.status().detail().empty()) why += ": " + key.status().detail();
@@ -59,11 +59,11 @@ void ModelCalls::Dispatch() {
       continue;
     }
     call.protocol = *protocol;
-    call.sent_at = parts_.clock->Now();
+    call.sent_at = services_.clock->Now();
     HttpRequest request = ModelRequest(*protocol, settings.fixer_url, key.value(), call.question,
                                        settings.fixer_timeout);
     under_way_.emplace(id, std::move(call));
-    parts_.http->Send(id, std::move(request));
+    services_.http->Send(id, std::move(request));
   }
 }
 
@@ -73,8 +73,8 @@ void ModelCalls::OnCompletion(const HttpCompletion &completion) {
   Call call = std::move(found->second);
   under_way_.erase(found);
   ModelAnswer answer = ReadModelResponse(call.protocol, completion.response);
-  if (Result<Secret> key = parts_.keys->FixerKey(); key.ok()) TakeOut(key.value(), &answer);
-  call.done(answer, parts_.clock->Now() - call.sent_at);
+  if (Result<Secret> key = services_.keys->FixerKey(); key.ok()) TakeOut(key.value(), &answer);
+  call.done(answer, services_.clock->Now() - call.sent_at);
 }
 
 }  // namespace agent_branch

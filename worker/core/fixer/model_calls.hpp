@@ -13,7 +13,7 @@ namespace agent_branch {
 
 class ModelCalls {
  public:
-  struct Parts {
+  struct Services {
     HttpTransport *http = nullptr;
     KeyRing *keys = nullptr;
     const Clock *clock = nullptr;
@@ -21,7 +21,7 @@ class ModelCalls {
   };
   using Done = std::function<void(const ModelAnswer &, milliseconds took)>;
 
-  explicit ModelCalls(Parts parts) : parts_(parts) {}
+  explicit ModelCalls(Services services) : services_(services) {}
 
   // Whether an exchange is one of these: they have numbers of their own.
   static bool Owns(uint64_t id) { return id >= kFirst; }
@@ -43,7 +43,7 @@ class ModelCalls {
     Instant sent_at{0};
   };
 
-  Parts parts_;
+  Services services_;
   std::deque<std::pair<uint64_t, Call>> waiting_;
   std::map<uint64_t, Call> under_way_;
   uint64_t next_id_ = kFirst;

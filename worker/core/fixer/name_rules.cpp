@@ -32,7 +32,7 @@ bool EndsCondition(const TokenText &text, size_t at) {
 }  // namespace
 
 const MissingName *NameRules::Missing(MissingName::Kind kind, const std::string &name) const {
-  for (const MissingName &missing : scene_.licence.names) {
+  for (const MissingName &missing : scene_.allowed.names) {
     if (missing.kind == kind && missing.name == name) return &missing;
   }
   return nullptr;

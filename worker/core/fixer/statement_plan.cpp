@@ -119,7 +119,7 @@ bool SplitNotNull(const CheckScene &scene, Statements *statements) {
     for (const Effect &effect : statement.read.effects) {
       const std::string column = LastPartOf(effect.object);
       if (effect.kind != "column" ||
-          !scene.licence.IsNull(LastPartOf(OwnerPartOf(effect.object)), column))
+          !scene.allowed.IsNull(LastPartOf(OwnerPartOf(effect.object)), column))
         continue;
       for (size_t at = 1; at < text.tokens.size(); ++at) {
         const bool added = text.IsName(at) && text.Value(at) == column &&
@@ -205,12 +205,12 @@ bool SplitReference(const CheckScene &scene, Statements *statements) {
 std::vector<std::vector<CheckedStatement>> FormsOf(const Statements &original,
                                                    const CheckScene &scene) {
   std::vector<Statements> forms = {original};
-  if (!scene.licence.nulls.empty()) {
+  if (!scene.allowed.nulls.empty()) {
     Statements form = original;
     for (size_t n = 0; n < kMostForms && SplitNotNull(scene, &form); ++n)
       forms.push_back(form);
   }
-  if (scene.licence.missing_object && scene.facts.known && !scene.opaque) {
+  if (scene.allowed.missing_object && scene.facts.known && !scene.opaque) {
     Statements moved = original;
     for (int n = 0; n < kMostMoves && MoveOne(scene, &moved); ++n)
       forms.push_back(moved);

@@ -122,9 +122,9 @@ class Rules {
   // A name in double quotes that is no column is meant as a constant.
   bool Unquoted(size_t a, size_t b) const {
     if (text_.Raw(a)[0] != '"' || text_.Value(a) != fix_.Value(b)) return false;
-    if (scene_.licence.column_as_default && a > 0 && text_.IsWord(a - 1, "default")) return true;
+    if (scene_.allowed.column_as_default && a > 0 && text_.IsWord(a - 1, "default")) return true;
     const bool missing = std::any_of(
-        scene_.licence.names.begin(), scene_.licence.names.end(), [&](const MissingName &name) {
+        scene_.allowed.names.begin(), scene_.allowed.names.end(), [&](const MissingName &name) {
           return name.kind == MissingName::Kind::kColumn && name.name == text_.Value(a) &&
                  (!name.first || !place_ || *place_ == a);
         });
@@ -137,7 +137,7 @@ class Rules {
 
   bool Constant(size_t a, size_t b) const {
     if (!IsPlainString(text_, a) || !IsPlainString(fix_, b)) return false;
-    for (const UnreadConstant &unread : scene_.licence.constants) {
+    for (const UnreadConstant &unread : scene_.allowed.constants) {
       if (unread.value != text_.Value(a)) continue;
       if (unread.first && place_ ? *place_ != a : Times(text_.Value(a)) != 1) continue;
       if (unread.enum_type.empty()) return IsTheSameValue(text_.Value(a), fix_.Value(b));
@@ -177,7 +177,7 @@ class Rules {
     if (!place_ || *place_ >= text_.tokens.size() ||
         text_.tokens[*place_].kind != TokenKind::kOperator)
       return nullptr;
-    for (const MissingOperator &missing : scene_.licence.operators) {
+    for (const MissingOperator &missing : scene_.allowed.operators) {
       if (missing.first) return &missing;
     }
     return nullptr;
@@ -225,7 +225,7 @@ class Rules {
   // Inside the brackets of the function that was not found.
   bool IsArgument(size_t a) const {
     const bool missing = std::any_of(
-        scene_.licence.names.begin(), scene_.licence.names.end(), [](const MissingName &name) {
+        scene_.allowed.names.begin(), scene_.allowed.names.end(), [](const MissingName &name) {
           return name.kind == MissingName::Kind::kFunction && name.first;
         });
     if (!missing || !place_) return false;
@@ -269,7 +269,7 @@ class Rules {
 
   // IF NOT EXISTS in front of the original's token a.
   bool MayBeThere(size_t a) const {
-    if (!scene_.licence.duplicate || !scene_.facts.known || scene_.opaque) return false;
+    if (!scene_.allowed.duplicate || !scene_.facts.known || scene_.opaque) return false;
     if (text_.IsString(a)) return IsThereAlready(original_, scene_);
     if (!text_.IsName(a)) return false;
     if (original_.read.tag != "ALTER TABLE") return IsNewOrTheSame(original_, scene_);
@@ -285,7 +285,7 @@ class Rules {
       a += 2;
     const std::string &name = text_.Value(a);
     const bool missing = std::any_of(
-        scene_.licence.names.begin(), scene_.licence.names.end(), [&](const MissingName &each) {
+        scene_.allowed.names.begin(), scene_.allowed.names.end(), [&](const MissingName &each) {
           return each.kind == MissingName::Kind::kRelation && each.name == name;
         });
     const bool one = a + 1 >= text_.tokens.size();

@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "worker/core/fixer/allowed_edits.hpp"
 #include "worker/core/fixer/fix_facts.hpp"
-#include "worker/core/fixer/licence.hpp"
 #include "worker/core/fixer/sql_trees.hpp"
 #include "worker/core/fixer/text_edits.hpp"
 
@@ -27,7 +27,7 @@ struct CheckedStatement {
 
 // What all statements of a check are looked at with.
 struct CheckScene {
-  Licence licence;
+  AllowedEdits allowed;
   FixFacts facts;
   SqlTrees *trees = nullptr;
   std::set<std::string> made;  // relations and types that the original makes, without schemas

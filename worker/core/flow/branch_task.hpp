@@ -21,10 +21,10 @@ enum class BranchTaskKind {
   kFingerprint,        // describe every object of the schema
   kMigrate,            // run `sql` in one transaction, halting before its COMMIT (see BranchRunner)
   kTransactionStatus,  // pg_xact_status() of `transaction_id`
-  kRunAlone,           // run the one statement `sql` outside of a transaction
-  kLookAlone,          // what became of such a statement: see AloneState
-  kExcerpt,            // what there is of the names in `sql`, a JSON array, as text for a reader
-  kRisks,              // how large the relations are that `sql`, a JSON array, names
+  kRunOutsideTransaction,      // run the one statement `sql` outside of a transaction
+  kInspectOutsideTransaction,  // what became of such a statement: see NonTransactionalState
+  kExcerpt,      // what there is of the names in `sql`, a JSON array, as text for a reader
+  kRisks,        // how large the relations are that `sql`, a JSON array, names
   kDefinitions,  // what the objects say that `sql`, a JSON array of the fingerprint's keys, names
   kStandpoint,   // what any write moves on: see core/merge/standpoint.hpp
   kUnrecorded,   // which transactions committed since `transaction_id`, besides those in `sql`,
@@ -45,15 +45,15 @@ inline constexpr std::string_view kSessionRolePrefix = "agent_branch_session_";
 inline constexpr std::string_view kReaderRolePrefix = "agent_branch_reader_";
 
 // A statement outside of a transaction has no id to ask after: what it was about tells.
-struct AloneStatement {
-  Alone kind = Alone::kNo;
+struct NonTransactionalStatement {
+  NonTransactional kind = NonTransactional::kNo;
   std::string object;  // as ScriptStatement has it
   std::string relation;
   std::string token;  // stands in the statement's text while it runs
 };
 
-// What kLookAlone answers in the event's `answer`, followed by the object's own name, if it has
-// one.
+// What kInspectOutsideTransaction answers in the event's `answer`, followed by the object's own
+// name, if it has one.
 inline constexpr std::string_view kAloneRunning = "running";  // the statement is still at work
 inline constexpr std::string_view kAloneAbsent = "absent";    // no such index, or no partition
 inline constexpr std::string_view kAloneThere = "there";
@@ -72,13 +72,14 @@ struct BranchTask {
   // Tasks with one key run one after the other on one connection, which stays open for a short
   // while after the last of them: a session's branch, or a project's parent.
   std::string connection_key;
-  Secret uri;                      // the direct one; postgresql://…
-  std::string sql;                 // kMigrate, kRunAlone, kRisks, kDefinitions, kUnrecorded, kGate
-  int statements = 1;              // kMigrate: how many `sql` holds, at most
+  Secret uri;          // the direct one; postgresql://…
+  std::string sql;     // kMigrate, kRunOutsideTransaction, kRisks, kDefinitions, kUnrecorded, kGate
+  int statements = 1;  // kMigrate: how many `sql` holds, at most
   std::vector<BranchScript> more;  // kMigrate: what runs after `sql` in the same transaction
   // SET statements to be in effect for `sql`, but for none of the tasks after it.
   std::vector<std::string> settings;
-  AloneStatement alone;        // kRunAlone, kLookAlone
+  NonTransactionalStatement
+      non_transactional;       // kRunOutsideTransaction, kInspectOutsideTransaction
   std::string transaction_id;  // kTransactionStatus, kUnrecorded: an xid8 in decimal
   // kMakeRole. The server is sent what proves the password, unless it takes the password alone.
   std::string login_role;
@@ -151,8 +152,8 @@ struct BranchEvent {
   // kNotRun: the text of the task had been sent, so that it may be what ended the connection. What
   // the server or the network said is in `error`.
   bool sent = false;
-  // kMigrate, kRunAlone: what the server said since the task began, also at kReadyToCommit. The
-  // first 100, and at most 64 kB; how many came after these is counted.
+  // kMigrate, kRunOutsideTransaction: what the server said since the task began, also at
+  // kReadyToCommit. The first 100, and at most 64 kB; how many came after these is counted.
   std::vector<ServerNotice> notices;
   int64_t notices_dropped = 0;
   // kMigrate at kReadyToCommit: the transaction's xid8, empty when it wrote nothing.
@@ -161,15 +162,15 @@ struct BranchEvent {
   // kFingerprint: 32 hexadecimal digits over all of `objects`. kCatalogVersion: over the places and
   // transactions of the catalogs' rows; `answer` is the newest of these, an xid8.
   std::string fingerprint;
-  // kMigrate at kReadyToCommit, kRunAlone: rows inserted, updated, deleted by it.
+  // kMigrate at kReadyToCommit, kRunOutsideTransaction: rows inserted, updated, deleted by it.
   int64_t rows = 0;
   // kMigrate, when kRejected: how many of its statements had been carried out; -1: not known. Of
   // several texts: which one it was, from 0, and its own statements.
   int completed = -1;
   size_t script = 0;
-  // kLookAlone; kRisks: a JSON array; kExcerpt, `facts`: text; kDefinitions: a JSON object, key →
-  // definition; kStandpoint, kUnrecorded: a JSON object. kGate: a JSON array of texts, a row each.
-  // kMakeRole, kDropRoles: an xid8; kWhoAmI: a JSON array.
+  // kInspectOutsideTransaction; kRisks: a JSON array; kExcerpt, `facts`: text; kDefinitions: a JSON
+  // object, key → definition; kStandpoint, kUnrecorded: a JSON object. kGate: a JSON array of
+  // texts, a row each. kMakeRole, kDropRoles: an xid8; kWhoAmI: a JSON array.
   std::string answer;
   std::string record;   // kMigrate at kReadyToCommit: a JSON object, see branch/record.hpp
   std::string objects;  // kFingerprint, and to prove a migration: a JSON object, "kind identity" →

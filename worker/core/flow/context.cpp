@@ -52,14 +52,14 @@ std::string ErrorText(const Status &why) {
 
 ApiWait FlowContext::Call(Actor &actor, ApiCall call) {
   call.on_behalf_of = &actor;
-  return ApiWait(&actor, parts_.calls, std::move(call));
+  return ApiWait(&actor, services_.calls, std::move(call));
 }
 
 RunningTask FlowContext::Start(Actor &actor, const Project &project, BranchTask task,
                                std::string what) {
   task.statement_timeout = std::min(project.row.statement_timeout, task.longest_statement);
   task.lock_timeout = std::min(project.row.lock_timeout, task.longest_lock_wait);
-  return RunningTask(parts_.tasks, &actor, std::move(task), std::move(what));
+  return RunningTask(services_.tasks, &actor, std::move(task), std::move(what));
 }
 
 Flow<BranchEvent> FlowContext::Run(Actor &actor, const Project &project, BranchTask task,
@@ -79,7 +79,7 @@ Flow<Result<std::vector<NeonBranch>>> FlowContext::ListBranches(Actor &actor, Ap
     ApiCall call = like;
     call.request = ListBranchesRequest(like.project->row.neon_id, which.search, cursor, kPageSize);
     const ApiAnswer answer = co_await Call(actor, std::move(call));
-    if (answer.verdict.kind != VerdictKind::kDone) co_return answer.verdict.why;
+    if (answer.classified.kind != ResponseKind::kDone) co_return answer.classified.why;
     Result<NeonBranchPage> page = ParseBranchPage(answer.body);
     if (!page.ok()) co_return page.status();
     const size_t before = branches.size();
@@ -103,7 +103,7 @@ Flow<Result<std::optional<NeonBranch>>> FlowContext::ReadBranch(Actor &actor, Ap
   ApiCall call = like;
   call.request = GetBranchRequest(like.project->row.neon_id, id);
   const ApiAnswer answer = co_await Call(actor, std::move(call));
-  if (answer.verdict.kind == VerdictKind::kDone) {
+  if (answer.classified.kind == ResponseKind::kDone) {
     Result<NeonBranch> branch = ParseBranch(answer.body);
     if (!branch.ok()) co_return branch.status();
     if (branch->id != id) {
@@ -113,7 +113,7 @@ Flow<Result<std::optional<NeonBranch>>> FlowContext::ReadBranch(Actor &actor, Ap
     }
     co_return std::optional<NeonBranch>(std::move(branch.value()));
   }
-  if (answer.verdict.kind != VerdictKind::kNotFound) co_return answer.verdict.why;
+  if (answer.classified.kind != ResponseKind::kNotFound) co_return answer.classified.why;
   ListedBranches which;
   which.search = id;
   Result<std::vector<NeonBranch>> listed = co_await ListBranches(actor, like, which);
@@ -128,7 +128,7 @@ Flow<Result<std::optional<NeonBranch>>> FlowContext::ReadBranch(Actor &actor, Ap
 }
 
 Flow<Result<Script>> FlowContext::ReadScript(Actor &actor, std::string sql) {
-  if (sql.size() <= kShortText || !has_helpers()) co_return parts_.scripts->Read(sql);
+  if (sql.size() <= kShortText || !has_helpers()) co_return services_.scripts->Read(sql);
   HelperTask task;
   task.kind = HelperTask::Kind::kReadScript;
   task.text = sql;
@@ -148,11 +148,11 @@ Flow<Result<Script>> FlowContext::ReadScript(Actor &actor, std::string sql) {
 void FlowContext::Intend(Actor &actor, const Project &project, int64_t session_id, StepKind kind,
                          std::string target) {
   Require(!actor.step.has_value(), "an actor has one step open at a time");
-  actor.step = parts_.journal->Intend(project, session_id, kind, std::move(target), [] {});
+  actor.step = services_.journal->Intend(project, session_id, kind, std::move(target), [] {});
 }
 
 void FlowContext::CloseStep(Actor &actor, bool done, const std::string &outcome) {
-  if (actor.step) parts_.journal->Record(*actor.step, done, outcome);
+  if (actor.step) services_.journal->Record(*actor.step, done, outcome);
   actor.step.reset();
   actor.uncertain = false;
 }

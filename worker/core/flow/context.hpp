@@ -1,4 +1,5 @@
-// What every flow works with: the interfaces to the world outside, and what can be waited for.
+// What every flow works with: the interfaces to the inventory outside, and what can be waited
+// for.
 //
 // Each function that returns a wait is to be awaited at once. Texts that say what is waited for are
 // what a person would ask for who sees the actor stand still.
@@ -32,8 +33,8 @@ struct ListedBranches {
 
 class FlowContext {
  public:
-  struct Parts {
-    World *world = nullptr;
+  struct Services {
+    Inventory *inventory = nullptr;
     Journal *journal = nullptr;
     ApiCalls *calls = nullptr;
     Operations *operations = nullptr;
@@ -48,36 +49,36 @@ class FlowContext {
     const Settings *settings = nullptr;
   };
 
-  explicit FlowContext(Parts parts) : parts_(parts) {}
+  explicit FlowContext(Services services) : services_(services) {}
 
-  World &world() const { return *parts_.world; }
-  Journal &journal() { return *parts_.journal; }
-  BranchRunner &branches() { return *parts_.branches; }
-  Store &store() { return *parts_.store; }
-  const Settings &settings() const { return *parts_.settings; }
-  Random &random() { return *parts_.random; }
-  Instant now() const { return parts_.clock->Now(); }
-  int64_t unix_time() const { return parts_.clock->UnixTime(); }
+  Inventory &inventory() const { return *services_.inventory; }
+  Journal &journal() { return *services_.journal; }
+  BranchRunner &branches() { return *services_.branches; }
+  Store &store() { return *services_.store; }
+  const Settings &settings() const { return *services_.settings; }
+  Random &random() { return *services_.random; }
+  Instant now() const { return services_.clock->Now(); }
+  int64_t unix_time() const { return services_.clock->UnixTime(); }
   milliseconds Backoff(const BackoffPolicy &policy, int failures) {
-    return BackoffDelay(policy, failures, *parts_.random);
+    return BackoffDelay(policy, failures, *services_.random);
   }
 
   // --- What can be waited for.
-  CommitWait Commit(Actor &actor) { return CommitWait(&actor, parts_.journal); }
+  CommitWait Commit(Actor &actor) { return CommitWait(&actor, services_.journal); }
   PauseWait Pause(Actor &actor, milliseconds delay, std::string what) {
     return PauseWait(&actor, now() + delay, std::move(what));
   }
   ApiWait Call(Actor &actor, ApiCall call);
   OperationsWait AwaitOperations(Actor &actor, Operations::Request request) {
-    return OperationsWait(&actor, parts_.operations, std::move(request));
+    return OperationsWait(&actor, services_.operations, std::move(request));
   }
   ModelWait AskModel(Actor &actor, ModelQuestion question) {
-    return ModelWait(&actor, parts_.models, std::move(question));
+    return ModelWait(&actor, services_.models, std::move(question));
   }
-  bool has_helpers() const { return parts_.helpers->available(); }
+  bool has_helpers() const { return services_.helpers->available(); }
   // In a process of its own; only if there are helpers.
   HelperWait Help(Actor &actor, HelperTask task, std::string what) {
-    return HelperWait(&actor, parts_.helpers, std::move(task), std::move(what));
+    return HelperWait(&actor, services_.helpers, std::move(task), std::move(what));
   }
   // A task for as long as the object lives; its limits are the project's.
   RunningTask Start(Actor &actor, const Project &project, BranchTask task, std::string what);
@@ -105,7 +106,7 @@ class FlowContext {
   void CloseStep(Actor &actor, bool done, const std::string &outcome);
 
  protected:
-  Parts parts_;
+  Services services_;
 };
 
 // "message", with the detail in a line of its own, cut to what a table takes.

@@ -20,7 +20,7 @@ std::string ApiWait::What() const {
 void ApiWait::OnBegin() {
   call_.done = [this](const ApiAnswer &answer, const StepRow &step) {
     answer_ = answer;
-    if (answer.verdict.kind == VerdictKind::kUnknown && step.id != 0) {
+    if (answer.classified.kind == ResponseKind::kUnknown && step.id != 0) {
       actor()->step = step;
       actor()->uncertain = true;
     }

@@ -1,6 +1,7 @@
 #include "worker/core/merge/acting_objects.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 namespace agent_branch {
 namespace {
@@ -16,8 +17,9 @@ std::string TableOf(const std::string &object, const std::string &between) {
   return at == std::string::npos ? std::string() : object.substr(at + between.size());
 }
 
-bool ParentChanged(const ObjectDifference &difference) {
-  return difference.parent != difference.base && difference.parent != difference.branch;
+bool ChangedBy(const ObjectDifference &difference, bool branch) {
+  const std::string &mine = branch ? difference.branch : difference.parent;
+  return mine != difference.base && difference.branch != difference.parent;
 }
 
 std::string WrittenTable(const ChangedRows &rows, const std::string &table, bool inserted_only) {
@@ -26,20 +28,13 @@ std::string WrittenTable(const ChangedRows &rows, const std::string &table, bool
   return (inserted_only ? found->second.inserted > 0 : found->second.any()) ? table : std::string();
 }
 
-bool IsFunction(const std::string &object) {
-  return Begins(object, "function ") || Begins(object, "procedure ");
-}
-
-// "f" of "function public.f(integer)".
-std::string NameOfFunction(const std::string &object) {
-  const size_t begin = object.find(' ');
-  const std::vector<std::string> names = NamesIn(object.substr(begin, object.find('(') - begin));
-  return names.empty() ? std::string() : names.back();
-}
-
-bool Calls(const std::string &definition, const std::string &function) {
-  const std::vector<std::string> names = NamesIn(definition);
-  return !function.empty() && std::find(names.begin(), names.end(), function) != names.end();
+// What a statement may use by its name, so that another one gives other rows. One that was added
+// may be what the name means from then on.
+bool IsUsedByStatements(const std::string &object) {
+  constexpr const char *kKinds[] = {"function ", "procedure ", "aggregate ", "view ",
+                                    "materialized view "};
+  return std::any_of(std::begin(kKinds), std::end(kKinds),
+                     [&object](const char *kind) { return Begins(object, kind); });
 }
 
 // What decides about a value that nobody gave.
@@ -57,42 +52,63 @@ std::string Filling(const ObjectMap &definitions, const std::string &column) {
 
 }  // namespace
 
-std::vector<std::string> TriggersToRead(const std::vector<ObjectDifference> &differences,
-                                        const ChangedRows &rows, const ObjectMap &parent) {
-  std::vector<std::string> triggers;
-  const bool any =
-      std::any_of(differences.begin(), differences.end(), [](const ObjectDifference &difference) {
-        return ParentChanged(difference) && !difference.base.empty() &&
-               IsFunction(difference.object);
-      });
-  if (!any) return triggers;
-  for (const auto &[object, hash] : parent) {
-    if (Begins(object, "trigger ") && !WrittenTable(rows, TableOf(object, " on "), false).empty())
-      triggers.push_back(object);
-  }
-  return triggers;
+bool WrittenRows::any() const {
+  return !rows.rewritten.empty() ||
+         std::any_of(rows.tables.begin(), rows.tables.end(),
+                     [](const auto &table) { return table.second.any(); });
 }
 
-std::vector<Dependence> FindActing(const std::vector<ObjectDifference> &differences,
-                                   const ChangedRows &rows, const std::set<std::string> &refilled,
-                                   const ObjectMap &triggers) {
+std::vector<std::string> UsedByName(const std::set<std::string> &names, const ObjectMap &objects) {
+  std::vector<std::string> used;
+  for (const auto &[object, hash] : objects)
+    if (IsUsedByStatements(object) && names.count(LastNameOf(object)) > 0) used.push_back(object);
+  return used;
+}
+
+std::vector<std::string> UsedToRead(const std::vector<ObjectDifference> &differences,
+                                    bool by_branch, const WrittenRows &written,
+                                    const ObjectMap &objects) {
+  const bool any = std::any_of(
+      differences.begin(), differences.end(), [by_branch](const ObjectDifference &difference) {
+        return ChangedBy(difference, by_branch) && IsUsedByStatements(difference.object);
+      });
+  std::vector<std::string> read;
+  if (!any || !written.any()) return read;
+  for (const auto &[object, hash] : objects) {
+    const bool acts = Begins(object, "trigger ") || Begins(object, "rule ");
+    const bool fills = Begins(object, "column ");
+    const std::string table = acts ? WrittenTable(written.rows, TableOf(object, " on "), false)
+                              : fills
+                                  ? WrittenTable(written.rows, TableOf(object, " of table "), true)
+                                  : std::string();
+    if (!table.empty()) read.push_back(object);
+  }
+  std::set<std::string> names;
+  for (const std::string &text : written.texts)
+    for (std::string &name : NamesIn(text))
+      names.insert(std::move(name));
+  for (std::string &object : UsedByName(names, objects))
+    read.push_back(std::move(object));
+  return read;
+}
+
+std::vector<Dependence> FindActing(const std::vector<ObjectDifference> &differences, bool by_branch,
+                                   const WrittenRows &written,
+                                   const std::set<std::string> &refilled,
+                                   const std::set<std::string> &used) {
   std::vector<Dependence> acting;
   const auto add = [&acting](const std::string &object, const std::string &table) {
     if (!table.empty()) acting.push_back({object, "rows of table " + table});
   };
   for (const ObjectDifference &difference : differences) {
-    if (!ParentChanged(difference)) continue;
+    if (!ChangedBy(difference, by_branch)) continue;
     const std::string &object = difference.object;
     if (Begins(object, "trigger ") || Begins(object, "rule "))
-      add(object, WrittenTable(rows, TableOf(object, " on "), false));
+      add(object, WrittenTable(written.rows, TableOf(object, " on "), false));
     if (refilled.count(object) > 0)
-      add(object, WrittenTable(rows, TableOf(object, " of table "), true));
-    if (!IsFunction(object) || difference.base.empty()) continue;
-    const std::string function = NameOfFunction(object);
-    const auto calls = std::find_if(triggers.begin(), triggers.end(), [&](const auto &trigger) {
-      return Calls(trigger.second, function);
-    });
-    if (calls != triggers.end()) add(object, TableOf(calls->first, " on "));
+      add(object, WrittenTable(written.rows, TableOf(object, " of table "), true));
+    if (IsUsedByStatements(object) && written.any() && used.count(LastNameOf(object)) > 0)
+      acting.push_back({object, "what the migrations wrote"});
   }
   return acting;
 }

@@ -1,6 +1,10 @@
-// What others changed on the parent that acts on the rows which a session's migrations write there:
-// on the branch these rows were written without it, and the two orders of the two sides give
-// different rows though they give one schema.
+// What one side changed that acts on the rows which the other side's migrations write: the two
+// orders of the two sides give different rows though they give one schema.
+//
+// Others' triggers, rules and defaults were not there, or were other ones, when the session's
+// migrations ran on its branch; nor were others' versions of the functions and views that the
+// migrations' statements use, by themselves or by way of triggers, defaults and other functions.
+// The same holds the other way round for the merges that came before the session's.
 //
 // A constraint is none of it: PostgreSQL holds the rows to it in either order, and rows of another
 // table that a foreign key takes along are seen by their count (CompareRows()).
@@ -15,18 +19,32 @@
 
 namespace agent_branch {
 
-// The parent's triggers of tables that the migrations wrote to, where others changed a function
-// that one of them may call: FindActing() needs their definitions.
-std::vector<std::string> TriggersToRead(const std::vector<ObjectDifference> &differences,
-                                        const ChangedRows &rows, const ObjectMap &parent);
+// What one side's migrations wrote, and with which statements.
+struct WrittenRows {
+  ChangedRows rows;
+  std::vector<std::string> texts;
 
-// refilled: of ChangedColumns(), those whose default or identity is another now. triggers: the
-// definitions of TriggersToRead(). `object` of what is returned is what others changed: a trigger
-// or a rule of such a table, a column's default, a function that a trigger calls; `on`: "rows of
-// table public.t".
-std::vector<Dependence> FindActing(const std::vector<ObjectDifference> &differences,
-                                   const ChangedRows &rows, const std::set<std::string> &refilled,
-                                   const ObjectMap &triggers);
+  bool any() const;
+};
+
+// The functions, procedures, aggregates and views among `objects` whose names are among these.
+std::vector<std::string> UsedByName(const std::set<std::string> &names, const ObjectMap &objects);
+
+// Whose definitions say what the statements use besides what they name: triggers and rules of the
+// tables that were written to, columns of those that were inserted into, and what the texts name.
+// Nothing where the side that changes (`by_branch`: the session; else the others) changed nothing
+// that statements could use. objects: of the parent, as hashes.
+std::vector<std::string> UsedToRead(const std::vector<ObjectDifference> &differences,
+                                    bool by_branch, const WrittenRows &written,
+                                    const ObjectMap &objects);
+
+// refilled: of ChangedColumns(), those whose default or identity is another now. used: the names in
+// the texts, and in the definitions that they lead to. `object` of what is returned is what the
+// side changed; `on`: "rows of table public.t", or "what the migrations wrote".
+std::vector<Dependence> FindActing(const std::vector<ObjectDifference> &differences, bool by_branch,
+                                   const WrittenRows &written,
+                                   const std::set<std::string> &refilled,
+                                   const std::set<std::string> &used);
 
 // By the definitions that both sides have of the columns.
 std::set<std::string> FindRefilled(const std::vector<std::string> &columns, const ObjectMap &branch,

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "worker/core/base/json.hpp"
-#include "worker/core/merge/acting_objects.hpp"
 #include "worker/core/merge/dependencies.hpp"
 
 namespace agent_branch {
@@ -100,17 +99,54 @@ Flow<> ConflictReader::AddDefinitions(Session &session, ObjectMap on_branch,
   }
 }
 
+Flow<Result<std::set<std::string>>> ConflictReader::NamesUsed(Session &session, WrittenRows written,
+                                                              std::vector<std::string> read,
+                                                              ObjectMap on_parent) {
+  // Functions that call functions: what lies deeper is not looked for.
+  constexpr int kDeepest = 8;
+  std::set<std::string> names;
+  const auto add = [&names](const std::string &text) {
+    for (std::string &name : NamesIn(text))
+      names.insert(std::move(name));
+  };
+  for (const std::string &text : written.texts)
+    add(text);
+  std::set<std::string> known(read.begin(), read.end());
+  for (int depth = 0; depth < kDeepest && !read.empty(); ++depth) {
+    std::vector<std::string> asked = std::move(read);
+    Result<ObjectMap> definitions = co_await Definitions(session, true, std::move(asked));
+    if (!definitions.ok()) co_return definitions.status();
+    for (const auto &[object, text] : *definitions)
+      add(text);
+    read.clear();
+    for (std::string &object : UsedByName(names, on_parent))
+      if (known.insert(object).second) read.push_back(std::move(object));
+  }
+  co_return names;
+}
+
+Flow<Result<std::vector<Dependence>>> ConflictReader::Acting(
+    Session &session, std::vector<ObjectDifference> differences, bool by_branch,
+    WrittenRows written, std::set<std::string> refilled, ObjectMap on_parent) {
+  std::vector<std::string> read = UsedToRead(differences, by_branch, written, on_parent);
+  WrittenRows copy = written;
+  Result<std::set<std::string>> used =
+      co_await NamesUsed(session, std::move(copy), std::move(read), std::move(on_parent));
+  if (!used.ok()) co_return used.status();
+  co_return FindActing(differences, by_branch, written, refilled, *used);
+}
+
 Flow<Result<std::optional<MergeRefusal>>> ConflictReader::WeighDependences(
-    Session &session, std::vector<ObjectDifference> differences, ChangedRows rows,
-    ObjectMap on_parent) {
+    Session &session, std::vector<ObjectDifference> differences, WrittenRows ours,
+    std::vector<WrittenRows> theirs, ObjectMap on_parent) {
   const std::vector<std::string> columns = ChangedColumns(differences);
   std::vector<std::string> asked = columns;
-  Result<ObjectMap> theirs = co_await Definitions(session, true, std::move(asked));
-  if (!theirs.ok()) co_return theirs.status();
+  Result<ObjectMap> parents = co_await Definitions(session, true, std::move(asked));
+  if (!parents.ok()) co_return parents.status();
   asked = columns;
-  Result<ObjectMap> ours = co_await Definitions(session, false, std::move(asked));
-  if (!ours.ok()) co_return ours.status();
-  const std::set<std::string> retyped = FindRetyped(columns, *ours, *theirs);
+  Result<ObjectMap> branchs = co_await Definitions(session, false, std::move(asked));
+  if (!branchs.ok()) co_return branchs.status();
+  const std::set<std::string> retyped = FindRetyped(columns, *branchs, *parents);
   asked = MayDepend(differences, true, retyped);
   Result<ObjectMap> branch = co_await Definitions(session, false, std::move(asked));
   if (!branch.ok()) co_return branch.status();
@@ -123,16 +159,33 @@ Flow<Result<std::optional<MergeRefusal>>> ConflictReader::WeighDependences(
     co_return std::optional<MergeRefusal>(
         Refuse("what one side made uses what the other side changed", " uses ", std::move(uses)));
   }
-  asked = TriggersToRead(differences, rows, on_parent);
-  Result<ObjectMap> calling = co_await Definitions(session, true, std::move(asked));
-  if (!calling.ok()) co_return calling.status();
-  const std::set<std::string> refilled = FindRefilled(columns, *ours, *theirs);
-  std::vector<ConflictRow> acts =
-      RowsOf(differences, FindActing(differences, rows, refilled, *calling));
-  if (acts.empty()) co_return std::optional<MergeRefusal>();
-  co_return std::optional<MergeRefusal>(
-      Refuse("what others changed acts on rows that the migrations wrote without it", " acts on ",
-             std::move(acts)));
+  const std::set<std::string> refilled = FindRefilled(columns, *branchs, *parents);
+  std::vector<ObjectDifference> changed = differences;
+  std::set<std::string> filled = refilled;
+  ObjectMap objects = on_parent;
+  Result<std::vector<Dependence>> acting = co_await Acting(
+      session, std::move(changed), false, std::move(ours), std::move(filled), std::move(objects));
+  if (!acting.ok()) co_return acting.status();
+  std::vector<ConflictRow> acts = RowsOf(differences, *acting);
+  if (!acts.empty()) {
+    co_return std::optional<MergeRefusal>(
+        Refuse("what others changed acts on rows that the migrations wrote without it", " acts on ",
+               std::move(acts)));
+  }
+  for (WrittenRows &earlier : theirs) {
+    changed = differences;
+    filled = refilled;
+    objects = on_parent;
+    acting = co_await Acting(session, std::move(changed), true, std::move(earlier),
+                             std::move(filled), std::move(objects));
+    if (!acting.ok()) co_return acting.status();
+    acts = RowsOf(differences, *acting);
+    if (acts.empty()) continue;
+    co_return std::optional<MergeRefusal>(
+        Refuse("what the session changed acts on rows that an earlier merge wrote without it",
+               " acts on ", std::move(acts)));
+  }
+  co_return std::optional<MergeRefusal>();
 }
 
 }  // namespace agent_branch

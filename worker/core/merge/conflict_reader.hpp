@@ -3,9 +3,11 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "worker/core/merge/acting_objects.hpp"
 #include "worker/core/merge/merge_end.hpp"
 #include "worker/core/merge/replay_judgement.hpp"
 #include "worker/core/merge/three_way.hpp"
@@ -22,16 +24,24 @@ class ConflictReader {
   // is told by the side that has not changed it; on_branch: the branch's objects, as hashes.
   Flow<> AddDefinitions(Session &session, ObjectMap on_branch, std::vector<ConflictRow> *conflicts);
   // A refusal when one side made what uses what the other side changed (dependencies.hpp), or when
-  // what others changed acts on rows that the migrations wrote (acting_objects.hpp). rows: these;
-  // on_parent: the parent's objects, as hashes.
-  // Fails when a definition that decides cannot be read now: nothing is known then.
+  // what one side changed acts on rows that the other's migrations wrote (acting_objects.hpp).
+  // ours: what the session's wrote; theirs: what those of the merges before it did, as far as they
+  // are known; on_parent: the parent's objects, as hashes. Fails when a definition that decides
+  // cannot be read now: nothing is known then.
   Flow<Result<std::optional<MergeRefusal>>> WeighDependences(
-      Session &session, std::vector<ObjectDifference> differences, ChangedRows rows,
-      ObjectMap on_parent);
+      Session &session, std::vector<ObjectDifference> differences, WrittenRows ours,
+      std::vector<WrittenRows> theirs, ObjectMap on_parent);
 
  private:
   Flow<Result<ObjectMap>> Definitions(Session &session, bool of_parent,
                                       std::vector<std::string> objects);
+  // The names in the texts, and in the definitions that these lead to, beginning with `read`.
+  Flow<Result<std::set<std::string>>> NamesUsed(Session &session, WrittenRows written,
+                                                std::vector<std::string> read, ObjectMap on_parent);
+  Flow<Result<std::vector<Dependence>>> Acting(Session &session,
+                                               std::vector<ObjectDifference> differences,
+                                               bool by_branch, WrittenRows written,
+                                               std::set<std::string> refilled, ObjectMap on_parent);
 
   SessionContext *context_;
 };

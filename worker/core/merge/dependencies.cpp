@@ -168,6 +168,11 @@ std::vector<std::string> NamesIn(std::string_view sql) {
   return names;
 }
 
+std::string LastNameOf(std::string_view object) {
+  const std::string name = WithoutKind(object);
+  return name.empty() ? name : LastName(name);
+}
+
 std::vector<std::string> ChangedColumns(const std::vector<ObjectDifference> &differences) {
   std::vector<std::string> columns;
   for (const ObjectDifference &difference : differences) {

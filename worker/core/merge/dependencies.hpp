@@ -38,6 +38,10 @@ std::vector<Dependence> FindDependences(const std::vector<ObjectDifference> &dif
 // strings and comments count, too: a body is a string.
 std::vector<std::string> NamesIn(std::string_view sql);
 
+// "t" of "table public.t", "f" of "function public.f(integer)"; of an object of another kind than
+// these: empty.
+std::string LastNameOf(std::string_view object);
+
 // Columns of tables that are there on both sides, and that one side has changed; and of these, by
 // the definitions that both sides have of them, those that have another type now. Others' policies,
 // triggers, rules and generated columns keep PostgreSQL from changing that.

@@ -7,7 +7,7 @@ namespace agent_branch {
 int64_t MergeTurn::NextInQueue(const Project &project) const {
   int64_t next = 0;
   for (const auto &[id, session_id] : project.merge_queue) {
-    const Session *session = context_->world().FindSession(session_id);
+    const Session *session = context_->inventory().FindSession(session_id);
     if (session == nullptr) continue;
     const bool undoes = session->undo && session->row.finished;
     if (session->row.state != SessionState::kMerging && !undoes) continue;
@@ -24,7 +24,7 @@ Flow<> MergeTurn::Await(Session &session) {
     if (project.merging_session == 0) {
       const int64_t next = NextInQueue(project);
       if (next == session.row.id) break;
-      Session *other = context_->world().FindSession(next);
+      Session *other = context_->inventory().FindSession(next);
       Require(other != nullptr, "a merge that waits for its turn is in the queue");
       other->Wake();
     }

@@ -59,9 +59,9 @@ bool ExplainChange(const std::vector<DoneReplay> &merges, const std::string &fro
   return !merges.empty() && at == to;
 }
 
-Flow<Result<std::vector<RecordedMigration>>> OtherOrder::FindOthers(Session &session,
-                                                                    const ReplayPlan *plan) {
-  std::vector<RecordedMigration> others;
+Flow<Result<std::vector<RecordedWork>>> OtherOrder::FindOthers(Session &session,
+                                                               const ReplayPlan *plan) {
+  std::vector<RecordedWork> others;
   Result<ForkRow> fork = context_->store().Fork(session.row.id);
   if (!fork.ok()) co_return fork.status();
   Result<Standpoint> stood = ReadStandpoint(fork->parent);
@@ -75,17 +75,19 @@ Flow<Result<std::vector<RecordedMigration>>> OtherOrder::FindOthers(Session &ses
     const int64_t id = merge.session_id;
     Result<RecordedWork> work = co_await record_->ReadOf(session, id);
     if (!work.ok()) co_return work.status();
-    if (!work->not_one_piece.empty()) co_return std::vector<RecordedMigration>();
-    for (RecordedMigration &migration : work->migrations)
-      others.push_back(std::move(migration));
+    if (!work->not_one_piece.empty()) co_return std::vector<RecordedWork>();
+    others.push_back(std::move(*work));
   }
   co_return others;
 }
 
-Flow<Result<std::optional<MergeRefusal>>> OtherOrder::Try(Session &session, ReplayPlan *plan) {
-  Result<std::vector<RecordedMigration>> others = co_await FindOthers(session, plan);
-  if (!others.ok()) co_return others.status();
-  if (others->empty() || !IsSnapshot(plan->branch.snapshot))
+Flow<Result<std::optional<MergeRefusal>>> OtherOrder::Try(Session &session, ReplayPlan *plan,
+                                                          std::vector<RecordedWork> others) {
+  std::vector<BranchScript> scripts;
+  for (RecordedWork &work : others)
+    for (RecordedMigration &migration : work.migrations)
+      scripts.push_back(std::move(migration.script));
+  if (scripts.empty() || !IsSnapshot(plan->branch.snapshot))
     co_return std::optional<MergeRefusal>();
   BranchTask task;
   task.kind = BranchTaskKind::kMigrate;
@@ -94,10 +96,9 @@ Flow<Result<std::optional<MergeRefusal>>> OtherOrder::Try(Session &session, Repl
   task.prove = true;
   task.facts = "pg_current_snapshot()::text";
   task.longest_lock_wait = kLockTimeout;
-  task.sql = others->front().script.sql;
-  task.statements = others->front().script.statements;
-  for (size_t n = 1; n < others->size(); ++n)
-    task.more.push_back((*others)[n].script);
+  task.sql = scripts.front().sql;
+  task.statements = scripts.front().statements;
+  task.more.assign(scripts.begin() + 1, scripts.end());
   BranchEvent event;
   {
     RunningTask running =

@@ -26,14 +26,16 @@ class OtherOrder {
   OtherOrder(SessionContext *context, RecordedWorkReader *record)
       : context_(context), record_(record) {}
 
+  // What the merges ran that changed the parent since the session began, one after the other;
+  // nothing where something else changed its schema, too, or one is not a single piece.
+  Flow<Result<std::vector<RecordedWork>>> FindOthers(Session &session, const ReplayPlan *plan);
   // Nothing: both orders give the same schema, or the other one cannot be tried. The plan's view of
   // the branch is brought up to date. Fails when the branch cannot be asked now, or was written to
   // meanwhile (55006).
-  Flow<Result<std::optional<MergeRefusal>>> Try(Session &session, ReplayPlan *plan);
+  Flow<Result<std::optional<MergeRefusal>>> Try(Session &session, ReplayPlan *plan,
+                                                std::vector<RecordedWork> others);
 
  private:
-  // The migrations of the merges that changed the parent; empty: something else changed it, too.
-  Flow<Result<std::vector<RecordedMigration>>> FindOthers(Session &session, const ReplayPlan *plan);
   // Fails (55006) when it is not what the plan says.
   Flow<Status> SeeThatItIsAsSeen(Session &session, const ReplayPlan *plan);
   Flow<Status> SeeThatNothingStayed(Session &session, ReplayPlan *plan);

@@ -12,7 +12,8 @@ constexpr const char *kStatuses[] = {"waiting", "running", "done", "failed"};
 std::string WhatOf(const AppliedMigration &migration, const Segment &segment, size_t statements) {
   std::string what = "migration " + std::to_string(migration.ordinal);
   const std::string first = std::to_string(segment.first + 1);
-  if (segment.alone != Alone::kNo) return what + ", statement " + first + " alone";
+  if (segment.non_transactional != NonTransactional::kNo)
+    return what + ", statement " + first + " alone";
   if (segment.count >= statements) return what;
   return what + ", statements " + first + " to " + std::to_string(segment.first + segment.count);
 }
@@ -97,9 +98,9 @@ std::string InEffect(const std::vector<PieceState> &states) {
          ". Not in effect: " + List(states, false) + ".";
 }
 
-bool HadEffect(Alone kind, std::string_view before, std::string_view now) {
-  if (kind == Alone::kCreateIndex) return before == kAloneAbsent && now == kAloneThere;
-  if (kind == Alone::kDropIndex || kind == Alone::kDetachPartition)
+bool HadEffect(NonTransactional kind, std::string_view before, std::string_view now) {
+  if (kind == NonTransactional::kCreateIndex) return before == kAloneAbsent && now == kAloneThere;
+  if (kind == NonTransactional::kDropIndex || kind == NonTransactional::kDetachPartition)
     return before != kAloneAbsent && now == kAloneAbsent;
   return false;
 }

@@ -27,7 +27,7 @@ struct PieceState {
   std::string what;
   PieceStatus status = PieceStatus::kWaiting;
   std::string transaction_id;  // noted before its COMMIT
-  std::string before;          // what there was before a statement alone: see AloneState
+  std::string before;          // what there was before a statement alone: see NonTransactionalState
 };
 
 // Of one migration, added behind the others.
@@ -45,6 +45,6 @@ size_t NextPiece(const std::vector<PieceState> &states);
 std::string InEffect(const std::vector<PieceState> &states);
 
 // Whether a statement alone had its effect, by what there was before and what there is now.
-bool HadEffect(Alone kind, std::string_view before, std::string_view now);
+bool HadEffect(NonTransactional kind, std::string_view before, std::string_view now);
 
 }  // namespace agent_branch

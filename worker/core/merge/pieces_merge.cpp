@@ -120,10 +120,10 @@ Flow<Next> PiecesMerge::Begin(Session &session, std::vector<Piece> pieces, bool 
 }
 
 BranchTask PiecesMerge::TaskFor(const Session &session, const Piece &piece) const {
-  const Project &project = *context_->world().FindProject(session.row.project_id);
+  const Project &project = *context_->inventory().FindProject(session.row.project_id);
   BranchTask task;
-  const bool together = piece.segment.alone == Alone::kNo;
-  task.kind = together ? BranchTaskKind::kMigrate : BranchTaskKind::kRunAlone;
+  const bool together = piece.segment.non_transactional == NonTransactional::kNo;
+  task.kind = together ? BranchTaskKind::kMigrate : BranchTaskKind::kRunOutsideTransaction;
   task.connection_key = project.parent_connection_key();
   task.uri = project.parent_uris.direct;
   task.settings = piece.segment.settings;
@@ -131,7 +131,8 @@ BranchTask PiecesMerge::TaskFor(const Session &session, const Piece &piece) cons
   task.sql = piece.sql;
   task.statements = piece.statements;
   task.longest_lock_wait = kLockTimeout;
-  task.alone = {piece.segment.alone, piece.segment.object, piece.segment.relation, piece.token};
+  task.non_transactional = {piece.segment.non_transactional, piece.segment.object,
+                            piece.segment.relation, piece.token};
   return task;
 }
 
@@ -142,7 +143,7 @@ Flow<Next> PiecesMerge::RunPiece(Session &session, Piece piece, size_t number) {
     co_return Next::Look();
   }
   if (!parent.ok()) co_return end_->Again(session, parent.status());
-  if (piece.segment.alone == Alone::kNo) {
+  if (piece.segment.non_transactional == NonTransactional::kNo) {
     Next next = co_await RunTogether(session, std::move(piece), number);
     co_return next;
   }
@@ -183,7 +184,7 @@ Flow<Next> PiecesMerge::RunTogether(Session &session, Piece piece, size_t number
 
 Flow<BranchEvent> PiecesMerge::Look(Session &session, Piece piece) {
   BranchTask task = TaskFor(session, piece);
-  task.kind = BranchTaskKind::kLookAlone;
+  task.kind = BranchTaskKind::kInspectOutsideTransaction;
   task.record = false;
   BranchEvent event = co_await context_->Run(session, context_->ProjectOf(session), std::move(task),
                                              "the parent to say what there is");
@@ -192,8 +193,8 @@ Flow<BranchEvent> PiecesMerge::Look(Session &session, Piece piece) {
 
 Flow<Next> PiecesMerge::RunAlone(Session &session, Piece piece, size_t number) {
   std::string before = kRepeatable;
-  const Alone alone = piece.segment.alone;
-  if (alone != Alone::kRepeatable && alone != Alone::kOnce) {
+  const NonTransactional alone = piece.segment.non_transactional;
+  if (alone != NonTransactional::kRepeatable && alone != NonTransactional::kOnce) {
     Piece copy = piece;
     BranchEvent event = co_await Look(session, std::move(copy));
     if (event.outcome == BranchOutcome::kNotRun)
@@ -215,7 +216,7 @@ Flow<Next> PiecesMerge::RunAlone(Session &session, Piece piece, size_t number) {
   }
   if (event.outcome == BranchOutcome::kNotRun) co_return OnNotRun(session, number, event);
   if (event.outcome == BranchOutcome::kCommitUnknown) co_return end_->Again(session, event.error);
-  if (alone == Alone::kCreateIndex || alone == Alone::kReindex) {
+  if (alone == NonTransactional::kCreateIndex || alone == NonTransactional::kReindex) {
     Piece copy = piece;
     BranchEvent left = co_await Look(session, std::move(copy));
     const auto [state, name] = SplitState(left.answer);
@@ -285,8 +286,8 @@ Flow<Next> PiecesMerge::Reconcile(Session &session, Piece piece, size_t number) 
 
 Flow<Next> PiecesMerge::LookAfter(Session &session, Piece piece, size_t number) {
   const std::string before = ReadPieces(session.merge->pieces)[number].before;
-  const Alone alone = piece.segment.alone;
-  if (alone == Alone::kOnce) {
+  const NonTransactional alone = piece.segment.non_transactional;
+  if (alone == NonTransactional::kOnce) {
     Fail(session, number,
          Status::Error("08007", "it is not known whether a piece was carried out",
                        "What commits as it goes leaves nothing to be asked for."));
@@ -309,8 +310,9 @@ Flow<Next> PiecesMerge::LookAfter(Session &session, Piece piece, size_t number) 
     Done(session, number, "found in effect");
     co_return Next::Look();
   }
-  const bool left = state == kAloneHalf && before != kAloneHalf &&
-                    (alone == Alone::kCreateIndex || alone == Alone::kReindex);
+  const bool left =
+      state == kAloneHalf && before != kAloneHalf &&
+      (alone == NonTransactional::kCreateIndex || alone == NonTransactional::kReindex);
   if (left) {
     Next next = co_await CleanUp(session, std::move(piece), name);
     co_return next;

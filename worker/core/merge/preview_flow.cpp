@@ -188,8 +188,16 @@ Flow<Result<std::string>> PreviewFlow::Make(Session &session, MergeRow wishes) {
   if (!unfit.ok()) co_return unfit.status();
   const bool drops = wishes.on_unrecorded == "drop";
   if (drops) plan->branch.unrecorded.clear();
-  const std::optional<MergeRefusal> drift = replay_.WeighSchema(session, wishes, &*plan);
-  const std::optional<MergeRefusal> cannot = replay_.Weigh(session, wishes, &*plan);
+  std::optional<MergeRefusal> drift = replay_.WeighSchema(session, wishes, &*plan);
+  std::optional<MergeRefusal> cannot = replay_.Weigh(session, wishes, &*plan);
+  if (!drift && plan->base != plan->parent.objects) {
+    std::vector<RecordedWork> others;
+    Result<std::optional<MergeRefusal>> weighed =
+        co_await replay_.WeighDependences(session, &*plan, &others);
+    if (!weighed.ok()) co_return weighed.status();
+    drift = std::move(*weighed);
+    if (!cannot) cannot = drift;
+  }
   preview.differences = CompareThreeWays(plan->base, plan->branch.objects, plan->parent.objects);
   SetProofs(*plan, still, &preview);
 

@@ -22,7 +22,7 @@ std::string WhyNotOnePiece(const Script &script, const std::vector<Segment> &seg
   if (!script.refusal.ok()) return "cannot be read";
   if (segments.size() > 1) return "is more than one transaction";
   if (segments.empty()) return {};
-  if (segments.front().alone != Alone::kNo)
+  if (segments.front().non_transactional != NonTransactional::kNo)
     return "has a statement that cannot stand in a transaction";
   if (!segments.front().settings.empty()) return "sets how its own transaction runs";
   return {};

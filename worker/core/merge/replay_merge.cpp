@@ -59,6 +59,13 @@ std::vector<ConflictRow> ConflictsOf(const std::vector<ObjectDifference> &differ
   return rows;
 }
 
+WrittenRows WrittenBy(const RecordedWork &work) {
+  WrittenRows written{work.rows, {}};
+  for (const RecordedMigration &migration : work.migrations)
+    written.texts.push_back(migration.script.sql);
+  return written;
+}
+
 std::vector<std::string> LockedTables(const ReplayPlan &plan) {
   std::set<std::string> tables;
   for (const HeldLocks &held : plan.recorded.rows.locks) {
@@ -90,11 +97,10 @@ Flow<StrategyEnd> ReplayMerge::Run(Session &session) {
   }
   std::optional<MergeRefusal> refusal = Weigh(session, *session.merge, &*plan);
   ConflictReader conflicts(context_);
+  std::vector<RecordedWork> others;
   if (!refusal && plan->base != plan->parent.objects) {
-    std::vector<ObjectDifference> differences =
-        CompareThreeWays(plan->base, plan->branch.objects, plan->parent.objects);
-    Result<std::optional<MergeRefusal>> weighed = co_await conflicts.WeighDependences(
-        session, std::move(differences), plan->recorded.rows, plan->parent.objects);
+    Result<std::optional<MergeRefusal>> weighed =
+        co_await WeighDependences(session, &*plan, &others);
     if (!weighed.ok()) {
       StrategyEnd again{end_->Again(session, weighed.status()), {}};
       co_return again;
@@ -102,7 +108,8 @@ Flow<StrategyEnd> ReplayMerge::Run(Session &session) {
     refusal = std::move(*weighed);
   }
   if (!refusal && plan->base != plan->parent.objects) {
-    Result<std::optional<MergeRefusal>> other = co_await other_order_.Try(session, &*plan);
+    Result<std::optional<MergeRefusal>> other =
+        co_await other_order_.Try(session, &*plan, std::move(others));
     if (!other.ok() && other.status().sqlstate() != kBranchMoved) {
       StrategyEnd again{end_->Again(session, other.status()), {}};
       co_return again;
@@ -192,10 +199,9 @@ Flow<Result<std::optional<MergeRefusal>>> ReplayMerge::WeighPlan(Session &sessio
   }
   ConflictReader conflicts(context_);
   if (!refusal && plan->base != plan->parent.objects) {
-    std::vector<ObjectDifference> differences =
-        CompareThreeWays(plan->base, plan->branch.objects, plan->parent.objects);
-    Result<std::optional<MergeRefusal>> weighed = co_await conflicts.WeighDependences(
-        session, std::move(differences), plan->recorded.rows, plan->parent.objects);
+    std::vector<RecordedWork> others;
+    Result<std::optional<MergeRefusal>> weighed =
+        co_await WeighDependences(session, &*plan, &others);
     if (!weighed.ok()) co_return weighed.status();
     refusal = std::move(*weighed);
   }
@@ -204,9 +210,27 @@ Flow<Result<std::optional<MergeRefusal>>> ReplayMerge::WeighPlan(Session &sessio
   co_return refusal;
 }
 
+Flow<Result<std::optional<MergeRefusal>>> ReplayMerge::WeighDependences(
+    Session &session, const Plan *plan, std::vector<RecordedWork> *others) {
+  Result<std::vector<RecordedWork>> found = co_await other_order_.FindOthers(session, plan);
+  if (!found.ok()) co_return found.status();
+  *others = std::move(*found);
+  std::vector<WrittenRows> theirs;
+  for (const RecordedWork &work : *others)
+    theirs.push_back(WrittenBy(work));
+  std::vector<ObjectDifference> differences =
+      CompareThreeWays(plan->base, plan->branch.objects, plan->parent.objects);
+  WrittenRows ours = WrittenBy(plan->recorded);
+  ObjectMap on_parent = plan->parent.objects;
+  ConflictReader conflicts(context_);
+  Result<std::optional<MergeRefusal>> weighed = co_await conflicts.WeighDependences(
+      session, std::move(differences), std::move(ours), std::move(theirs), std::move(on_parent));
+  co_return weighed;
+}
+
 std::optional<MergeRefusal> ReplayMerge::Weigh(const Session &session, const MergeRow &wishes,
                                                Plan *plan) const {
-  const Project &project = *context_->world().FindProject(session.row.project_id);
+  const Project &project = *context_->inventory().FindProject(session.row.project_id);
   const milliseconds took(plan->recorded.rows.milliseconds);
   if (wishes.strategy == "auto" && took > project.row.replay_budget) {
     return MergeRefusal{
@@ -231,7 +255,7 @@ std::optional<MergeRefusal> ReplayMerge::Weigh(const Session &session, const Mer
 
 std::optional<MergeRefusal> ReplayMerge::WeighSchema(const Session &session, const MergeRow &wishes,
                                                      Plan *plan) const {
-  const ProjectRow &project = context_->world().FindProject(session.row.project_id)->row;
+  const ProjectRow &project = context_->inventory().FindProject(session.row.project_id)->row;
   if (!AreComparable(plan->base, plan->parent.objects)) {
     return MergeRefusal{Status::Error("55000", "the session's base is not known by object",
                                       "It was described by an earlier version.",
@@ -281,7 +305,7 @@ std::string ReplayMerge::FindGuard(const Session &session, const Plan &plan) con
 }
 
 BranchTask ReplayMerge::TaskFor(const Session &session, const Plan &plan) const {
-  const Project &project = *context_->world().FindProject(session.row.project_id);
+  const Project &project = *context_->inventory().FindProject(session.row.project_id);
   BranchTask task;
   task.kind = BranchTaskKind::kMigrate;
   task.connection_key = project.parent_connection_key();
@@ -316,7 +340,7 @@ std::vector<ReplayScript> ReplayMerge::ScriptsOf(const Plan &plan, milliseconds 
 
 Status ReplayMerge::JudgeDone(const Session &session, const Plan &plan,
                               const BranchEvent &ready) const {
-  const ProjectRow &project = context_->world().FindProject(session.row.project_id)->row;
+  const ProjectRow &project = context_->inventory().FindProject(session.row.project_id)->row;
   Result<ObjectMap> read = ReadObjectMap(ready.objects);
   if (!read.ok()) return read.status();
   const ObjectMap after = WithoutManaged(*read, project.managed_schemas);

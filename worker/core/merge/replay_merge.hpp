@@ -57,6 +57,10 @@ class ReplayMerge {
   // Of these, what speaks against any strategy that keeps what others changed in the schema.
   std::optional<MergeRefusal> WeighSchema(const Session &session, const MergeRow &wishes,
                                           Plan *plan) const;
+  // Where both sides changed the schema: whether one uses what the other changed, or acts on its
+  // rows. others: receives what OtherOrder::FindOthers() finds.
+  Flow<Result<std::optional<MergeRefusal>>> WeighDependences(Session &session, const Plan *plan,
+                                                             std::vector<RecordedWork> *others);
   // What became of a replay whose COMMIT may have been sent, or of a step that was left open.
   Flow<Next> Reconcile(Session &session);
 

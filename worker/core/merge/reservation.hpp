@@ -1,7 +1,7 @@
 // A project kept free for one merge, for as long as this lives: the next change is its own.
 #pragma once
 
-#include "worker/core/state/world.hpp"
+#include "worker/core/state/inventory.hpp"
 
 namespace agent_branch {
 

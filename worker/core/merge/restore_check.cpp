@@ -140,30 +140,30 @@ Flow<Result<std::string>> RestoreChecker::MakeCompute(Session &session) {
     ApiCall call =
         context_->MakeChange(session, Priority::kMerge, CreateEndpointRequest(project, backup),
                              StepKind::kStartCompute, backup);
-    call.give_back = true;
+    call.returns_unsent = true;
     call.valid_until = give_up;
     call.trouble = nullptr;
     const ApiAnswer answer = co_await context_->Call(session, std::move(call));
-    const Verdict &verdict = answer.verdict;
-    if (verdict.kind == VerdictKind::kUnknown) {
+    const ResponseClass &classified = answer.classified;
+    if (classified.kind == ResponseKind::kUnknown) {
       context_->CloseStep(session, false, "outcome unknown; it is looked for");
       session.uncertain = false;
     }
-    if (verdict.kind == VerdictKind::kDone) {
+    if (classified.kind == ResponseKind::kDone) {
       Result<NeonEndpoint> made = ParseEndpoint(answer.body);
       if (made.ok() && !made->starts)
         co_return Status::Error("53000", "Neon started no compute for the backup");
       if (made.ok()) co_return made->host;
     }
-    if (verdict.kind == VerdictKind::kDone || verdict.kind == VerdictKind::kExists ||
-        verdict.kind == VerdictKind::kUnknown) {
+    if (classified.kind == ResponseKind::kDone || classified.kind == ResponseKind::kExists ||
+        classified.kind == ResponseKind::kUnknown) {
       Result<std::string> found = co_await FindCompute(session);
       if (!found.ok() || !found->empty() || context_->now() >= give_up) co_return found;
     }
     const bool passes =
-        verdict.kind == VerdictKind::kBusy || verdict.kind == VerdictKind::kThrottled ||
-        verdict.kind == VerdictKind::kUnavailable || verdict.kind == VerdictKind::kUnknown;
-    if (!passes || context_->now() >= give_up) co_return verdict.why;
+        classified.kind == ResponseKind::kBusy || classified.kind == ResponseKind::kThrottled ||
+        classified.kind == ResponseKind::kUnavailable || classified.kind == ResponseKind::kUnknown;
+    if (!passes || context_->now() >= give_up) co_return classified.why;
     co_await context_->Pause(session, kInterval, "a compute for the merge's backup");
   }
 }
@@ -173,7 +173,7 @@ Flow<Result<std::string>> RestoreChecker::FindCompute(Session &session) {
   const std::string backup = session.merge->backup_branch_id;
   NeonRequest request = ListEndpointsRequest(project, backup);
   ApiAnswer answer = co_await context_->Ask(session, Priority::kMerge, std::move(request));
-  if (answer.verdict.kind != VerdictKind::kDone) co_return answer.verdict.why;
+  if (answer.classified.kind != ResponseKind::kDone) co_return answer.classified.why;
   co_return ParseReadWriteHost(answer.body);
 }
 

@@ -261,12 +261,12 @@ Flow<Next> RestoreMerge::ClearExpiry(Session &session) {
   NeonRequest request = SetExpiryRequest(project.row.neon_id, id, {});
   ApiAnswer answer = co_await context_->Change(session, Priority::kMerge, std::move(request),
                                                StepKind::kSetExpiry, id);
-  if (answer.verdict.kind == VerdictKind::kRefused) {
-    Refuse(session, answer.verdict.why, {});
+  if (answer.classified.kind == ResponseKind::kRefused) {
+    Refuse(session, answer.classified.why, {});
     co_return Next::Look();
   }
-  if (answer.verdict.kind != VerdictKind::kDone) {
-    Next next = co_await context_->AfterBranchFailure(session, answer.verdict.why);
+  if (answer.classified.kind != ResponseKind::kDone) {
+    Next next = co_await context_->AfterBranchFailure(session, answer.classified.why);
     co_return next;
   }
   session.row.branch_expires_at = 0;
@@ -338,17 +338,17 @@ Flow<Next> RestoreMerge::Restore(Session &session, Instant proven_at) {
                            RestoreRequest(project.row.neon_id, parent_id, session.row.branch_id,
                                           session.merge->backup_name),
                            StepKind::kRestore, parent_id);
-  call.give_back = true;
+  call.returns_unsent = true;
   call.valid_until = proven_at + kLongestSinceProof;
   ApiAnswer answer = co_await context_->Call(session, std::move(call));
-  const VerdictKind kind = answer.verdict.kind;
-  if (kind == VerdictKind::kUnknown) co_return Next::Again(answer.verdict.why);
+  const ResponseKind kind = answer.classified.kind;
+  if (kind == ResponseKind::kUnknown) co_return Next::Again(answer.classified.why);
   // The backup's name is this merge's own: if it exists, an earlier request of ours was done.
-  if (kind != VerdictKind::kDone && kind != VerdictKind::kExists) {
+  if (kind != ResponseKind::kDone && kind != ResponseKind::kExists) {
     co_return OnNotRestored(session, answer);
   }
   Accept(session);
-  if (kind != VerdictKind::kDone) co_return Next::Look();
+  if (kind != ResponseKind::kDone) co_return Next::Look();
   Result<NeonChange> restored = ParseChange(answer.body);
   const bool ours = restored.ok() && restored->branch.id == parent_id;
   if (!ours || restored->operations.empty()) co_return Next::Look();
@@ -362,30 +362,30 @@ Flow<Next> RestoreMerge::Restore(Session &session, Instant proven_at) {
 }
 
 Next RestoreMerge::OnNotRestored(Session &session, const ApiAnswer &answer) {
-  switch (answer.verdict.kind) {
-    case VerdictKind::kLimit:
+  switch (answer.classified.kind) {
+    case ResponseKind::kLimit:
       admission_->MakeRoom(context_->ProjectOf(session));
       [[fallthrough]];
-    case VerdictKind::kBusy:
-    case VerdictKind::kThrottled:
-    case VerdictKind::kUnavailable:
-    case VerdictKind::kKey:
-    case VerdictKind::kForbidden:
-    case VerdictKind::kUnreachable:
+    case ResponseKind::kBusy:
+    case ResponseKind::kThrottled:
+    case ResponseKind::kUnavailable:
+    case ResponseKind::kKey:
+    case ResponseKind::kForbidden:
+    case ResponseKind::kUnreachable:
       // Nothing has happened, and what was compared may be another thing when it is tried again.
-      return Next::Again(answer.verdict.why);
+      return Next::Again(answer.classified.why);
     default:
       break;
   }
   // An expiry that was asked for before may come after it was cleared.
   RestoreWork &work = WorkOf(session);
-  const bool expiring = answer.verdict.why.message().find("expir") != std::string::npos;
+  const bool expiring = answer.classified.why.message().find("expir") != std::string::npos;
   if (expiring && !work.expiry_cleared_again) {
     work.expiry_cleared_again = true;
     context_->ForgetExpiry(session);
-    return Next::Again(answer.verdict.why);
+    return Next::Again(answer.classified.why);
   }
-  Refuse(session, answer.verdict.why, {});
+  Refuse(session, answer.classified.why, {});
   return Next::Look();
 }
 

@@ -171,14 +171,14 @@ Flow<Next> UndoFlow::ClearExpiry(Session &session, std::string expires_at) {
   NeonRequest request = SetExpiryRequest(project.row.neon_id, id, {});
   ApiAnswer answer = co_await context_->Change(session, Priority::kMerge, std::move(request),
                                                StepKind::kSetExpiry, id);
-  if (answer.verdict.kind == VerdictKind::kDone) co_return Next::Look();
-  if (answer.verdict.kind == VerdictKind::kRefused) {
+  if (answer.classified.kind == ResponseKind::kDone) co_return Next::Look();
+  if (answer.classified.kind == ResponseKind::kRefused) {
     Refuse(session,
            Status::Error("55000", "the backup's expiry cannot be cleared",
-                         "It expires at " + expires_at + ". " + answer.verdict.why.message()));
+                         "It expires at " + expires_at + ". " + answer.classified.why.message()));
     co_return Next::Look();
   }
-  co_return Next::Again(answer.verdict.why);
+  co_return Next::Again(answer.classified.why);
 }
 
 Flow<Next> UndoFlow::CompareAndRestore(Session &session) {
@@ -311,16 +311,16 @@ Flow<Next> UndoFlow::Restore(Session &session, Instant proven_at) {
       RestoreRequest(project.row.neon_id, parent_id, session.undo_point->backup_branch_id,
                      session.undo->preserved_name),
       StepKind::kUndo, parent_id);
-  call.give_back = true;
+  call.returns_unsent = true;
   call.valid_until = proven_at + kLongestSinceProof;
   ApiAnswer answer = co_await context_->Call(session, std::move(call));
-  const VerdictKind kind = answer.verdict.kind;
-  if (kind == VerdictKind::kUnknown) co_return Next::Again(answer.verdict.why);
+  const ResponseKind kind = answer.classified.kind;
+  if (kind == ResponseKind::kUnknown) co_return Next::Again(answer.classified.why);
   // The name is this undo's own: if it is taken, an earlier request of ours was done.
-  if (kind != VerdictKind::kDone && kind != VerdictKind::kExists)
+  if (kind != ResponseKind::kDone && kind != ResponseKind::kExists)
     co_return OnNotRestored(session, answer);
   Accept(session);
-  if (kind != VerdictKind::kDone) co_return Next::Look();
+  if (kind != ResponseKind::kDone) co_return Next::Look();
   Result<NeonChange> restored = ParseChange(answer.body);
   const bool ours = restored.ok() && restored->branch.id == parent_id;
   if (!ours || restored->operations.empty()) co_return Next::Look();
@@ -332,27 +332,27 @@ Flow<Next> UndoFlow::Restore(Session &session, Instant proven_at) {
 }
 
 Next UndoFlow::OnNotRestored(Session &session, const ApiAnswer &answer) {
-  switch (answer.verdict.kind) {
-    case VerdictKind::kLimit:
+  switch (answer.classified.kind) {
+    case ResponseKind::kLimit:
       admission_->MakeRoom(context_->ProjectOf(session));
       [[fallthrough]];
-    case VerdictKind::kBusy:
-    case VerdictKind::kThrottled:
-    case VerdictKind::kUnavailable:
-    case VerdictKind::kKey:
-    case VerdictKind::kForbidden:
-    case VerdictKind::kUnreachable:
+    case ResponseKind::kBusy:
+    case ResponseKind::kThrottled:
+    case ResponseKind::kUnavailable:
+    case ResponseKind::kKey:
+    case ResponseKind::kForbidden:
+    case ResponseKind::kUnreachable:
       // Nothing has happened, and what was looked at may be another thing when it is tried again.
-      return Next::Again(answer.verdict.why);
+      return Next::Again(answer.classified.why);
     default:
       break;
   }
   // An expiry that was on its way to the backup when the undo began may come after it was cleared.
   constexpr int kMostExpiries = 5;
-  const bool expiring = answer.verdict.why.message().find("expir") != std::string::npos;
+  const bool expiring = answer.classified.why.message().find("expir") != std::string::npos;
   if (expiring && ++WorkOf(session).expiries < kMostExpiries)
-    return Next::Again(answer.verdict.why);
-  Refuse(session, answer.verdict.why);
+    return Next::Again(answer.classified.why);
+  Refuse(session, answer.classified.why);
   return Next::Look();
 }
 

@@ -24,8 +24,8 @@ namespace agent_branch {
 struct UndoWork : MergeWork {
   Instant late_until{0};  // a restore that was sent may come until then
   int lookups = 0;
-  int expiries = 0;    // how often the backup expired again
-  bool ended = false;  // the restore is known to have come to its end
+  int expiries = 0;           // how often the backup expired again
+  bool ended = false;         // the restore is known to have come to its end
   std::string seen_reset_at;  // the parent's last_reset_at when it was looked at
   std::string reset_at;       // and after the restore
   std::optional<Status> refusal;

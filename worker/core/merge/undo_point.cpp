@@ -100,28 +100,28 @@ Flow<Result<bool>> UndoPoints::Make(Session &session) {
   branch.no_compute = true;
   // Whose it is, and of no session: should its answer be lost and the merge given up, a sweep finds
   // an orphan.
-  branch.annotation = {{kInstallationKey, context_->world().installation_id}};
+  branch.annotation = {{kInstallationKey, context_->inventory().installation_id}};
   const int64_t lifetime = project.row.undo_window + kDay;
   if (lifetime < kLongestExpiry)
     branch.expires_at = FormatTimestamp(context_->unix_time() + lifetime);
   NeonRequest request = CreateBranchRequest(project.row.neon_id, branch);
   ApiAnswer answer = co_await context_->Change(session, Priority::kMerge, std::move(request),
                                                StepKind::kBackUp, branch.name);
-  switch (answer.verdict.kind) {
-    case VerdictKind::kDone:
+  switch (answer.classified.kind) {
+    case ResponseKind::kDone:
       break;
-    case VerdictKind::kExists: {
+    case ResponseKind::kExists: {
       Next looked_up = co_await Reconcile(session);
       if (looked_up.fails()) co_return looked_up.trouble;
       co_return false;
     }
-    case VerdictKind::kLimit:
-    case VerdictKind::kPlan:
-    case VerdictKind::kRefused:
-      CannotBeUndone(session, "no backup could be made: " + answer.verdict.why.message());
+    case ResponseKind::kLimit:
+    case ResponseKind::kPlan:
+    case ResponseKind::kRefused:
+      CannotBeUndone(session, "no backup could be made: " + answer.classified.why.message());
       co_return true;
     default:
-      co_return answer.verdict.why;
+      co_return answer.classified.why;
   }
   Result<NeonChange> made = ParseChange(answer.body);
   const bool ours = made.ok() && made->branch.name == branch.name &&
@@ -176,7 +176,7 @@ Flow<Next> UndoPoints::Reconcile(Session &session) {
   if (!read.ok()) co_return Next::Again(read.status());
   if (!read->has_value()) co_return Next::Look();
   NeonBranch found = std::move(**read);
-  const bool ours = IsMadeBy(context_->world().installations, found) &&
+  const bool ours = IsMadeBy(context_->inventory().installations, found) &&
                     found.parent_id == session.row.parent_branch_id;
   context_->CloseStep(session, ours, ours ? "found" : "the name is another branch's");
   if (!ours) {

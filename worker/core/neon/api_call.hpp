@@ -28,6 +28,6 @@ struct ApiCalls::Call {
 };
 
 // Of a call that was not sent in time: nothing happened.
-Verdict TooLate();
+ResponseClass TooLate();
 
 }  // namespace agent_branch

@@ -24,14 +24,14 @@ Status Silent(const NeonRequest &request) {
 
 }  // namespace
 
-ApiCalls::ApiCalls(Parts parts) : parts_(parts), api_url_(parts.settings->api_url) {}
+ApiCalls::ApiCalls(Services services) : services_(services), api_url_(services.settings->api_url) {}
 
 ApiCalls::~ApiCalls() = default;
 
 void ApiCalls::ConfigureBudgets(KeyState &key) {
-  const int per_minute = parts_.settings->rate_limit_per_minute;
-  const int burst = parts_.settings->rate_limit_burst;
-  const Instant now = parts_.clock->Now();
+  const int per_minute = services_.settings->rate_limit_per_minute;
+  const int burst = services_.settings->rate_limit_burst;
+  const Instant now = services_.clock->Now();
   key.budget.Configure(per_minute, burst, now);
   const int burst_of_polls = std::clamp(burst / 2, 1, std::max(kLeastBurstOfPolls, burst / 2));
   key.polls.Configure(std::max(per_minute / kShareOfPolls, burst_of_polls + 1), burst_of_polls,
@@ -41,7 +41,7 @@ void ApiCalls::ConfigureBudgets(KeyState &key) {
 ApiCalls::KeyState &ApiCalls::KeyOf(const std::string &file) {
   auto [found, added] = keys_.try_emplace(file);
   if (added) {
-    if (parts_.budgets != nullptr) found->second.budget = parts_.budgets->Budget(file);
+    if (services_.budgets != nullptr) found->second.budget = services_.budgets->Budget(file);
     ConfigureBudgets(found->second);
   }
   return found->second;
@@ -52,7 +52,7 @@ std::string ApiCalls::MakeRequestId() {
   static constexpr char kDigits[] = "0123456789abcdef";
   std::string id = "agent-branch-";
   for (int n = 0; n < 16; ++n)
-    id += kDigits[static_cast<int>(parts_.random->Next() * 16) & 15];
+    id += kDigits[static_cast<int>(services_.random->Next() * 16) & 15];
   return id;
 }
 
@@ -68,7 +68,7 @@ uint64_t ApiCalls::Enqueue(ApiCall call) {
   queued.call = std::move(call);
   queued.key_file = queued.call.project->row.api_key_file;
   queued.request_id = MakeRequestId();
-  queued.waits_since = parts_.clock->Now();
+  queued.waits_since = services_.clock->Now();
   calls_.emplace(queued.id, std::move(added));
   ++waiting_;
   if (queued.call.valid_until) stale_.emplace(*queued.call.valid_until, queued.id);
@@ -116,8 +116,9 @@ bool ApiCalls::Cancel(uint64_t id) {
   Call *call = Find(id);
   if (call == nullptr) return true;
   if (!MayCancel(id)) return false;
-  if (call->state == Call::State::kSent) parts_.http->Cancel(id);
-  if (call->step) parts_.journal->Record(*call->step, false, "given up before it was tried again");
+  if (call->state == Call::State::kSent) services_.http->Cancel(id);
+  if (call->step)
+    services_.journal->Record(*call->step, false, "given up before it was tried again");
   TakeOut(*call);
   calls_.erase(id);
   return true;
@@ -157,20 +158,20 @@ void ApiCalls::Requeue(Instant now) {
   }
 }
 
-void ApiCalls::GiveBackStale(Instant now) {
+void ApiCalls::ReturnStale(Instant now) {
   while (!stale_.empty() && stale_.begin()->first < now) {
     Call *call = Find(stale_.begin()->second);
     stale_.erase(stale_.begin());
     // One that is intended is looked at when it is sent, which is after a commit.
-    if (call->state == Call::State::kWaiting) GiveBack(*call, TooLate());
+    if (call->state == Call::State::kWaiting) ReturnUnsent(*call, TooLate());
   }
 }
 
 void ApiCalls::Dispatch() {
-  const Instant now = parts_.clock->Now();
+  const Instant now = services_.clock->Now();
   next_deadline_.reset();
   Requeue(now);
-  GiveBackStale(now);
+  ReturnStale(now);
   for (auto &[file, key] : keys_) {
     if (!key.queue.empty()) DispatchKey(key, now);
   }
@@ -245,7 +246,7 @@ std::string ApiCalls::WhyWaits(uint64_t id) {
   const Call *call = Find(id);
   if (call == nullptr) return {};
   if (call->state != Call::State::kWaiting) return "Neon's answer to " + call->call.request.route;
-  return GateOf(*call, parts_.clock->Now()).waits_for;
+  return GateOf(*call, services_.clock->Now()).waits_for;
 }
 
 void ApiCalls::NoticeSilence(Instant now) {
@@ -268,7 +269,7 @@ std::optional<Instant> ApiCalls::NextDeadline() const {
 
 bool ApiCalls::Admit(Call &call) {
   KeyState &key = KeyOf(call.key_file);
-  const Instant now = parts_.clock->Now();
+  const Instant now = services_.clock->Now();
   const std::string &route = call.call.request.route;
   if (!key.budget.Spend(route, now)) return false;
   if (call.call.priority == Priority::kPoll) key.polls.Spend(route, now);
@@ -283,15 +284,15 @@ bool ApiCalls::Admit(Call &call) {
     return true;
   }
   const uint64_t id = call.id;
-  call.step = parts_.journal->Intend(*call.call.project, call.call.session_id, *call.call.step,
-                                     call.call.step_target, [this, id] { Send(id); });
+  call.step = services_.journal->Intend(*call.call.project, call.call.session_id, *call.call.step,
+                                        call.call.step_target, [this, id] { Send(id); });
   return true;
 }
 
 HttpRequest ApiCalls::MakeRequest(const Call &call, const Secret &key) {
   HttpRequest request;
   request.method = call.call.request.method;
-  request.url = parts_.settings->api_url + call.call.request.path;
+  request.url = services_.settings->api_url + call.call.request.path;
   request.body = call.call.request.body;
   request.request_id = call.request_id;
   request.headers.emplace_back("Authorization", Secret("Bearer " + std::string(key.Reveal())));
@@ -306,30 +307,30 @@ void ApiCalls::Send(uint64_t id) {
   Call *call = Find(id);
   if (call == nullptr) return;
   call->state = Call::State::kSent;
-  if (call->call.valid_until && parts_.clock->Now() > *call->call.valid_until) {
+  if (call->call.valid_until && services_.clock->Now() > *call->call.valid_until) {
     Release(*call);
-    GiveBack(*call, TooLate());
+    ReturnUnsent(*call, TooLate());
     return;
   }
-  Result<Secret> key = parts_.keys->Key(call->key_file);
+  Result<Secret> key = services_.keys->Key(call->key_file);
   if (!key.ok()) {
-    Verdict verdict;
-    verdict.kind = VerdictKind::kKey;
-    verdict.why = key.status();
+    ResponseClass classified;
+    classified.kind = ResponseKind::kKey;
+    classified.why = key.status();
     // No event follows, and this may come after Dispatch() has looked at when to try again.
-    const Instant when = parts_.clock->Now() + milliseconds(1);
-    Retry(*call, verdict);
+    const Instant when = services_.clock->Now() + milliseconds(1);
+    Retry(*call, classified);
     ConsiderDeadline(when);
     return;
   }
-  call->sent_at = parts_.clock->Now();
+  call->sent_at = services_.clock->Now();
   sent_.emplace_back(call->sent_at, id);
   ConsiderDeadline(sent_.front().first + kSilenceWorthTelling);
   KeyState &state = KeyOf(call->key_file);
   state.budget.Sent(call->call.request.route, call->sent_at);
   ++sent_total_;
   if (on_sent && call->call.session_id != 0) on_sent(call->call.session_id);
-  parts_.http->Send(id, MakeRequest(*call, key.value()));
+  services_.http->Send(id, MakeRequest(*call, key.value()));
 }
 
 void ApiCalls::Release(Call &call) {
@@ -341,9 +342,9 @@ void ApiCalls::Release(Call &call) {
 }
 
 int ApiCalls::budget_left() const {
-  int left = parts_.settings->rate_limit_burst;
+  int left = services_.settings->rate_limit_burst;
   for (const auto &[file, key] : keys_) {
-    left = std::min(left, key.budget.left(parts_.clock->Now()));
+    left = std::min(left, key.budget.left(services_.clock->Now()));
   }
   return left;
 }

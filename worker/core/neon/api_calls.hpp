@@ -24,15 +24,15 @@
 #include "worker/core/neon/call_queue.hpp"
 #include "worker/core/neon/call_report.hpp"
 #include "worker/core/neon/http_message.hpp"
-#include "worker/core/neon/verdict.hpp"
+#include "worker/core/neon/response_class.hpp"
+#include "worker/core/state/inventory.hpp"
 #include "worker/core/state/journal.hpp"
 #include "worker/core/state/store.hpp"
-#include "worker/core/state/world.hpp"
 
 namespace agent_branch {
 
 struct ApiAnswer {
-  Verdict verdict;
+  ResponseClass classified;
   std::string body;        // when kDone
   std::string request_id;  // Neon's own, else ours
 };
@@ -50,7 +50,7 @@ struct ApiCall {
   std::string step_target;
   // The call is not to wait out a busy project, a failing key and the like: `done` is told at once,
   // of any kind, and looks again at what the call rests on before it is made anew.
-  bool give_back = false;
+  bool returns_unsent = false;
   // Not to be sent after this: what it rests on was true until then. It is given back, unsent.
   std::optional<Instant> valid_until;
   // kind is one of kDone, kNotFound, kExists, kPlan, kLimit, kRefused and, for a change, kUnknown;
@@ -63,7 +63,7 @@ struct ApiCall {
 
 class ApiCalls {
  public:
-  struct Parts {
+  struct Services {
     HttpTransport *http = nullptr;
     Journal *journal = nullptr;
     KeyRing *keys = nullptr;
@@ -73,7 +73,7 @@ class ApiCalls {
     const Settings *settings = nullptr;
     CallObserver *observer = nullptr;  // null: nobody counts
   };
-  explicit ApiCalls(Parts parts);
+  explicit ApiCalls(Services services);
   ~ApiCalls();
   ApiCalls(const ApiCalls &) = delete;
   ApiCalls &operator=(const ApiCalls &) = delete;
@@ -143,26 +143,26 @@ class ApiCalls {
   void ConsiderDeadline(std::optional<Instant> when);
   // Puts calls back into the queue whose time to be tried again has come.
   void Requeue(Instant now);
-  void GiveBackStale(Instant now);
+  void ReturnStale(Instant now);
   // Tells of calls that were sent and are not answered for long.
   void NoticeSilence(Instant now);
   // False: another process has spent what was left of the budget.
   bool Admit(Call &call);
   void Send(uint64_t id);
   HttpRequest MakeRequest(const Call &call, const Secret &key);
-  void Report(const Call &call, const Verdict &verdict, int http_status) const;
-  void Finish(Call &call, const Verdict &verdict, std::string body);
-  void Retry(Call &call, const Verdict &verdict);
-  void PutOff(Call &call, const Verdict &verdict);
-  void GiveBack(Call &call, const Verdict &verdict);
-  void FailKey(KeyState &key, const std::string &file, const Verdict &verdict);
+  void Report(const Call &call, const ResponseClass &classified, int http_status) const;
+  void Finish(Call &call, const ResponseClass &classified, std::string body);
+  void Retry(Call &call, const ResponseClass &classified);
+  void PutOff(Call &call, const ResponseClass &classified);
+  void ReturnUnsent(Call &call, const ResponseClass &classified);
+  void FailKey(KeyState &key, const std::string &file, const ResponseClass &classified);
   void OpenKey(KeyState &key);
   void Trouble(Call &call, const Status &why);
   void Release(Call &call);
   void TakeOut(Call &call);
   Call *Find(uint64_t id) const;
 
-  Parts parts_;
+  Services services_;
   std::string api_url_;
   std::map<uint64_t, std::unique_ptr<Call>> calls_;  // in the order they came
   std::map<std::string, KeyState> keys_;

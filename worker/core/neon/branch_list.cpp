@@ -29,8 +29,8 @@ bool IsLast(const Pages &pages, const NeonBranchPage &page) {
 }
 
 void OnPage(const std::shared_ptr<Pages> &pages, const ApiAnswer &answer) {
-  if (answer.verdict.kind != VerdictKind::kDone) {
-    pages->listing.then(answer.verdict.why);
+  if (answer.classified.kind != ResponseKind::kDone) {
+    pages->listing.then(answer.classified.why);
     return;
   }
   Result<NeonBranchPage> page = ParseBranchPage(answer.body);

@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "worker/core/base/clock.hpp"
-#include "worker/core/neon/verdict.hpp"
+#include "worker/core/neon/response_class.hpp"
 
 namespace agent_branch {
 
@@ -15,7 +15,7 @@ struct CallReport {
   int64_t session_id = 0;       // 0: on a project's own behalf
   int64_t project_id = 0;
   int http_status = 0;  // 0: no answer
-  VerdictKind kind = VerdictKind::kUnknown;
+  ResponseKind kind = ResponseKind::kUnknown;
   bool is_change = false;
   bool is_retry = false;   // the same call was sent before
   milliseconds waited{0};  // for its turn: budget, key, project, connection

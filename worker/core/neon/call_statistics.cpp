@@ -4,33 +4,33 @@
 
 namespace agent_branch {
 
-std::string_view VerdictKindName(VerdictKind kind) {
+std::string_view ResponseKindName(ResponseKind kind) {
   switch (kind) {
-    case VerdictKind::kDone:
+    case ResponseKind::kDone:
       return "done";
-    case VerdictKind::kNotFound:
+    case ResponseKind::kNotFound:
       return "not found";
-    case VerdictKind::kExists:
+    case ResponseKind::kExists:
       return "exists";
-    case VerdictKind::kPlan:
+    case ResponseKind::kPlan:
       return "plan";
-    case VerdictKind::kLimit:
+    case ResponseKind::kLimit:
       return "limit";
-    case VerdictKind::kRefused:
+    case ResponseKind::kRefused:
       return "refused";
-    case VerdictKind::kBusy:
+    case ResponseKind::kBusy:
       return "busy";
-    case VerdictKind::kThrottled:
+    case ResponseKind::kThrottled:
       return "throttled";
-    case VerdictKind::kUnavailable:
+    case ResponseKind::kUnavailable:
       return "unavailable";
-    case VerdictKind::kKey:
+    case ResponseKind::kKey:
       return "key";
-    case VerdictKind::kForbidden:
+    case ResponseKind::kForbidden:
       return "forbidden";
-    case VerdictKind::kUnreachable:
+    case ResponseKind::kUnreachable:
       return "unreachable";
-    case VerdictKind::kUnknown:
+    case ResponseKind::kUnknown:
       break;
   }
   return "unknown";

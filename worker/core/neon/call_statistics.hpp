@@ -23,8 +23,8 @@ inline constexpr std::array<int32_t, 33> kCallTimeBounds{
 inline constexpr size_t kCallTimeBuckets = kCallTimeBounds.size() + 1;
 
 // What an exchange can come to, as errors_by_kind of agent_api_calls names it; kDone is not one.
-inline constexpr size_t kVerdictKinds = static_cast<size_t>(VerdictKind::kUnknown) + 1;
-std::string_view VerdictKindName(VerdictKind kind);
+inline constexpr size_t kResponseKinds = static_cast<size_t>(ResponseKind::kUnknown) + 1;
+std::string_view ResponseKindName(ResponseKind kind);
 
 struct RouteStatistics {
   int64_t calls = 0;
@@ -33,7 +33,7 @@ struct RouteStatistics {
   int64_t waited_ms = 0;
   int64_t took_ms = 0;
   int64_t longest_ms = 0;
-  std::array<int64_t, kVerdictKinds> by_kind{};
+  std::array<int64_t, kResponseKinds> by_kind{};
   std::array<int64_t, kCallTimeBuckets> by_time{};
 
   void Count(const CallReport &report);

@@ -148,7 +148,7 @@ void Operations::OnList(Project *project, const ApiAnswer &answer) {
   Poller &poller = pollers_[project];
   poller.asking = false;
   Result<NeonOperationPage> page = Status::Error("08006", "there is no list of operations");
-  if (answer.verdict.kind == VerdictKind::kDone) page = ParseOperationPage(answer.body);
+  if (answer.classified.kind == ResponseKind::kDone) page = ParseOperationPage(answer.body);
   if (page.ok()) {
     std::set<std::string> busy_branches;
     for (const NeonOperation &operation : page->operations) {
@@ -195,7 +195,7 @@ void Operations::AskOne(Project *project, const std::string &id) {
   call.done = [this, project, id](const ApiAnswer &answer, const StepRow &) {
     pollers_[project].asked_alone.erase(id);
     NeonOperation operation;
-    if (answer.verdict.kind == VerdictKind::kDone) {
+    if (answer.classified.kind == ResponseKind::kDone) {
       Result<NeonOperation> parsed = ParseOperation(answer.body);
       if (!parsed.ok() || !parsed->ended()) return;
       operation = parsed.value();

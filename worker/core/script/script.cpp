@@ -87,7 +87,7 @@ void WriteStatement(JsonWriter &writer, const ScriptStatement &statement, size_t
   }
   WriteNumber(writer, "segment", segment);
   writer.Key("alone");
-  writer.Bool(statement.alone != Alone::kNo);
+  writer.Bool(statement.non_transactional != NonTransactional::kNo);
   WriteOptional(writer, "alone_because", statement.alone_reason);
   writer.Key("mentions");
   writer.StartArray();

@@ -17,7 +17,7 @@ namespace agent_branch {
 
 // Why a statement cannot stand in a transaction, and with that how it is found out after a lost
 // answer whether it had its effect.
-enum class Alone {
+enum class NonTransactional {
   kNo,
   kRepeatable,       // VACUUM and its like: running it twice does no harm
   kReindex,          // CONCURRENTLY: the same, but cut off it leaves an index behind
@@ -80,7 +80,7 @@ struct ScriptStatement {
   int column = 1;   // counted in characters
   std::string tag;  // PostgreSQL's command tag; empty when the text was not parsed
 
-  Alone alone = Alone::kNo;
+  NonTransactional non_transactional = NonTransactional::kNo;
   std::string alone_reason;
   std::string alone_object;  // kCreateIndex, kDropIndex: the index; kDetachPartition: the partition
   std::string alone_relation;  // kCreateIndex, kReindex: the table; kDetachPartition: its parent

@@ -88,7 +88,7 @@ void WriteStatement(JsonWriter &writer, const ScriptStatement &statement) {
   WriteCount(writer, "line", static_cast<size_t>(statement.line));
   WriteCount(writer, "column", static_cast<size_t>(statement.column));
   WriteText(writer, "tag", statement.tag);
-  WriteText(writer, "alone", kAlone[static_cast<size_t>(statement.alone)]);
+  WriteText(writer, "alone", kAlone[static_cast<size_t>(statement.non_transactional)]);
   WriteText(writer, "alone_reason", statement.alone_reason);
   WriteText(writer, "alone_object", statement.alone_object);
   WriteText(writer, "alone_relation", statement.alone_relation);
@@ -178,7 +178,7 @@ class KeptReader {
     statement.line = static_cast<int>(*line);
     statement.column = static_cast<int>(*column);
     statement.tag = JsonString(object, "tag");
-    statement.alone = static_cast<Alone>(*alone);
+    statement.non_transactional = static_cast<NonTransactional>(*alone);
     statement.alone_reason = JsonString(object, "alone_reason");
     statement.alone_object = JsonString(object, "alone_object");
     statement.alone_relation = JsonString(object, "alone_relation");

@@ -6,7 +6,7 @@ namespace agent_branch {
 namespace {
 
 constexpr size_t kLeastText = sizeof(uint64_t);
-constexpr uint64_t kLastAlone = static_cast<uint64_t>(Alone::kOnce);
+constexpr uint64_t kLastAlone = static_cast<uint64_t>(NonTransactional::kOnce);
 constexpr uint64_t kLastRisk = static_cast<uint64_t>(RiskKind::kUnknown);
 constexpr uint64_t kLastBoundary = static_cast<uint64_t>(Boundary::kCommit);
 
@@ -94,7 +94,7 @@ void Carry(Pass &pass, ScriptStatement &statement) {
   pass.Value(statement.line);
   pass.Value(statement.column);
   pass.Value(statement.tag);
-  pass.Choice(statement.alone, kLastAlone);
+  pass.Choice(statement.non_transactional, kLastAlone);
   for (std::string *text : {&statement.alone_reason, &statement.alone_object,
                             &statement.alone_relation, &statement.setting})
     pass.Value(*text);

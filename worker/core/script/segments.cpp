@@ -7,8 +7,8 @@ namespace {
 bool BeginsSegment(const Script &script, size_t number) {
   if (number == 0) return true;
   const ScriptStatement &before = script.statements[number - 1];
-  return script.statements[number].alone != Alone::kNo || before.alone != Alone::kNo ||
-         before.commit_after;
+  return script.statements[number].non_transactional != NonTransactional::kNo ||
+         before.non_transactional != NonTransactional::kNo || before.commit_after;
 }
 
 void Extend(Segment *segment, const ScriptStatement &statement) {
@@ -16,7 +16,7 @@ void Extend(Segment *segment, const ScriptStatement &statement) {
     segment->offset = statement.offset;
     segment->line = statement.line;
     segment->column = statement.column;
-    segment->alone = statement.alone;
+    segment->non_transactional = statement.non_transactional;
     segment->object = statement.alone_object;
     segment->relation = statement.alone_relation;
   }
@@ -61,7 +61,8 @@ std::vector<Segment> SplitIntoSegments(const Script &script) {
     if (!statement.setting.empty()) settings.push_back(statement.setting);
   }
   if (segments.empty()) segments.emplace_back();
-  if (segments.size() == 1 && !bounded && segments.front().alone == Alone::kNo)
+  if (segments.size() == 1 && !bounded &&
+      segments.front().non_transactional == NonTransactional::kNo)
     TakeWhole(script, &segments.front());
   return segments;
 }

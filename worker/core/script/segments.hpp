@@ -25,7 +25,7 @@ struct Segment {
   int line = 1;  // of its beginning
   int column = 1;
   // What its one statement is about that runs alone.
-  Alone alone = Alone::kNo;
+  NonTransactional non_transactional = NonTransactional::kNo;
   std::string object;
   std::string relation;
   std::vector<std::string> settings;  // SET statements of earlier segments, to be sent again

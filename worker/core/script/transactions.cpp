@@ -53,10 +53,11 @@ Status RefuseInBlock(const ScriptStatement &statement) {
 
 // Of these only some fail in a transaction, and the branch's server knows which.
 bool MayStandInBlock(const ScriptStatement &statement) {
-  const bool whole = statement.alone == Alone::kRepeatable && statement.alone_relation.empty();
-  return statement.alone == Alone::kOnce ||
+  const bool whole = statement.non_transactional == NonTransactional::kRepeatable &&
+                     statement.alone_relation.empty();
+  return statement.non_transactional == NonTransactional::kOnce ||
          (!whole && (statement.tag == "CLUSTER" || statement.tag == "REINDEX") &&
-          statement.alone != Alone::kReindex);
+          statement.non_transactional != NonTransactional::kReindex);
 }
 
 std::optional<Misplaced> SettleBlocks(Script *script) {
@@ -67,9 +68,9 @@ std::optional<Misplaced> SettleBlocks(Script *script) {
       open = statement.boundary == Boundary::kBegin;
     } else if (open) {
       statement.commit_after = false;
-      if (statement.alone == Alone::kNo) continue;
+      if (statement.non_transactional == NonTransactional::kNo) continue;
       if (!MayStandInBlock(statement)) return Misplaced{n, RefuseInBlock(statement)};
-      statement.alone = Alone::kNo;
+      statement.non_transactional = NonTransactional::kNo;
     }
   }
   return std::nullopt;

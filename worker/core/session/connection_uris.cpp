@@ -8,12 +8,12 @@ namespace {
 // Failures to connect in a row before the URI is suspected: a compute that starts refuses some.
 constexpr int kFailuresBeforeAsking = 3;
 
-Status NoUri(const Project &project, const Verdict &verdict) {
-  if (verdict.kind != VerdictKind::kNotFound) return verdict.why;
+Status NoUri(const Project &project, const ResponseClass &classified) {
+  if (classified.kind != ResponseKind::kNotFound) return classified.why;
   return Status::Error("42704",
                        "Neon knows no connection for role \"" + project.row.role +
                            "\" to database \"" + project.row.database + "\"",
-                       verdict.why.detail(),
+                       classified.why.detail(),
                        "Register the project with a database and role that the parent has.");
 }
 
@@ -51,7 +51,7 @@ Flow<Result<Secret>> ConnectionUris::Ask(Session &session, std::string branch_id
   NeonRequest request = ConnectionUriRequest(project.row.neon_id, branch_id, project.row.database,
                                              project.row.role, pooled);
   ApiAnswer answer = co_await context_->Ask(session, Priority::kCreate, std::move(request));
-  if (answer.verdict.kind != VerdictKind::kDone) co_return NoUri(project, answer.verdict);
+  if (answer.classified.kind != ResponseKind::kDone) co_return NoUri(project, answer.classified);
   co_return ParseConnectionUri(answer.body);
 }
 

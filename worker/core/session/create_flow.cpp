@@ -26,8 +26,8 @@ Status NameTaken(const Session &session) {
       "Discard the session and use another name, or delete or rename the branch at Neon.");
 }
 
-BranchSpecification Specify(const World &world, const Project &project, const Session &session,
-                            int64_t now) {
+BranchSpecification Specify(const Inventory &inventory, const Project &project,
+                            const Session &session, int64_t now) {
   BranchSpecification branch;
   branch.parent_id = session.row.parent_branch_id;
   branch.name = session.row.branch_name;
@@ -35,7 +35,7 @@ BranchSpecification Specify(const World &world, const Project &project, const Se
   branch.min_cu = session.row.min_cu.value_or(project.row.min_cu);
   branch.max_cu = std::max(branch.min_cu, session.row.max_cu.value_or(project.row.max_cu));
   branch.bare_compute = session.row.bare_compute;
-  branch.annotation = Annotate(world.installation_id, session.row.uuid);
+  branch.annotation = Annotate(inventory.installation_id, session.row.uuid);
   return branch;
 }
 
@@ -173,25 +173,26 @@ Flow<Next> CreateFlow::MakeBranch(Session &session) {
     Next next = co_await NoteWhereTheParentStands(session);
     if (next.fails() || session.given_up()) co_return next;
   }
-  BranchSpecification branch = Specify(context_->world(), project, session, context_->unix_time());
+  BranchSpecification branch =
+      Specify(context_->inventory(), project, session, context_->unix_time());
   NeonRequest request = CreateBranchRequest(project.row.neon_id, branch);
   ApiAnswer answer = co_await context_->Change(session, Priority::kCreate, std::move(request),
                                                StepKind::kCreateBranch, branch.name);
-  if (answer.verdict.kind == VerdictKind::kUnknown) {
+  if (answer.classified.kind == ResponseKind::kUnknown) {
     session.may_be_forked = true;
-    co_return Next::Again(answer.verdict.why);
+    co_return Next::Again(answer.classified.why);
   }
   // It waited so long for its turn that its expiry passed.
   const bool late = ParseTimestamp(branch.expires_at) <= context_->unix_time();
-  if (answer.verdict.kind == VerdictKind::kRefused && late) {
-    co_return Next::Again(answer.verdict.why);
+  if (answer.classified.kind == ResponseKind::kRefused && late) {
+    co_return Next::Again(answer.classified.why);
   }
   Next next = co_await OnCreated(session, std::move(answer));
   co_return next;
 }
 
 Flow<Next> CreateFlow::OnCreated(Session &session, ApiAnswer answer) {
-  if (answer.verdict.kind != VerdictKind::kDone) co_return OnRefused(session, answer);
+  if (answer.classified.kind != ResponseKind::kDone) co_return OnRefused(session, answer);
   Result<NeonChange> created = ParseChange(answer.body);
   if (!created.ok() || !IsWhatWasAskedFor(session, created.value())) {
     // Something was done, and what it was has to be looked up.
@@ -213,25 +214,25 @@ Flow<Next> CreateFlow::OnCreated(Session &session, ApiAnswer answer) {
 }
 
 Next CreateFlow::OnRefused(Session &session, const ApiAnswer &answer) {
-  switch (answer.verdict.kind) {
-    case VerdictKind::kExists:
+  switch (answer.classified.kind) {
+    case ResponseKind::kExists:
       session.uncertain = true;
       return Next::Look();
-    case VerdictKind::kPlan:
+    case ResponseKind::kPlan:
       if (session.row.bare_compute) break;
       session.row.bare_compute = true;
       context_->Save(session);
       return Next::Look();
-    case VerdictKind::kLimit:
-      admission_->QueueAgain(session, answer.verdict.why);
+    case ResponseKind::kLimit:
+      admission_->QueueAgain(session, answer.classified.why);
       return Next::Look();
-    case VerdictKind::kNotFound:
+    case ResponseKind::kNotFound:
       session.parent_checked = false;
-      return Next::Again(answer.verdict.why);
+      return Next::Again(answer.classified.why);
     default:
       break;
   }
-  context_->Fail(session, answer.verdict.why);
+  context_->Fail(session, answer.classified.why);
   return Next::Look();
 }
 
@@ -289,7 +290,7 @@ Flow<Next> CreateFlow::Reconcile(Session &session) {
 
 Flow<Next> CreateFlow::Adopt(Session &session, NeonBranch branch) {
   const bool ours =
-      context_->world().installations.count(AnnotatedWith(branch, kInstallationKey)) > 0 &&
+      context_->inventory().installations.count(AnnotatedWith(branch, kInstallationKey)) > 0 &&
       AnnotatedWith(branch, kSessionKey) == session.row.uuid &&
       branch.name == session.row.branch_name && !branch.untouchable();
   if (!ours) {
@@ -324,26 +325,26 @@ Flow<Next> CreateFlow::FreeName(Session &session, KeptBranchRow kept) {
   ApiAnswer answer = co_await context_->Change(session, Priority::kCreate, std::move(request),
                                                StepKind::kRenameBranch, kept.branch_id);
   // By a request whose answer was lost; or it is gone, and holds nothing any more.
-  bool renamed_before = answer.verdict.kind == VerdictKind::kNotFound;
-  if (answer.verdict.kind == VerdictKind::kExists) {
+  bool renamed_before = answer.classified.kind == ResponseKind::kNotFound;
+  if (answer.classified.kind == ResponseKind::kExists) {
     ApiCall like = context_->MakeCall(session, Priority::kCreate);
     Result<std::optional<NeonBranch>> read =
         co_await context_->ReadBranch(session, std::move(like), kept.branch_id);
     if (!read.ok()) co_return Next::Again(read.status());
     renamed_before = read->has_value() && (*read)->name == name;
   }
-  const bool refused =
-      answer.verdict.kind == VerdictKind::kRefused || answer.verdict.kind == VerdictKind::kExists;
+  const bool refused = answer.classified.kind == ResponseKind::kRefused ||
+                       answer.classified.kind == ResponseKind::kExists;
   if (refused && !renamed_before) {
     context_->Fail(session, Status::Error("42710",
                                           "the name \"" + session.row.branch_name +
                                               "\" is held by a branch of an earlier session",
-                                          answer.verdict.why.message() + ".",
+                                          answer.classified.why.message() + ".",
                                           "Use another name, or rename the branch at Neon."));
     co_return Next::Look();
   }
-  if (answer.verdict.kind != VerdictKind::kDone && !renamed_before)
-    co_return Next::Again(answer.verdict.why);
+  if (answer.classified.kind != ResponseKind::kDone && !renamed_before)
+    co_return Next::Again(answer.classified.why);
   auto renamed = project.kept.find(kept.branch_id);
   if (renamed != project.kept.end()) {
     renamed->second.name = name;

@@ -76,7 +76,7 @@ Flow<Next> EndFlow::Check(Session &session) {
     co_return Next::Look();
   }
   const NeonBranch &branch = **read;
-  const bool ours = IsMadeBy(context_->world().installations, branch) &&
+  const bool ours = IsMadeBy(context_->inventory().installations, branch) &&
                     AnnotatedWith(branch, kSessionKey) == session.row.uuid;
   if (ours && !branch.untouchable()) {
     session.ours_at = context_->now();
@@ -96,22 +96,22 @@ Flow<Next> EndFlow::Delete(Session &session) {
   NeonRequest request = DeleteBranchRequest(project.row.neon_id, id);
   ApiAnswer answer = co_await context_->Change(session, Priority::kCleanup, std::move(request),
                                                StepKind::kDeleteBranch, id);
-  if (answer.verdict.kind == VerdictKind::kRefused) {
+  if (answer.classified.kind == ResponseKind::kRefused) {
     // It has children (the restored parent among them), or somebody protected it: never force.
     Keep(session);
-    Next next = co_await Finish(session, LeftBehind(session, answer.verdict.why.detail()));
+    Next next = co_await Finish(session, LeftBehind(session, answer.classified.why.detail()));
     co_return next;
   }
-  if (answer.verdict.kind == VerdictKind::kNotFound) {
+  if (answer.classified.kind == ResponseKind::kNotFound) {
     ApiCall like = context_->MakeCall(session, Priority::kCleanup);
     Result<std::optional<NeonBranch>> read =
         co_await context_->ReadBranch(session, std::move(like), id);
     if (!read.ok()) co_return Next::Again(read.status());
     session.branch_gone = !read->has_value();
-    if (!session.branch_gone) co_return Next::Again(answer.verdict.why);
+    if (!session.branch_gone) co_return Next::Again(answer.classified.why);
     co_return Next::Look();
   }
-  if (answer.verdict.kind != VerdictKind::kDone) co_return Next::Again(answer.verdict.why);
+  if (answer.classified.kind != ResponseKind::kDone) co_return Next::Again(answer.classified.why);
   Result<NeonChange> deleted = ParseChange(answer.body);
   if (!deleted.ok()) co_return Next::Again(deleted.status());
   std::vector<NeonOperation> failed =

@@ -75,7 +75,7 @@ std::string MigrateFlow::SaidOnly(const Session &session, const Segment &segment
 // One that commits as it goes may have done a part of what it does.
 bool MigrateFlow::MayTryAgain(Session &session, const ServerError &error) {
   const Segment *segment = CurrentSegment(session);
-  const bool whole = segment != nullptr && segment->alone != Alone::kOnce;
+  const bool whole = segment != nullptr && segment->non_transactional != NonTransactional::kOnce;
   return whole && error.sqlstate == "55P03" && ++session.run->lock_timeouts < kMostLockTimeouts;
 }
 

@@ -31,19 +31,21 @@ bool MayBeRisky(const Script &script) {
 void NoteStatements(const Script &script, MigrationRow *migration) {
   migration->status = MigrationStatus::kRunning;
   migration->statements = static_cast<int>(script.statements.size());
-  migration->alone.clear();
+  migration->non_transactional.clear();
   for (size_t n = 0; n < script.statements.size(); ++n) {
-    if (script.statements[n].alone != Alone::kNo)
-      migration->alone.push_back(static_cast<int>(n + 1));
+    if (script.statements[n].non_transactional != NonTransactional::kNo)
+      migration->non_transactional.push_back(static_cast<int>(n + 1));
   }
 }
 
 std::string TargetOf(const MigrationRow &migration, const Segment &segment) {
   std::string target = "migration " + std::to_string(migration.ordinal);
-  if (static_cast<int>(segment.count) == migration.statements && segment.alone == Alone::kNo)
+  if (static_cast<int>(segment.count) == migration.statements &&
+      segment.non_transactional == NonTransactional::kNo)
     return target;
   const std::string first = std::to_string(segment.first + 1);
-  if (segment.alone != Alone::kNo) return target + ", statement " + first + " alone";
+  if (segment.non_transactional != NonTransactional::kNo)
+    return target + ", statement " + first + " alone";
   return target + ", statements " + first + " to " + std::to_string(segment.first + segment.count);
 }
 
@@ -193,7 +195,7 @@ Flow<Next> MigrateFlow::NextSegment(Session &session) {
     Applied(session);
     co_return Next::Look();
   }
-  if (segment->alone == Alone::kNo) {
+  if (segment->non_transactional == NonTransactional::kNo) {
     NoteIntent(session);
     Next next = co_await RunSegment(session, *segment);
     co_return next;
@@ -213,18 +215,20 @@ void MigrateFlow::NoteIntent(Session &session) {
 
 BranchTask MigrateFlow::TaskFor(const Session &session, const Segment &segment) const {
   BranchTask task;
-  task.kind = segment.alone == Alone::kNo ? BranchTaskKind::kMigrate : BranchTaskKind::kRunAlone;
+  task.kind = segment.non_transactional == NonTransactional::kNo
+                  ? BranchTaskKind::kMigrate
+                  : BranchTaskKind::kRunOutsideTransaction;
   task.connection_key = session.connection_key();
   task.uri = session.uris.direct;
   task.settings = segment.settings;
-  task.record = segment.alone == Alone::kNo;
+  task.record = segment.non_transactional == NonTransactional::kNo;
   if (task.record && !context_->ProjectOf(session).row.refuse_risks.empty())
     task.settings.emplace_back(kMeasureSetting);
   // Names a statement that runs alone while it does, so that it is found at the branch.
   const MigrationRow &migration = session.migrations.front();
-  task.alone = {segment.alone, segment.object, segment.relation,
-                std::to_string(migration.id) + "." + std::to_string(migration.attempt) + "." +
-                    std::to_string(segment.first + 1)};
+  task.non_transactional = {segment.non_transactional, segment.object, segment.relation,
+                            std::to_string(migration.id) + "." + std::to_string(migration.attempt) +
+                                "." + std::to_string(segment.first + 1)};
   if (FixFlow::IsFix(migration)) {
     task.prove = true;
     const bool last = segment.first + segment.count == static_cast<size_t>(migration.statements);

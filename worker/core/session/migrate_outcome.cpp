@@ -79,7 +79,8 @@ void MigrateFlow::SegmentDone(Session &session, const Segment &segment, const st
   migration.statements_done = static_cast<int>(segment.first + segment.count);
   migration.rows += std::exchange(migration.segment_rows, 0);
   std::string record = std::exchange(migration.segment_record, {});
-  if (record.empty()) record = segment.alone == Alone::kNo ? kNothingWritten : kNotCounted;
+  if (record.empty())
+    record = segment.non_transactional == NonTransactional::kNo ? kNothingWritten : kNotCounted;
   record = WithNotices(record, migration.attempt, notices);
   migration.record += (migration.record.empty() ? "" : ", ") + record;
   migration.seen_before.clear();

@@ -57,7 +57,7 @@ Flow<std::optional<BranchEvent>> ReaderRole::Make(Session &session) {
   if (!IsWanted(session)) co_return std::nullopt;
   Making making(&project);
   const std::string parent_id = session.row.parent_branch_id;
-  const std::string role = ReaderName(context_->world().installation_id);
+  const std::string role = ReaderName(context_->inventory().installation_id);
   const Secret password = NewPassword();
   BranchUris uris{parent_id, WithLogin(project.parent_uris.direct, role, password),
                   WithLogin(project.parent_uris.pooled, role, password)};
@@ -85,7 +85,7 @@ Flow<bool> ReaderRole::KeepOnBranch(Session &session) {
   if (!project.reader_uris.complete_for(session.row.parent_branch_id)) co_return true;
   BranchTask task;
   task.kind = BranchTaskKind::kMakeRole;
-  task.login_role = ReaderName(context_->world().installation_id);
+  task.login_role = ReaderName(context_->inventory().installation_id);
   task.password = PasswordIn(project.reader_uris.direct);
   task.only_reads = true;
   const std::string role = task.login_role;
@@ -106,7 +106,7 @@ Flow<BranchEvent> ReaderRole::MakeWith(Session &session, Secret password) {
     task.kind = BranchTaskKind::kMakeRole;
     task.connection_key = project.parent_connection_key();
     task.uri = project.parent_uris.direct;
-    task.login_role = ReaderName(context_->world().installation_id);
+    task.login_role = ReaderName(context_->inventory().installation_id);
     task.password = password;
     task.only_reads = true;
     task.clear_password = clear;

@@ -65,7 +65,7 @@ Flow<Next> RestingFlow::SetExpiry(Session &session) {
   NeonRequest request = SetExpiryRequest(project.row.neon_id, id, FormatTimestamp(asked));
   ApiAnswer answer = co_await context_->Change(session, Priority::kCleanup, std::move(request),
                                                StepKind::kSetExpiry, id);
-  if (answer.verdict.kind == VerdictKind::kDone) {
+  if (answer.classified.kind == ResponseKind::kDone) {
     Result<NeonChange> change = ParseChange(answer.body);
     // What Neon says is what counts: it may keep another one, or none.
     if (change.ok() && change->branch.id == id)
@@ -73,10 +73,11 @@ Flow<Next> RestingFlow::SetExpiry(Session &session) {
     context_->Save(session);
     co_return Next::Look();
   }
-  if (answer.verdict.kind == VerdictKind::kUnknown) co_return Next::Again(answer.verdict.why);
-  if (answer.verdict.kind != VerdictKind::kRefused) {
+  if (answer.classified.kind == ResponseKind::kUnknown)
+    co_return Next::Again(answer.classified.why);
+  if (answer.classified.kind != ResponseKind::kRefused) {
     session.expiry_asked = 0;
-    Next next = co_await context_->AfterBranchFailure(session, answer.verdict.why);
+    Next next = co_await context_->AfterBranchFailure(session, answer.classified.why);
     co_return next;
   }
   context_->Save(session);

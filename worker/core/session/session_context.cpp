@@ -32,13 +32,13 @@ Flow<Result<NeonChange>> SendStart(SessionContext &context, Session &session) {
   const std::string project = context.ProjectOf(session).row.neon_id;
   ApiCall call = context.MakeChange(session, Priority::kCreate, StartEndpointRequest(project, id),
                                     StepKind::kStartCompute, id);
-  call.give_back = true;
+  call.returns_unsent = true;
   call.valid_until = context.now() + kStartWithin;
   call.trouble = nullptr;
   const ApiAnswer answer = co_await context.Call(session, std::move(call));
-  if (answer.verdict.kind == VerdictKind::kUnknown)
+  if (answer.classified.kind == ResponseKind::kUnknown)
     context.CloseStep(session, false, "outcome unknown; it is done again if need be");
-  if (answer.verdict.kind != VerdictKind::kDone) co_return answer.verdict.why;
+  if (answer.classified.kind != ResponseKind::kDone) co_return answer.classified.why;
   co_return ParseChange(answer.body);
 }
 
@@ -66,18 +66,18 @@ bool ExpiryDiffers(const Session &session, int64_t now) {
 }
 
 Project &SessionContext::ProjectOf(const Session &session) {
-  Project *project = parts_.world->FindProject(session.row.project_id);
+  Project *project = services_.inventory->FindProject(session.row.project_id);
   Require(project != nullptr, "a session's project is known");
   return *project;
 }
 
 void SessionContext::Save(Session &session) {
   session.row.settled =
-      IsSettled(session, parts_.world->FindProject(session.row.project_id), unix_time());
+      IsSettled(session, services_.inventory->FindProject(session.row.project_id), unix_time());
   // Whatever a request asked for, the session looks at it when it is at rest.
   if (!session.row.settled && session.at_rest()) session.Wake();
-  parts_.journal->Save(session.row);
-  parts_.world->Index(session);
+  services_.journal->Save(session.row);
+  services_.inventory->Index(session);
 }
 
 void SessionContext::MoveTo(Session &session, SessionState state) {
@@ -98,7 +98,7 @@ void SessionContext::Fail(Session &session, const Status &why) {
       migration.error.message = "it is not known whether the migration was committed";
       migration.error.detail = CleanText(why.message(), kMaxError);
     }
-    parts_.journal->Add(migration);
+    services_.journal->Add(migration);
   }
   session.migrations.clear();
   session.run.reset();
@@ -106,7 +106,7 @@ void SessionContext::Fail(Session &session, const Status &why) {
   if (session.merge) {
     session.merge->status = "cancelled";
     session.merge->reason = CleanText(why.message(), kMaxError);
-    parts_.journal->Add(*session.merge);
+    services_.journal->Add(*session.merge);
     LeaveMerge(session);
   }
   if (!session.given_up()) session.row.goal = Goal::kNone;
@@ -121,12 +121,12 @@ void SessionContext::EndRebase(Session &session, bool at_once) {
   const auto kept = project.kept.find(session.rebase->branch_id);
   if (kept != project.kept.end() && at_once) {
     kept->second.keep_until = unix_time();
-    parts_.journal->Add(kept->second);
+    services_.journal->Add(kept->second);
     project.delete_kept_wanted = true;
     if (project.deleter) project.deleter->Wake();
   }
   session.rebase->ended = true;
-  parts_.journal->Add(*session.rebase);
+  services_.journal->Add(*session.rebase);
   session.rebase.reset();
 }
 
@@ -134,7 +134,7 @@ void SessionContext::LeaveMerge(Session &session) {
   Project &project = ProjectOf(session);
   if (session.merge) project.merge_queue.erase(session.merge->id);
   if (session.merge_work && session.merge_work->late_step)
-    parts_.journal->Record(*session.merge_work->late_step, false, "not seen");
+    services_.journal->Record(*session.merge_work->late_step, false, "not seen");
   EndUndoPoint(session);
   session.merge.reset();
   session.merge_work.reset();
@@ -155,14 +155,14 @@ void SessionContext::EndUndoPoint(Session &session) {
   const int64_t until = std::max(point.until, unix_time() + project.row.undo_window);
   if (kept != project.kept.end()) {
     kept->second.keep_until = needed ? until : unix_time();
-    parts_.journal->Add(kept->second);
+    services_.journal->Add(kept->second);
   }
   if (needed && point.why_not.empty()) point.until = until;
   if (!needed && kept != project.kept.end()) {
     project.delete_kept_wanted = true;
     if (project.deleter) project.deleter->Wake();
   }
-  parts_.journal->Add(point);
+  services_.journal->Add(point);
   session.undo_point.reset();
 }
 

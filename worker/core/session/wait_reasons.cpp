@@ -26,7 +26,7 @@ void WaitReasons::Advance() {
   const Instant now = clock_->Now();
   while (!waits_.empty()) {
     const Wait wait = waits_.front();
-    const Session *session = world_->FindSession(wait.session_id);
+    const Session *session = inventory_->FindSession(wait.session_id);
     const bool lasts =
         session != nullptr && session->wait() != nullptr && session->wait_number() == wait.number;
     if (lasts && wait.worth_telling_at > now) break;
@@ -41,7 +41,7 @@ void WaitReasons::Advance() {
   if (told_.empty() || now < told_looked_at_ + kWorthTelling) return;
   told_looked_at_ = now;
   for (auto &[id, told] : told_) {
-    const Session *session = world_->FindSession(id);
+    const Session *session = inventory_->FindSession(id);
     if (session == nullptr || session->wait() == nullptr) continue;
     std::string what = session->wait()->What();
     if (what.empty() || what == told) continue;

@@ -15,8 +15,8 @@ namespace agent_branch {
 
 class WaitReasons : public ActorObserver {
  public:
-  WaitReasons(World *world, Journal *journal, const Clock *clock)
-      : world_(world), journal_(journal), clock_(clock) {}
+  WaitReasons(Inventory *inventory, Journal *journal, const Clock *clock)
+      : inventory_(inventory), journal_(journal), clock_(clock) {}
 
   void OnSuspended(Actor &actor) override;
   void OnResumed(Actor &actor) override;
@@ -31,7 +31,7 @@ class WaitReasons : public ActorObserver {
     uint64_t number;
   };
 
-  World *world_;
+  Inventory *inventory_;
   Journal *journal_;
   const Clock *clock_;
   std::deque<Wait> waits_;               // in the order in which they are worth telling

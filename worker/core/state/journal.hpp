@@ -9,9 +9,9 @@
 #include <set>
 #include <vector>
 
+#include "worker/core/state/inventory.hpp"
 #include "worker/core/state/owner.hpp"
 #include "worker/core/state/store.hpp"
-#include "worker/core/state/world.hpp"
 
 namespace agent_branch {
 

@@ -156,12 +156,12 @@ struct MigrationRow {
   // Those of the segments that are in effect, a comma between them.
   std::string record;
 
-  int statements = 0;       // of the text; 0: it was not read yet
-  int statements_done = 0;  // those in effect on the branch, from the first
-  int64_t rows = 0;         // inserted, updated, deleted by them
-  std::vector<int> alone;   // numbers of the statements that run alone, from 1
-  std::string risks;        // a JSON array; empty: they were not looked at yet
-  int statement = 0;        // that failed, from 1; 0: it is not known which
+  int statements = 0;                  // of the text; 0: it was not read yet
+  int statements_done = 0;             // those in effect on the branch, from the first
+  int64_t rows = 0;                    // inserted, updated, deleted by them
+  std::vector<int> non_transactional;  // numbers of the statements that run alone, from 1
+  std::string risks;                   // a JSON array; empty: they were not looked at yet
+  int statement = 0;                   // that failed, from 1; 0: it is not known which
   ServerError error;
 
   // Whether it may be in effect though nobody said so.

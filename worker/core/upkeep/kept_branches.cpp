@@ -152,7 +152,7 @@ Flow<Status> KeptBranches::SetExpiries(Project &project, Pass &pass) {
     call.step_target = id;
     const ApiAnswer answer = co_await context_->Call(*project.deleter, std::move(call));
     // The next pass sees whether it has one, and a backup without is none the worse until then.
-    if (answer.verdict.kind == VerdictKind::kUnknown)
+    if (answer.classified.kind == ResponseKind::kUnknown)
       context_->CloseStep(*project.deleter, false, "outcome unknown; looked at again");
   }
   co_return Status();
@@ -174,7 +174,7 @@ bool KeptBranches::IsStillOurs(const KeptBranchRow &kept, const NeonBranch &bran
   // A backup's name is one that only its merge used; one that a restore made has no annotation.
   if (kept.kind == "backup" && branch.name != kept.name) return false;
   if (kept.kind == "backup" && AnnotatedWith(branch, kInstallationKey).empty()) return true;
-  return IsMadeBy(context_->world().installations, branch);
+  return IsMadeBy(context_->inventory().installations, branch);
 }
 
 Flow<Status> KeptBranches::Delete(Project &project, Pass &pass, KeptBranchRow kept) {
@@ -203,8 +203,8 @@ Flow<Status> KeptBranches::Delete(Project &project, Pass &pass, KeptBranchRow ke
   call.step_target = id;
   const ApiAnswer answer = co_await context_->Call(actor, std::move(call));
   // It was protected meanwhile, or has got a child.
-  if (answer.verdict.kind == VerdictKind::kRefused) co_return Status();
-  if (answer.verdict.kind != VerdictKind::kDone) co_return answer.verdict.why;
+  if (answer.classified.kind == ResponseKind::kRefused) co_return Status();
+  if (answer.classified.kind != ResponseKind::kDone) co_return answer.classified.why;
   Result<NeonChange> change = ParseChange(answer.body);
   if (!change.ok()) co_return change.status();
   Operations::Request request;

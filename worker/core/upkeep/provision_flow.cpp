@@ -137,12 +137,12 @@ Flow<Result<ApiAnswer>> ProvisionFlow::Change(Made &made, NeonRequest request) {
   made.row.asked = true;
   ApiCall call = MakeCall(made, std::move(request));
   const ApiAnswer answer = co_await context_->Call(*made.actor, std::move(call));
-  const VerdictKind kind = answer.verdict.kind;
-  if (kind == VerdictKind::kUnknown) co_return answer.verdict.why;
+  const ResponseKind kind = answer.classified.kind;
+  if (kind == ResponseKind::kUnknown) co_return answer.classified.why;
   // What was made is recorded together with its id.
-  if (kind == VerdictKind::kDone) co_return answer;
+  if (kind == ResponseKind::kDone) co_return answer;
   const Status recorded =
-      Record(made, route + " refused: " + answer.verdict.why.detail(), answer.request_id);
+      Record(made, route + " refused: " + answer.classified.why.detail(), answer.request_id);
   if (!recorded.ok()) co_return recorded;
   co_return answer;
 }
@@ -162,8 +162,8 @@ Flow<Status> ProvisionFlow::MakeProject(Made &made) {
     Result<ApiAnswer> answer = co_await Change(made, std::move(request));
     if (!answer.ok()) co_return answer.status();
     // The plan leaves compute sizes to itself.
-    if (answer->verdict.kind == VerdictKind::kPlan && !bare) continue;
-    if (answer->verdict.kind != VerdictKind::kDone) co_return answer->verdict.why;
+    if (answer->classified.kind == ResponseKind::kPlan && !bare) continue;
+    if (answer->classified.kind != ResponseKind::kDone) co_return answer->classified.why;
     Result<NeonProject> project = ParseProject(answer->body);
     // It was made, and is looked for.
     if (!project.ok()) co_return project.status();
@@ -209,7 +209,7 @@ Flow<Result<NeonProject>> ProvisionFlow::FindProject(Made &made) {
         ListProjectsRequest(made.row.name, made.row.organization, cursor, kPageSize);
     ApiCall call = MakeCall(made, std::move(request));
     const ApiAnswer answer = co_await context_->Call(*made.actor, std::move(call));
-    if (answer.verdict.kind != VerdictKind::kDone) co_return answer.verdict.why;
+    if (answer.classified.kind != ResponseKind::kDone) co_return answer.classified.why;
     Result<NeonProjectPage> page = ParseProjectPage(answer.body);
     if (!page.ok()) co_return page.status();
     for (NeonProject &candidate : page->projects) {
@@ -230,8 +230,8 @@ Flow<Result<bool>> ProvisionFlow::HasMark(Made &made, std::string id) {
   ApiCall call = MakeCall(made, std::move(request));
   const ApiAnswer answer = co_await context_->Call(*made.actor, std::move(call));
   // Somebody has deleted it meanwhile.
-  if (answer.verdict.kind == VerdictKind::kNotFound) co_return false;
-  if (answer.verdict.kind != VerdictKind::kDone) co_return answer.verdict.why;
+  if (answer.classified.kind == ResponseKind::kNotFound) co_return false;
+  if (answer.classified.kind != ResponseKind::kDone) co_return answer.classified.why;
   Result<NeonBranchPage> page = ParseBranchPage(answer.body);
   if (!page.ok()) co_return page.status();
   const auto has_mark = [&made](const NeonBranch &branch) {
@@ -265,8 +265,8 @@ Flow<Status> ProvisionFlow::MakeParent(Made &made) {
       NeonRequest request = CreateBranchRequest(made.row.neon_id, branch);
       Result<ApiAnswer> answer = co_await Change(made, std::move(request));
       if (!answer.ok()) co_return answer.status();
-      if (answer->verdict.kind == VerdictKind::kPlan && !bare) continue;
-      if (answer->verdict.kind != VerdictKind::kDone) co_return answer->verdict.why;
+      if (answer->classified.kind == ResponseKind::kPlan && !bare) continue;
+      if (answer->classified.kind != ResponseKind::kDone) co_return answer->classified.why;
       const Status recorded = Record(made, "branch made: " + branch.name, answer->request_id);
       if (!recorded.ok()) co_return recorded;
       Result<NeonChange> change = ParseChange(answer->body);

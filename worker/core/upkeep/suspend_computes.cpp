@@ -43,11 +43,11 @@ Flow<Status> SuspendComputes::Suspend(Project &project, KeptBranchRow kept) {
   call.step = StepKind::kSuspendCompute;
   call.step_target = kept.endpoint_id;
   const ApiAnswer answer = co_await context_->Call(actor, std::move(call));
-  if (answer.verdict.kind == VerdictKind::kUnknown) {
+  if (answer.classified.kind == ResponseKind::kUnknown) {
     context_->CloseStep(actor, false, "outcome unknown; it is done again");
-    co_return answer.verdict.why;
+    co_return answer.classified.why;
   }
-  if (answer.verdict.kind == VerdictKind::kNotFound) {
+  if (answer.classified.kind == ResponseKind::kNotFound) {
     Status confirmed = co_await ConfirmGone(project, kept);
     co_return confirmed;
   }
@@ -70,7 +70,7 @@ Flow<Status> SuspendComputes::ConfirmGone(Project &project, KeptBranchRow kept) 
   call.request = ListEndpointsRequest(project.row.neon_id, kept.branch_id);
   const ApiAnswer answer = co_await context_->Call(*project.suspender, std::move(call));
   Result<std::string> endpoint = ParseReadWriteEndpoint(answer.body);
-  const bool gone = answer.verdict.kind == VerdictKind::kDone && endpoint.ok() &&
+  const bool gone = answer.classified.kind == ResponseKind::kDone && endpoint.ok() &&
                     endpoint.value() != kept.endpoint_id;
   if (gone) {
     NoteSuspended(project, kept.branch_id);

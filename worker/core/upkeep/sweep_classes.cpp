@@ -15,11 +15,11 @@ constexpr char kDelete[] = "delete";
 
 // The unfinished session that the branch is, or may turn out to be: one whose create has no answer
 // yet is known by the annotation.
-const Session *SessionOfBranch(const World &world, const NeonBranch &branch) {
-  auto by_id = world.sessions_by_branch.find(branch.id);
-  if (by_id != world.sessions_by_branch.end()) return by_id->second;
-  auto by_uuid = world.sessions_by_uuid.find(AnnotatedWith(branch, kSessionKey));
-  const bool known = by_uuid != world.sessions_by_uuid.end();
+const Session *SessionOfBranch(const Inventory &inventory, const NeonBranch &branch) {
+  auto by_id = inventory.sessions_by_branch.find(branch.id);
+  if (by_id != inventory.sessions_by_branch.end()) return by_id->second;
+  auto by_uuid = inventory.sessions_by_uuid.find(AnnotatedWith(branch, kSessionKey));
+  const bool known = by_uuid != inventory.sessions_by_uuid.end();
   return known && by_uuid->second->row.branch_id.empty() ? by_uuid->second : nullptr;
 }
 
@@ -81,7 +81,7 @@ SweepBranchRow SweepFlow::Describe(const Sweep &sweep, const NeonBranch &branch)
   auto kept = project.kept.find(branch.id);
   if (branch.name == project.row.parent) {
     row.class_name = "parent";
-  } else if (const Session *session = SessionOfBranch(context_->world(), branch)) {
+  } else if (const Session *session = SessionOfBranch(context_->inventory(), branch)) {
     row.session_id = session->row.id;
     row.class_name = IsDue(*session) ? "expired" : "live";
     if (IsDue(*session)) row.action = DeletionOf(branch);
@@ -92,7 +92,7 @@ SweepBranchRow SweepFlow::Describe(const Sweep &sweep, const NeonBranch &branch)
   } else if (const Session *merging = SessionOfBackup(project, branch)) {
     row.session_id = merging->row.id;
     row.class_name = "backup";
-  } else if (IsMadeBy(context_->world().installations, branch)) {
+  } else if (IsMadeBy(context_->inventory().installations, branch)) {
     row.class_name = "orphan";  // and in no table
     row.action = branch.parent_id.empty() ? "none" : DeletionOf(branch);
   } else {
@@ -104,7 +104,7 @@ SweepBranchRow SweepFlow::Describe(const Sweep &sweep, const NeonBranch &branch)
 void SweepFlow::Delete(Sweep &sweep, SweepBranchRow &row) {
   const bool for_real = !sweep.row.dry_run;
   if (row.class_name == "expired") {
-    Session *session = context_->world().FindSession(row.session_id);
+    Session *session = context_->inventory().FindSession(row.session_id);
     if (for_real && session != nullptr) Expire(sweep, *session);
   } else {
     if (for_real && row.class_name == "orphan") AdoptOrphan(*sweep.project, row);
@@ -115,7 +115,7 @@ void SweepFlow::Delete(Sweep &sweep, SweepBranchRow &row) {
 }
 
 void SweepFlow::CorrectExpiry(const Sweep &sweep, const SweepBranchRow &row) {
-  Session *session = context_->world().FindSession(row.session_id);
+  Session *session = context_->inventory().FindSession(row.session_id);
   const bool rests = session != nullptr && session->at_rest() && session->row.settled &&
                      session->row.branch_id == row.branch_id;
   if (!rests || sweep.row.dry_run) return;

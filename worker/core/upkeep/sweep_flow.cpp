@@ -20,7 +20,7 @@ void SweepFlow::StartRun(SweepRow row) {
   context_->journal().Add(row);
   Run run;
   run.row = row;
-  for (const auto &[id, project] : context_->world().projects) {
+  for (const auto &[id, project] : context_->inventory().projects) {
     run.projects.insert(id);
     project->sweeps_wanted.push_back(row.id);
     project->sweeper->Wake();
@@ -48,7 +48,8 @@ void SweepFlow::Schedule(Project &project) {
   if (interval <= 0) return;
   // Spread, so that thousands of projects do not ask at once.
   const auto whole = std::chrono::seconds(interval);
-  const double share = context_->world().projects.size() > 1 ? context_->random().Next() / 10 : 0;
+  const double share =
+      context_->inventory().projects.size() > 1 ? context_->random().Next() / 10 : 0;
   const auto spread =
       milliseconds(static_cast<int64_t>(static_cast<double>(milliseconds(whole).count()) * share));
   project.next_sweep = context_->now() + whole - spread;
@@ -56,7 +57,7 @@ void SweepFlow::Schedule(Project &project) {
 }
 
 void SweepFlow::Reconfigure() {
-  for (const auto &[id, project] : context_->world().projects) {
+  for (const auto &[id, project] : context_->inventory().projects) {
     Schedule(*project);
     // What failed may have been mended.
     if (project->sweeper->failures > 0 && project->next_sweep)
@@ -175,7 +176,7 @@ Flow<Status> SweepFlow::SweepProject(Sweep &sweep) {
 
 bool SweepFlow::IsExpiring(const Sweep &sweep) const {
   return std::any_of(sweep.expiring.begin(), sweep.expiring.end(), [this](int64_t id) {
-    const Session *session = context_->world().FindSession(id);
+    const Session *session = context_->inventory().FindSession(id);
     // One that is in trouble must not hold up the sweep; its own row tells of it.
     return session != nullptr && !session->row.finished && session->row.error.empty();
   });

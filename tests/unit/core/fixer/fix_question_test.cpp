@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "worker/core/fixer/allowed_edits.hpp"
 #include "worker/core/fixer/fix_facts.hpp"
-#include "worker/core/fixer/licence.hpp"
 
 namespace agent_branch {
 namespace {
@@ -47,18 +47,18 @@ TEST(FixQuestion, AVerdictIsReadAgainAndNoneIsARefusal) {
   EXPECT_FALSE(DecodeFixQuestion("nothing").ok());
 }
 
-TEST(Licence, ARoleIsNone) {
-  EXPECT_TRUE(LicenceOf({Error("42704", "role \"alise\" does not exist")}).names.empty());
-  EXPECT_EQ(LicenceOf({Error("42704", "type \"moods\" does not exist")}).names.size(), 1U);
+TEST(AllowedEdits, ARoleIsNone) {
+  EXPECT_TRUE(AllowedEditsFor({Error("42704", "role \"alise\" does not exist")}).names.empty());
+  EXPECT_EQ(AllowedEditsFor({Error("42704", "type \"moods\" does not exist")}).names.size(), 1U);
 }
 
-TEST(Licence, ANameIsReadWithWhatQualifiesIt) {
-  const Licence column = LicenceOf({Error("42703", "column o.totl does not exist")});
+TEST(AllowedEdits, ANameIsReadWithWhatQualifiesIt) {
+  const AllowedEdits column = AllowedEditsFor({Error("42703", "column o.totl does not exist")});
   ASSERT_EQ(column.names.size(), 1U);
   EXPECT_EQ(column.names[0].name, "totl");
   EXPECT_EQ(column.names[0].qualifier, "o");
-  const Licence both =
-      LicenceOf({Error("42883", "operator does not exist: character varying = integer")});
+  const AllowedEdits both =
+      AllowedEditsFor({Error("42883", "operator does not exist: character varying = integer")});
   ASSERT_EQ(both.operators.size(), 1U);
   EXPECT_EQ(both.operators[0].left, "character varying");
   EXPECT_EQ(both.operators[0].right, "integer");

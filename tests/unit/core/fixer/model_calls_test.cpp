@@ -17,7 +17,7 @@ class ModelCallsTest : public ::testing::Test {
  protected:
   ModelCallsTest() {
     settings.fixer_url = "https://model.test/v1/chat/completions";
-    calls = std::make_unique<ModelCalls>(ModelCalls::Parts{&http, &keys, &clock, &settings});
+    calls = std::make_unique<ModelCalls>(ModelCalls::Services{&http, &keys, &clock, &settings});
   }
 
   uint64_t Ask() {

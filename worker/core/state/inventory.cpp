@@ -1,4 +1,4 @@
-#include "worker/core/state/world.hpp"
+#include "worker/core/state/inventory.hpp"
 
 namespace agent_branch {
 namespace {
@@ -34,7 +34,7 @@ void Project::Forget(const std::string &branch_id) {
   OfferPlace();
 }
 
-void World::Index(Session &session) {
+void Inventory::Index(Session &session) {
   const SessionRow &row = session.row;
   sessions_by_uuid[row.uuid] = &session;
   // What a finished session left behind is a kept branch.
@@ -72,7 +72,7 @@ bool Project::IsWantedByUndo(const KeptBranchRow &branch) const {
   return branch.kind == "backup" && session != sessions.end() && session->second->undo;
 }
 
-void World::Remove(int64_t session_id) {
+void Inventory::Remove(int64_t session_id) {
   auto found = sessions.find(session_id);
   if (found == sessions.end()) return;
   Session &session = *found->second;

@@ -26,30 +26,31 @@ std::pair<std::string, std::string> Split(const std::string &answer) {
   return {answer.substr(0, blank), answer.substr(blank + 1)};
 }
 
-bool HadEffect(Alone kind, const std::string &before, const std::string &now) {
-  if (kind == Alone::kCreateIndex) return before == kAloneAbsent && now == kAloneThere;
-  if (kind == Alone::kDropIndex || kind == Alone::kDetachPartition)
+bool HadEffect(NonTransactional kind, const std::string &before, const std::string &now) {
+  if (kind == NonTransactional::kCreateIndex) return before == kAloneAbsent && now == kAloneThere;
+  if (kind == NonTransactional::kDropIndex || kind == NonTransactional::kDetachPartition)
     return before != kAloneAbsent && now == kAloneAbsent;
   return false;
 }
 
 // Whether half a thing is an index that was not there before.
-bool LeavesIndex(Alone kind, const std::string &before) {
-  return (kind == Alone::kCreateIndex && before == kAloneAbsent) ||
-         (kind == Alone::kReindex && before == kAloneThere);
+bool LeavesIndex(NonTransactional kind, const std::string &before) {
+  return (kind == NonTransactional::kCreateIndex && before == kAloneAbsent) ||
+         (kind == NonTransactional::kReindex && before == kAloneThere);
 }
 
 }  // namespace
 
 BranchTask MigrateFlow::LookTask(const Session &session, const Segment &segment) const {
   BranchTask task = TaskFor(session, segment);
-  task.kind = BranchTaskKind::kLookAlone;
+  task.kind = BranchTaskKind::kInspectOutsideTransaction;
   return task;
 }
 
 Flow<Next> MigrateFlow::RunAlone(Session &session, Segment segment) {
   std::string before = kRepeatable;
-  if (segment.alone != Alone::kRepeatable && segment.alone != Alone::kOnce) {
+  if (segment.non_transactional != NonTransactional::kRepeatable &&
+      segment.non_transactional != NonTransactional::kOnce) {
     BranchTask look = LookTask(session, segment);
     BranchEvent event = co_await context_->RunOnBranch(session, std::move(look), kWhatLooks);
     if (event.outcome == BranchOutcome::kRejected) {
@@ -82,7 +83,7 @@ Flow<Next> MigrateFlow::RunAlone(Session &session, Segment segment) {
       co_await context_->RunOnBranch(session, std::move(task), what + " on its branch");
   switch (event.outcome) {
     case BranchOutcome::kDone:
-      if (segment.alone == Alone::kCreateIndex && before == kAloneHalf) {
+      if (segment.non_transactional == NonTransactional::kCreateIndex && before == kAloneHalf) {
         const Status invalid = InvalidIndex(segment.object);
         session.run->rejection = AsServerError(invalid);
         co_return Next::Look();
@@ -110,11 +111,11 @@ Flow<Next> MigrateFlow::RunAlone(Session &session, Segment segment) {
 
 Flow<Next> MigrateFlow::LookAfter(Session &session) {
   const Segment *current = CurrentSegment(session);
-  if (current == nullptr || current->alone == Alone::kNo) {
+  if (current == nullptr || current->non_transactional == NonTransactional::kNo) {
     Unknown(session, "The migration is not read as it was when it began.", "cannot be looked up");
     co_return Next::Look();
   }
-  if (current->alone == Alone::kOnce && !session.run->rejection) {
+  if (current->non_transactional == NonTransactional::kOnce && !session.run->rejection) {
     Unknown(session, "What commits as it goes leaves nothing to be asked for.",
             "cannot be looked up");
     co_return Next::Look();
@@ -144,15 +145,16 @@ Flow<Next> MigrateFlow::Decide(Session &session, Segment segment, std::string an
     co_await context_->Pause(session, kRunningInterval, "a statement on the branch to end");
     co_return Next::Look();
   }
-  if (HadEffect(segment.alone, before, state)) {
+  if (HadEffect(segment.non_transactional, before, state)) {
     SegmentDone(session, segment, "found in effect");
     co_return Next::Look();
   }
-  if (half && LeavesIndex(segment.alone, before)) {
+  if (half && LeavesIndex(segment.non_transactional, before)) {
     Next next = co_await CleanUp(session, segment, "DROP INDEX CONCURRENTLY IF EXISTS " + name);
     co_return next;
   }
-  if (half && segment.alone == Alone::kDetachPartition && before == kAloneThere) {
+  if (half && segment.non_transactional == NonTransactional::kDetachPartition &&
+      before == kAloneThere) {
     Next next = co_await CleanUp(
         session, segment,
         "ALTER TABLE " + segment.relation + " DETACH PARTITION " + segment.object + " FINALIZE");
@@ -182,7 +184,7 @@ Flow<Next> MigrateFlow::Decide(Session &session, Segment segment, std::string an
 
 Flow<Next> MigrateFlow::CleanUp(Session &session, Segment segment, std::string sql) {
   BranchTask task = LookTask(session, segment);
-  task.kind = BranchTaskKind::kRunAlone;
+  task.kind = BranchTaskKind::kRunOutsideTransaction;
   task.sql = std::move(sql);
   // Whatever comes of it, the branch is asked again.
   BranchEvent event =

@@ -260,7 +260,7 @@ struct ProjectById {
   bool operator()(const Project *a, const Project *b) const { return a->row.id < b->row.id; }
 };
 
-struct World {
+struct Inventory {
   std::string installation_id;          // what new branches are annotated with
   std::set<std::string> installations;  // whose branches are ours: this one and those taken over
   std::map<int64_t, std::unique_ptr<Project>> projects;

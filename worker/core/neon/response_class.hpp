@@ -15,7 +15,7 @@
 
 namespace agent_branch {
 
-enum class VerdictKind {
+enum class ResponseKind {
   kDone,         // 2xx; of a change: with an answer that says what was done
   kNotFound,     // 404: gone, or out of the key's scope; who cares confirms with the project
   kExists,       // 409
@@ -31,13 +31,13 @@ enum class VerdictKind {
   kUnknown,      // sent, and no usable answer
 };
 
-struct Verdict {
-  VerdictKind kind = VerdictKind::kUnknown;
+struct ResponseClass {
+  ResponseKind kind = ResponseKind::kUnknown;
   // Why, in words for agent_sessions.error; ok() when kDone.
   Status why;
   std::optional<std::chrono::seconds> retry_after;
 };
 
-Verdict Judge(const NeonRequest &request, const HttpResponse &response);
+ResponseClass Judge(const NeonRequest &request, const HttpResponse &response);
 
 }  // namespace agent_branch

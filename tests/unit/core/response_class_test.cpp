@@ -1,11 +1,11 @@
-#include "worker/core/neon/verdict.hpp"
+#include "worker/core/neon/response_class.hpp"
 
 #include <gtest/gtest.h>
 
 namespace agent_branch {
 namespace {
 
-using Kind = VerdictKind;
+using Kind = ResponseKind;
 
 HttpResponse Answered(int status, const std::string &body) {
   HttpResponse response;
@@ -19,7 +19,7 @@ NeonRequest Request() {
   return {"POST", "/projects/p/branches", "{}", "POST branches"};
 }
 
-TEST(Verdict, FollowsFromStatusCodeAndMessage) {
+TEST(ResponseClass, FollowsFromStatusCodeAndMessage) {
   struct {
     int status;
     const char *body;
@@ -57,13 +57,13 @@ TEST(Verdict, FollowsFromStatusCodeAndMessage) {
       {0, "", Kind::kUnknown, "08007"},
   };
   for (const auto &row : table) {
-    Verdict verdict = Judge(Request(), Answered(row.status, row.body));
-    EXPECT_EQ(verdict.kind, row.kind) << row.status << " " << row.body;
-    EXPECT_EQ(verdict.why.sqlstate(), row.sqlstate) << row.status << " " << row.body;
+    ResponseClass classified = Judge(Request(), Answered(row.status, row.body));
+    EXPECT_EQ(classified.kind, row.kind) << row.status << " " << row.body;
+    EXPECT_EQ(classified.why.sqlstate(), row.sqlstate) << row.status << " " << row.body;
   }
 }
 
-TEST(Verdict, ExchangesThatFailedAreUnreachableOrUnknown) {
+TEST(ResponseClass, ExchangesThatFailedAreUnreachableOrUnknown) {
   HttpResponse response;
   response.error = Status::Error("08001", "could not connect");
   response.outcome = HttpOutcome::kNotSent;
@@ -76,17 +76,18 @@ TEST(Verdict, ExchangesThatFailedAreUnreachableOrUnknown) {
   EXPECT_FALSE(Judge(Request(), response).why.ok());
 }
 
-TEST(Verdict, RetryAfterIsPassedOn) {
+TEST(ResponseClass, RetryAfterIsPassedOn) {
   HttpResponse response = Answered(429, "");
   response.retry_after = std::chrono::seconds(7);
   EXPECT_EQ(Judge(Request(), response).retry_after, std::chrono::seconds(7));
   EXPECT_FALSE(Judge(Request(), Answered(429, "")).retry_after);
 }
 
-TEST(Verdict, WordsSayWhatWasAskedAndWhatWasAnswered) {
-  Verdict verdict = Judge(Request(), Answered(422, R"({"code":"X","message":"no more\nroot"})"));
-  EXPECT_EQ(verdict.why.message(), "the Neon API refused the request: no more root");
-  EXPECT_EQ(verdict.why.detail(),
+TEST(ResponseClass, WordsSayWhatWasAskedAndWhatWasAnswered) {
+  ResponseClass classified =
+      Judge(Request(), Answered(422, R"({"code":"X","message":"no more\nroot"})"));
+  EXPECT_EQ(classified.why.message(), "the Neon API refused the request: no more root");
+  EXPECT_EQ(classified.why.detail(),
             "POST /projects/p/branches was answered with HTTP 422, code X: no more root.");
   EXPECT_NE(Judge(Request(), Answered(401, "")).why.hint(), "");
   HttpResponse response = Answered(422, R"({"message":"no"})");

@@ -1,4 +1,4 @@
-#include "worker/core/fixer/licence.hpp"
+#include "worker/core/fixer/allowed_edits.hpp"
 
 #include <algorithm>
 #include <string_view>
@@ -66,7 +66,7 @@ bool Begins(std::string_view text, std::string_view with) {
 
 class Reading {
  public:
-  Reading(Licence *licence, bool first) : licence_(*licence), first_(first) {}
+  Reading(AllowedEdits *allowed, bool first) : allowed_(*allowed), first_(first) {}
 
   void Add(const ServerError &error) {
     quoted_ = Quoted(error.message);
@@ -74,34 +74,34 @@ class Reading {
     if (state == "42703") {
       AddName(MissingName::Kind::kColumn, error.message, "column ");
     } else if (state == "42P01") {
-      licence_.missing_object = true;
+      allowed_.missing_object = true;
       AddName(MissingName::Kind::kRelation, error.message, "relation ");
       AddName(MissingName::Kind::kRelation, error.message, "table ");
       AddName(MissingName::Kind::kRelation, error.message, "view ");
     } else if (state == "42704") {
-      licence_.missing_object = true;
+      allowed_.missing_object = true;
       AddName(MissingName::Kind::kType, error.message, "type ");
-      if (!quoted_.empty()) licence_.not_found.insert(LastPart(quoted_.front()));
+      if (!quoted_.empty()) allowed_.not_found.insert(LastPart(quoted_.front()));
     } else if (state == "3F000") {
       AddName(MissingName::Kind::kSchema, error.message, "schema ");
     } else if (state == "42883") {
-      licence_.missing_object = true;
+      allowed_.missing_object = true;
       AddName(MissingName::Kind::kFunction, error.message, "function ");
-      licence_.not_found.insert(LastPart(WordAfter(error.message, "function ")));
+      allowed_.not_found.insert(LastPart(WordAfter(error.message, "function ")));
       AddOperator(error.message);
     } else if (state == "22P02" || state == "22007" || state == "22008" || state == "22003") {
       AddConstant(error.message);
     } else if (state == "23502" && !quoted_.empty()) {
-      licence_.nulls.push_back(
+      allowed_.nulls.push_back(
           {quoted_.front(), quoted_.size() > 1 ? LastPart(quoted_[1]) : std::string()});
     } else if (state == "42804" && Begins(error.message, "column ") && !quoted_.empty()) {
-      licence_.uncast_columns.insert(quoted_.front());
+      allowed_.uncast_columns.insert(quoted_.front());
     } else if (state == "42P07" || state == "42701" || state == "42P06" || state == "42710") {
-      licence_.duplicate = true;
+      allowed_.duplicate = true;
     } else if (state == "2BP01" || state == "0A000" || state == "42P16") {
       for (const std::string &name : Dependents(error.detail))
-        licence_.dependents.insert(name);
-      licence_.column_as_default = licence_.column_as_default ||
+        allowed_.dependents.insert(name);
+      allowed_.column_as_default = allowed_.column_as_default ||
                                    Begins(error.message, "cannot use column reference in DEFAULT");
     }
   }
@@ -114,7 +114,7 @@ class Reading {
         is_quoted && !quoted_.empty() ? quoted_.front() : WordAfter(message, word);
     if (name.empty()) return;
     // A name with a dot in its quotes is qualified, unless it is a column's own.
-    licence_.names.push_back({kind, LastPart(name), Qualifier(name), first_});
+    allowed_.names.push_back({kind, LastPart(name), Qualifier(name), first_});
   }
 
   // operator does not exist: character varying = integer
@@ -126,7 +126,7 @@ class Reading {
     if (at == std::string::npos || at < 2) return;
     const size_t end = types.find(' ', at);
     if (end == std::string::npos) return;
-    licence_.operators.push_back({types.substr(0, at - 1), types.substr(end + 1), first_});
+    allowed_.operators.push_back({types.substr(0, at - 1), types.substr(end + 1), first_});
   }
 
   void AddConstant(const std::string &message) {
@@ -138,27 +138,27 @@ class Reading {
     if (Begins(message, kEnum))
       constant.enum_type =
           LastPart(message.substr(kEnum.size(), message.find(':', kEnum.size()) - kEnum.size()));
-    licence_.constants.push_back(std::move(constant));
+    allowed_.constants.push_back(std::move(constant));
   }
 
-  Licence &licence_;
+  AllowedEdits &allowed_;
   bool first_;
   std::vector<std::string> quoted_;
 };
 
 }  // namespace
 
-bool Licence::IsNull(const std::string &table, const std::string &column) const {
+bool AllowedEdits::IsNull(const std::string &table, const std::string &column) const {
   return std::any_of(nulls.begin(), nulls.end(), [&](const NullColumn &null) {
     return null.column == column && (null.table.empty() || null.table == table);
   });
 }
 
-Licence LicenceOf(const std::vector<ServerError> &errors) {
-  Licence licence;
+AllowedEdits AllowedEditsFor(const std::vector<ServerError> &errors) {
+  AllowedEdits allowed;
   for (const ServerError &error : errors)
-    Reading(&licence, &error == errors.data()).Add(error);
-  return licence;
+    Reading(&allowed, &error == errors.data()).Add(error);
+  return allowed;
 }
 
 }  // namespace agent_branch

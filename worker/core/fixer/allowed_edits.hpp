@@ -38,7 +38,7 @@ struct NullColumn {
   std::string table;  // without its schema; empty: not said
 };
 
-struct Licence {
+struct AllowedEdits {
   std::vector<MissingName> names;
   std::vector<UnreadConstant> constants;
   std::vector<MissingOperator> operators;
@@ -54,6 +54,6 @@ struct Licence {
 };
 
 // errors: of the original, and of the fixes that were run in its place.
-Licence LicenceOf(const std::vector<ServerError> &errors);
+AllowedEdits AllowedEditsFor(const std::vector<ServerError> &errors);
 
 }  // namespace agent_branch
