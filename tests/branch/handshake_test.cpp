@@ -22,20 +22,20 @@ std::string Challenge(const std::string &iterations) {
   return Message('R', std::string("\0\0\0\x0b", 4) + "r=abc,s=MDEyMw==,i=" + iterations);
 }
 
-std::string ResponseClass(const std::string &bytes) {
+std::string Refusal(const std::string &bytes) {
   return AuthenticationStream().Feed(bytes);
 }
 
 TEST(AuthenticationStream, IterationsAreBounded) {
-  EXPECT_EQ(ResponseClass(kSasl + Challenge("4096")), "");
-  EXPECT_EQ(ResponseClass(kSasl + Challenge("100000")), "");
-  EXPECT_EQ(ResponseClass(kSasl + Challenge("000000100000")), "");
+  EXPECT_EQ(Refusal(kSasl + Challenge("4096")), "");
+  EXPECT_EQ(Refusal(kSasl + Challenge("100000")), "");
+  EXPECT_EQ(Refusal(kSasl + Challenge("000000100000")), "");
   for (const char *count : {"100001", "60000000", "4294967301", "99999999999999999999999999"}) {
-    EXPECT_EQ(ResponseClass(kSasl + Challenge(count)),
+    EXPECT_EQ(Refusal(kSasl + Challenge(count)),
               "the server asks for more than 100000 SCRAM iterations");
   }
   for (const char *count : {"", "-1", "+5", " 5", "0x10", "1e9"})
-    EXPECT_NE(ResponseClass(kSasl + Challenge(count)), "") << count;
+    EXPECT_NE(Refusal(kSasl + Challenge(count)), "") << count;
 }
 
 TEST(AuthenticationStream, BytesMayBeCutAnywhere) {
@@ -49,22 +49,22 @@ TEST(AuthenticationStream, BytesMayBeCutAnywhere) {
 
 TEST(AuthenticationStream, OrderIsKept) {
   const std::string cleartext = Message('R', std::string("\0\0\0\x03", 4));
-  EXPECT_EQ(ResponseClass(cleartext), "");
-  EXPECT_NE(ResponseClass(kSasl + cleartext), "");
-  EXPECT_NE(ResponseClass(kSasl + kSasl), "");
-  EXPECT_NE(ResponseClass(Challenge("1")), "");
-  EXPECT_NE(ResponseClass(kSasl + Challenge("1") + Challenge("1")), "");
-  EXPECT_NE(ResponseClass(kSasl + Message('R', std::string("\0\0\0\x0c", 4))), "");
+  EXPECT_EQ(Refusal(cleartext), "");
+  EXPECT_NE(Refusal(kSasl + cleartext), "");
+  EXPECT_NE(Refusal(kSasl + kSasl), "");
+  EXPECT_NE(Refusal(Challenge("1")), "");
+  EXPECT_NE(Refusal(kSasl + Challenge("1") + Challenge("1")), "");
+  EXPECT_NE(Refusal(kSasl + Message('R', std::string("\0\0\0\x0c", 4))), "");
   for (const char code : {7, 8, 9})
-    EXPECT_NE(ResponseClass(Message('R', std::string("\0\0\0", 3) + code)), "") << int{code};
-  EXPECT_NE(ResponseClass(Message('N', "x")), "");
+    EXPECT_NE(Refusal(Message('R', std::string("\0\0\0", 3) + code)), "") << int{code};
+  EXPECT_NE(Refusal(Message('N', "x")), "");
 }
 
 TEST(AuthenticationStream, WhatComesAfterItsEndIsOfNoInterest) {
   AuthenticationStream stream;
   EXPECT_EQ(stream.Feed(Message('R', std::string(4, '\0')) + "anything"), "");
   EXPECT_TRUE(stream.ended());
-  EXPECT_EQ(ResponseClass("Ecould not fork new process\n"), "");
+  EXPECT_EQ(Refusal("Ecould not fork new process\n"), "");
 }
 
 BranchEvent Connect(const std::string &uri, milliseconds connect_timeout = 15s,
