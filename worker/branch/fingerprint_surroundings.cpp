@@ -85,7 +85,7 @@ FROM (
   ) c
   LEFT JOIN pg_init_privs i
     ON i.classoid = c.classid AND i.objoid = c.objid AND i.objsubid = c.objsubid
-  WHERE (c.acl IS NOT NULL OR i.objoid IS NOT NULL)
+  WHERE c.acl IS DISTINCT FROM i.initprivs
     AND (c.objid < 16384 OR (c.classid, c.objid) IN (SELECT classid, objid FROM member))
 ) g, pg_identify_object(g.classid, g.objid, g.objsubid) o
 WHERE g.now IS DISTINCT FROM g.initial
