@@ -1,6 +1,5 @@
 #include "worker/postgres_store.hpp"
 
-#include "postgres/shared_previews.hpp"
 #include "postgres/spi.hpp"
 #include "worker/core/script/script_json.hpp"
 #include "worker/store_rows.hpp"
@@ -11,16 +10,6 @@ namespace agent_branch {
 namespace {
 
 constexpr char kExtension[] = "agent_branch";
-
-// The rows of a query whose text is put together from constants of store_rows.hpp only.
-template <class Value>
-std::vector<Value> ReadAll(Transaction &transaction, const std::string &sql,
-                           Value (*read)(const Row &)) {
-  std::vector<Value> values;
-  for (const Row &row : transaction.QueryOnce(sql))
-    values.push_back(read(row));
-  return values;
-}
 
 MergeRow ReadMerge(const Row &row) {
   MergeRow merge;
@@ -116,41 +105,9 @@ KeptBranchRow ReadKept(const Row &row) {
   return kept;
 }
 
-SweepRow ReadSweep(const Row &row) {
-  SweepRow sweep;
-  sweep.id = row.Int(0);
-  sweep.dry_run = row.Bool(1);
-  return sweep;
-}
-
 CredentialRow ReadCredential(const Row &row) {
   return {row.Int(0), row.Int(1), row.Bool(2), Secret(row.Text(3)), row.Text(4), row.Text(5)};
 }
-
-RequestRow ReadRequest(const Row &row) {
-  RequestRow request;
-  request.id = row.Int(0);
-  request.kind = row.Text(1);
-  request.project_id = row.Int(2);
-  request.session_id = row.Int(3);
-  request.subject_id = row.Int(4);
-  request.strategy = row.Text(5);
-  request.on_drift = row.Text(6);
-  request.expires_at = row.Int(7);
-  if (!row.IsNull(8)) request.attempt = static_cast<int>(row.Int(8));
-  request.on_unrecorded = row.Text(9);
-  request.force = row.Bool(10);
-  request.requested_by = row.Text(11);
-  return request;
-}
-
-constexpr char kRequests[] = R"(
-SELECT id, kind, project_id, session_id, subject_id, arguments->>'strategy',
-  arguments->>'on_drift', ceil(extract(epoch FROM (arguments->>'expires_at')::timestamptz))::bigint,
-  (arguments->>'attempt')::integer, coalesce(arguments->>'on_unrecorded', 'fail'),
-  coalesce((arguments->>'force')::boolean, false),
-  coalesce((SELECT r.rolname FROM pg_roles AS r WHERE r.oid = requested_by), '')
-FROM agent_branch.request ORDER BY id)";
 
 // Locks the extension against DROP for the length of the transaction, in the order that DROP itself
 // locks (the extension first, its tables after), and sees whether it is still the same one.
@@ -165,46 +122,6 @@ void CheckExtension(Oid expected) {
 }
 
 constexpr char kOurs[] = "installation_id = (SELECT id FROM agent_branch.installation)";
-
-constexpr char kIsCopy[] = R"(
-SELECT i.database_oid <> d.oid OR i.system_identifier <> (pg_control_system()).system_identifier
-FROM agent_branch.installation AS i, pg_database AS d WHERE d.datname = current_database())";
-
-constexpr char kHasOthers[] = R"(
-SELECT EXISTS (SELECT FROM agent_branch.session AS s, agent_branch.installation AS i
-  WHERE s.finished_at IS NULL AND s.installation_id <> i.id))";
-
-// Who this installation is. A copy of a database (as a template, or of the whole server after
-// pg_upgrade or initdb) has the original's identity: it takes one of its own, so that its worker
-// and the original's never touch each other's branches. Sessions that are another installation's
-// are told so, and left alone.
-std::string Identify(Transaction &transaction) {
-  // An UPDATE may be refused even when it finds no row: of a table that a publication publishes.
-  const bool is_copy = transaction.Query(kIsCopy)[0].Bool(0);
-  const bool has_others = transaction.Query(kHasOthers)[0].Bool(0);
-  int64_t copies =
-      !is_copy
-          ? 0
-          : transaction.Execute(
-                "UPDATE agent_branch.installation SET id = gen_random_uuid(), created_at = now(), "
-                "system_identifier = (pg_control_system()).system_identifier, database_oid = d.oid "
-                "FROM pg_database AS d WHERE d.datname = current_database()");
-  int64_t others = !is_copy && !has_others ? 0
-                                           : transaction.Execute(
-                                                 "UPDATE agent_branch.session SET error = 'the "
-                                                 "session belongs to another installation', "
-                                                 "error_hint = 'This database is a copy. If the "
-                                                 "original is gone for good, an administrator "
-                                                 "can call agent_branch_take_over().' FROM "
-                                                 "agent_branch.installation AS i WHERE finished_at "
-                                                 "IS NULL AND installation_id <> i.id");
-  if (copies > 0) LogMessage(LOG, "agent_branch: this database is a copy and has a new identity");
-  if (others > 0) {
-    LogMessage(LOG, "agent_branch: " + std::to_string(others) +
-                        " unfinished sessions belong to another installation and are left alone");
-  }
-  return transaction.Query("SELECT id FROM agent_branch.installation")[0].Text(0);
-}
 
 }  // namespace
 
@@ -299,48 +216,6 @@ Result<StoreSnapshot> PostgresStore::Load() {
   });
   if (!status.ok()) return status;
   return loaded;
-}
-
-Result<Intake> PostgresStore::ReadRequests() {
-  Intake intake;
-  Status status = InTransaction([&](Transaction &transaction) {
-    for (const Row &row : transaction.Query(kRequests))
-      intake.requests.push_back(ReadRequest(row));
-    if (intake.requests.empty()) return;
-    unreadable_.clear();
-    intake.projects = ReadProjects(transaction,
-                                   "WHERE id IN (SELECT project_id FROM agent_branch.request "
-                                   "WHERE kind IN ('register', 'create'))");
-    intake.sessions = ReadSessions(transaction,
-                                   "WHERE id IN (SELECT session_id FROM agent_branch.request "
-                                   "WHERE kind IN ('create', 'undo'))");
-    // They stay, until what they are about can be read.
-    std::erase_if(intake.requests, [this](const RequestRow &request) {
-      return IsLeftOut(request.session_id, request.project_id);
-    });
-    intake.migrations = ReadAll(
-        transaction,
-        std::string(kMigrationColumns) +
-            "WHERE m.id IN (SELECT subject_id FROM agent_branch.request WHERE kind = 'migrate')",
-        ReadMigration);
-    intake.sweeps =
-        ReadAll(transaction,
-                "SELECT id, dry_run FROM agent_branch.sweep WHERE id IN (SELECT subject_id FROM "
-                "agent_branch.request WHERE kind = 'reap')",
-                ReadSweep);
-  });
-  if (!status.ok()) return status;
-  for (const PreviewQuestion &question : TakePreviews(MyDatabaseId)) {
-    RequestRow request;
-    request.kind = "preview";
-    request.session_id = question.session_id;
-    request.subject_id = question.ticket;
-    request.strategy = question.strategy;
-    request.on_drift = question.on_drift;
-    request.on_unrecorded = question.on_unrecorded;
-    intake.requests.push_back(std::move(request));
-  }
-  return intake;
 }
 
 Result<std::string> PostgresStore::MigrationSql(int64_t migration_id, int attempt) {

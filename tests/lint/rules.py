@@ -122,10 +122,7 @@ def mutants_fit():
 # Still to be split by subject. Nothing is added here.
 _LONG = {"postgres/shared_state.cpp", "tests/branch/fingerprint_test.cpp",
          "tests/branch/runner_test.cpp", "tests/crash/scenarios.py",
-         "tests/simulation/model_store.cpp", "worker/core/engine.cpp",
-         "worker/core/merge/pieces_merge.cpp", "worker/core/merge/replay_merge.cpp",
-         "worker/core/merge/restore_merge.cpp",
-         "worker/core/session/create_flow.cpp", "worker/postgres_store.cpp",
+         "tests/simulation/model_store.cpp", "worker/core/merge/pieces_merge.cpp",
          "worker/store_write.cpp"}
 
 

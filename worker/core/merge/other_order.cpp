@@ -10,7 +10,6 @@ namespace {
 
 constexpr size_t kMostConflicts = 1'000;
 constexpr milliseconds kLockTimeout{2'000};
-constexpr char kMoved[] = "55006";
 
 Status NotTheSame(const std::string &detail) {
   return Status::Error("40001", "the session and the merges before it do not go in either order",
@@ -140,7 +139,7 @@ Flow<Status> OtherOrder::SeeThatItIsAsSeen(Session &session, const ReplayPlan *p
       co_await record_->IsAsSeen(session, std::move(seen), std::move(recorded), rows_count);
   if (!same.ok()) co_return same.status();
   if (*same) co_return Status();
-  co_return Status::Error(kMoved, "the branch is written to while it is merged");
+  co_return Status::Error(kBranchMoved, "the branch is written to while it is merged");
 }
 
 // The try took ids, and none of them may have stayed.

@@ -10,6 +10,11 @@
 
 namespace agent_branch {
 
+// SQLSTATE of a replay that is tried again, kMostMoves times in all: somebody committed something
+// on the branch while it was merged.
+inline constexpr char kBranchMoved[] = "55006";
+inline constexpr int kMostMoves = 5;
+
 // One of the texts that run in the replay's transaction, in their order: gates of the parent, the
 // guard, the migrations, gates of the branch.
 struct ReplayScript {
