@@ -64,9 +64,8 @@ TEST(Dependencies, WhatOneSideMadeOfWhatTheOtherChangedIsFoundWhicheverSideItIs)
   };
   for (const Case &one : kCases) {
     const ObjectMap definitions{{one.made.object, one.definition}};
-    const std::vector<Dependence> expected =
-        one.depends ? std::vector<Dependence>{{one.made.object, one.other.object}}
-                    : std::vector<Dependence>{};
+    std::vector<Dependence> expected;
+    if (one.depends) expected.push_back({one.made.object, one.other.object});
     EXPECT_EQ(FindDependences({one.made, one.other}, definitions, {}), expected) << one.what;
     const auto swapped = [](ObjectDifference side) {
       std::swap(side.branch, side.parent);
