@@ -408,10 +408,10 @@ BEGIN
 			HINT = 'Give an object, such as {"live_sessions": 10}; {} lifts all limits.';
 	END IF;
 	SELECT l.key INTO bad FROM jsonb_each(limits) AS l
-		WHERE l.key NOT IN ('live_sessions', 'queued_sessions', 'branches_a_day', 'migration_bytes') LIMIT 1;
+		WHERE l.key NOT IN ('live_sessions', 'queued_sessions', 'branches_a_day', 'migration_bytes', 'fixer_tokens_a_day') LIMIT 1;
 	IF FOUND THEN
 		RAISE EXCEPTION 'unknown limit "%"', left(bad, 80) USING ERRCODE = 'invalid_parameter_value',
-			HINT = 'Limits are "live_sessions", "queued_sessions", "branches_a_day" and "migration_bytes".';
+			HINT = 'Limits are "live_sessions", "queued_sessions", "branches_a_day", "migration_bytes" and "fixer_tokens_a_day".';
 	END IF;
 	SELECT l.key INTO bad FROM jsonb_each(limits) AS l
 		WHERE CASE WHEN jsonb_typeof(l.value) = 'number' THEN l.value::numeric NOT BETWEEN 0 AND 1e12
@@ -429,8 +429,10 @@ BEGIN
 	END IF;
 END
 $$;
+CREATE INDEX fixer_call_asked ON agent_branch.fixer_call (asked_at);
+
 COMMENT ON FUNCTION @extschema@.agent_branch_limit(regrole, jsonb, text) IS
-	'how much a role may have in each project that this grant of its is for: live_sessions, queued_sessions, branches_a_day, migration_bytes (of unfinished sessions)';
+	'how much a role may have in each project that this grant of its is for: live_sessions, queued_sessions, branches_a_day, migration_bytes (of unfinished sessions), fixer_tokens_a_day (of questions and answers)';
 
 CREATE FUNCTION @extschema@.agent_branch_revoke(role regrole, project text DEFAULT NULL)
 	RETURNS void LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE

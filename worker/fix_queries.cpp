@@ -38,6 +38,20 @@ SELECT count(*), coalesce(sum(input_tokens), 0)::bigint, coalesce(sum(output_tok
   coalesce(sum(extract(epoch FROM answered_at - asked_at) * 1000), 0)::bigint
 FROM agent_branch.fixer_call WHERE session_id = $1 AND source = 'llm')";
 
+// The limits that extension/quotas.cpp reads, of the session's owner and of its project.
+constexpr char kQuota[] = R"(
+SELECT (SELECT max((a.limits->>'fixer_tokens_a_day')::bigint) FROM agent_branch.role_access AS a
+    WHERE a.role = s.owner AND (a.project_id IS NULL OR a.project_id = s.project_id)),
+  (p.options->>'max_fixer_tokens_a_day')::bigint, s.project_id, s.owner::bigint
+FROM agent_branch.session AS s JOIN agent_branch.project AS p ON p.id = s.project_id
+WHERE s.id = $1)";
+
+constexpr char kUsedToday[] = R"(
+SELECT coalesce(sum(f.input_tokens + f.output_tokens) FILTER (WHERE s.owner = $2::oid), 0)::bigint,
+  coalesce(sum(f.input_tokens + f.output_tokens), 0)::bigint
+FROM agent_branch.fixer_call AS f JOIN agent_branch.session AS s ON s.id = f.session_id
+WHERE f.source = 'llm' AND f.asked_at > now() - interval '1 day' AND s.project_id = $1)";
+
 constexpr char kRemembered[] = R"(
 SELECT id, original, fix FROM agent_branch.fixer_memory
 WHERE project_id = $1 AND signature = $2 AND worked > failed ORDER BY worked - failed DESC, id DESC
@@ -89,6 +103,19 @@ void CountCall(const Row &row, FixHistory *history) {
   if (unusable) ++history->unusable;
 }
 
+FixQuota ReadQuota(Transaction &transaction, int64_t session_id) {
+  FixQuota quota;
+  const Rows limits = transaction.Query(kQuota, {session_id});
+  if (limits.empty()) return quota;
+  if (!limits[0].IsNull(0)) quota.of_role = limits[0].Int(0);
+  if (!limits[0].IsNull(1)) quota.of_project = limits[0].Int(1);
+  if (!quota.of_role && !quota.of_project) return quota;
+  const Rows used = transaction.Query(kUsedToday, {limits[0].Int(2), limits[0].Int(3)});
+  quota.used_by_role = used[0].Int(0);
+  quota.used_by_project = used[0].Int(1);
+  return quota;
+}
+
 }  // namespace
 
 int64_t PostgresStore::LastFixCallId() {
@@ -132,6 +159,7 @@ Result<FixHistory> PostgresStore::ReadFixHistory(int64_t migration_id) {
     history.spent.input_tokens = spent[0].Int(1);
     history.spent.output_tokens = spent[0].Int(2);
     history.spent.milliseconds = spent[0].Int(3);
+    history.quota = ReadQuota(transaction, history.session_id);
   });
   if (!status.ok()) return status;
   return history;

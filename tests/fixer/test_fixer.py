@@ -90,6 +90,20 @@ def test_tokens_are_limited_for_a_session(stage):
     assert stage.model.requests == []
 
 
+def test_tokens_are_limited_for_a_day_of_a_project(stage):
+    """What a call may come to counts as long as there is no answer; then what it came to."""
+    stage.use("openai")
+    stage.system.register(max_fixer_tokens_a_day=1)
+    session, state = stage.run(BROKEN)
+    assert (state, outcomes(stage, session)) == ("failed", ["over budget"])
+    assert "the project has used up the fixer's tokens" in note(stage, session)
+    assert stage.model.requests == []
+    stage.system.register(max_fixer_tokens_a_day=10_000_000)
+    stage.model.play(GOOD)
+    _, state = stage.run(BROKEN)
+    assert state == "ready"
+
+
 def test_cost_is_counted_and_limited(stage):
     stage.use("openai", **{"agent_branch.fixer_input_price": 1000,
                            "agent_branch.fixer_output_price": 1000,

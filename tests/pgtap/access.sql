@@ -91,6 +91,7 @@ SET ROLE agent_test_alice;
 SELECT lives_ok($$SELECT agent_branch_create('a2')$$, 'a second');
 SELECT throws_ok($$SELECT agent_branch_create('a3')$$, '53400', 'limit of this role in project "north" is reached', 'no third');
 RESET ROLE;
+SELECT agent_branch_limit('agent_test_alice', '{"fixer_tokens_a_day": 1}', 'north');
 SELECT agent_branch_limit('agent_test_alice', '{"queued_sessions": 1}', 'north');
 SET ROLE agent_test_alice;
 SELECT throws_ok($$SELECT agent_branch_create('a3')$$, '53400', 'limit of this role in project "north" is reached', 'one may wait');

@@ -29,7 +29,7 @@ TEST(OptionChecks, EveryOptionIsTaken) {
 TEST(OptionChecks, WhatAProjectMayLimitAndAllowIsTaken) {
   Result<ProjectOptions> options = CheckProjectOptions(
       R"({"max_live_sessions":0,"max_queued_sessions":20000,"max_branches_a_day":100,)"
-      R"("max_migration_bytes":1000000,"parent_access":"full","on_unrecorded":"fail",)"
+      R"("max_migration_bytes":1000000,"max_fixer_tokens_a_day":5,"parent_access":"full","on_unrecorded":"fail",)"
       R"("managed_schemas":["neon_auth"],"gates":[],"isolate_role":false,"replay_budget":"10 s"})");
   ASSERT_TRUE(options.ok()) << options.status().message();
   ASSERT_EQ(options->durations.size(), 1u);

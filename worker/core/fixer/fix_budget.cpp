@@ -14,6 +14,14 @@ Status UsedUp(const char *what, const char *setting) {
                            ", or call agent_migrate() with a corrected migration.");
 }
 
+Status OverQuota(const char *whose, int64_t used, int64_t limit) {
+  return Status::Error("53400", std::string(whose) + " has used up the fixer's tokens of a day",
+                       std::to_string(used) + " tokens were used within a day; the limit is " +
+                           std::to_string(limit) + ".",
+                       "Call agent_migrate() with a corrected migration, or ask an administrator "
+                       "for more.");
+}
+
 }  // namespace
 
 void FixSpending::Add(int64_t input, int64_t output, int64_t duration) {
@@ -43,6 +51,14 @@ Status MaySpend(const FixLimits &limits, const FixSpending &spent, int64_t input
   if (limits.seconds > 0 && spent.milliseconds >= limits.seconds * 1'000)
     return UsedUp("time", "fixer_max_time");
   if (limits.cost > 0 && after.Cost(limits) > limits.cost) return UsedUp("money", "fixer_max_cost");
+  return {};
+}
+
+Status MaySpendToday(const FixQuota &quota, int64_t tokens) {
+  if (quota.of_role && quota.used_by_role + tokens > *quota.of_role)
+    return OverQuota("the role", quota.used_by_role, *quota.of_role);
+  if (quota.of_project && quota.used_by_project + tokens > *quota.of_project)
+    return OverQuota("the project", quota.used_by_project, *quota.of_project);
   return {};
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "worker/core/base/clock.hpp"
 #include "worker/core/base/status.hpp"
@@ -27,6 +28,16 @@ struct FixSpending {
   double Cost(const FixLimits &limits) const;
 };
 
+// What the session's role, in its project, and the project as a whole may use within a day, and
+// what they have used of it: quotas (extension/quotas.hpp), counted here since only here it is
+// known.
+struct FixQuota {
+  std::optional<int64_t> of_role;
+  std::optional<int64_t> of_project;
+  int64_t used_by_role = 0;
+  int64_t used_by_project = 0;
+};
+
 // A bound on the tokens of a text: no tokenizer makes more of it than one a byte, and what is
 // usual is one in three to four.
 int64_t EstimatedTokens(size_t bytes);
@@ -34,5 +45,7 @@ int64_t EstimatedTokens(size_t bytes);
 // Whether a call may be made that asks with `input` tokens and may be answered with `output` ones.
 // The reason otherwise, with SQLSTATE 53400.
 Status MaySpend(const FixLimits &limits, const FixSpending &spent, int64_t input, int64_t output);
+// Likewise within the quotas of the day.
+Status MaySpendToday(const FixQuota &quota, int64_t tokens);
 
 }  // namespace agent_branch

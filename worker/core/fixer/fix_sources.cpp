@@ -148,6 +148,7 @@ Flow<RepairEnd> FixFlow::AskModel(Session &session, FixHistory history) {
   const FixLimits limits = LimitsOf(settings);
   const int64_t input = EstimatedTokens(question.instructions.size() + question.material.size());
   Status may = MaySpend(limits, history.spent, input, question.answer_tokens);
+  if (may.ok()) may = MaySpendToday(history.quota, input + question.answer_tokens);
   FixCallRow call = MakeCall(history, "llm", settings.fixer_protocol + " " + settings.fixer_model);
   if (!may.ok()) {
     call.outcome = ModelOutcomeName(ModelOutcome::kBudget);

@@ -37,6 +37,7 @@ struct FixHistory {
   std::vector<std::string> earlier_migrations;
   std::string hints;  // the project's conventions, by those who registered it
   FixSpending spent;  // of the session
+  FixQuota quota;
 };
 
 struct RememberedFix {

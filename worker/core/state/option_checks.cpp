@@ -217,7 +217,8 @@ Status CheckTextOption(std::string_view key, std::string_view text, ProjectOptio
 
 bool IsQuota(std::string_view key) {
   return key == "max_live_sessions" || key == "max_queued_sessions" ||
-         key == "max_branches_a_day" || key == "max_migration_bytes";
+         key == "max_branches_a_day" || key == "max_migration_bytes" ||
+         key == "max_fixer_tokens_a_day";
 }
 
 bool IsTextOption(std::string_view key) {

@@ -54,6 +54,22 @@ TEST(FixBudget, CountsOfAServerThatLiesDoNotOverflow) {
   EXPECT_EQ(spent.milliseconds, 0);
 }
 
+TEST(FixBudget, QuotasOfTheDayAreTheRolesAndTheProjects) {
+  FixQuota quota;
+  EXPECT_TRUE(MaySpendToday(quota, 1'000'000'000).ok());
+  quota.of_role = 100;
+  quota.used_by_role = 60;
+  quota.used_by_project = 1'000;
+  EXPECT_TRUE(MaySpendToday(quota, 40).ok());
+  EXPECT_EQ(MaySpendToday(quota, 41).sqlstate(), "53400");
+  EXPECT_EQ(MaySpendToday(quota, 41).message(), "the role has used up the fixer's tokens of a day");
+  quota.of_role.reset();
+  quota.of_project = 1'040;
+  EXPECT_TRUE(MaySpendToday(quota, 40).ok());
+  EXPECT_EQ(MaySpendToday(quota, 41).message(),
+            "the project has used up the fixer's tokens of a day");
+}
+
 TEST(Repairable, OnlyWhatAnotherTextMayNotHave) {
   for (const char *state : {"42P01", "42703", "42601", "23502", "23505", "42804", "42883", "42P07",
                             "2BP01", "55P04", "0A000", "22P02", "3F000"})
