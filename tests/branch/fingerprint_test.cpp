@@ -542,25 +542,5 @@ TEST_F(FingerprintTest, NamesOfAnyKindAreWritten) {
   EXPECT_TRUE(now.objects.count("schema \"A \"\"b\\'ä\""));
 }
 
-TEST_F(FingerprintTest, ThousandTablesTakeAtMostASecond) {
-  Client(database_.uri())
-      .Query(
-          "DO $$ BEGIN FOR i IN 1..1000 LOOP EXECUTE format('CREATE TABLE t%s (id int PRIMARY "
-          "KEY, a text DEFAULT ''x'', b int, c int, d numeric(10,2) DEFAULT 0, e text, f "
-          "timestamptz DEFAULT now(), g text, h bigint, i int CHECK (i > 0)); CREATE INDEX ON "
-          "t%s (b, c)', i, i); END LOOP; END $$");
-  LibpqBranchRunner runner(nullptr);
-  for (uint64_t id = 1; id <= 3; ++id) {
-    const auto before = std::chrono::steady_clock::now();
-    runner.Start(FingerprintTask(id, database_.uri()));
-    EXPECT_EQ(NextEvent(&runner).outcome, BranchOutcome::kDone);
-    const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(
-        std::chrono::steady_clock::now() - before);
-    RecordProperty("milliseconds_" + std::to_string(id), std::to_string(took.count()));
-    std::printf("1,000 tables: %lld ms\n", static_cast<long long>(took.count()));
-    EXPECT_LE(took, 1s);
-  }
-}
-
 }  // namespace
 }  // namespace agent_branch::testing

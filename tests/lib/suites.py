@@ -45,7 +45,7 @@ def all_suites(build):
         gtest("unit", 180),
         gtest("simulation", 300, sys.executable, "-u", "tests/lib/shards.py"),
         gtest("fuzz", 120),
-        gtest("branch", 300, "tests/branch/run.sh"),
+        gtest("branch", 600, "tests/branch/run.sh"),
         pytest("emulator", 600, files_at_once=os.cpu_count() or 1),
         Suite("pgtap", [sys.executable, "-u", "tests/lib/pgtap.py"], results.from_tap, 180,
               "tests/pgtap/*.sql", True),

@@ -81,6 +81,9 @@ def play(real, parent, scratch, seed):
             return "refused", f"{story}\nwas refused, and changed:\n{difference(before, after)}"
         goes = not isinstance(ours_first, str) and ours_first == theirs_first
         why = system.session(name)["error"].splitlines()[0]
+        for row in system.rows("SELECT object, depends_on FROM agent_conflicts WHERE session = %s "
+                               "AND depends_on IS NOT NULL LIMIT 1", name):
+            why += f" ({row['object']} on {row['depends_on']})".replace(case.schema, "s")
         return ("refused though it goes: " + why if goes else "refused rightly"), None
     finally:
         if system.connection is not None:

@@ -83,20 +83,24 @@ TEST(ActingObjects, WhatTheStatementsUseIsRead) {
 
 TEST(ActingObjects, WhatOthersChangedOfThatIsAConflict) {
   const Dependences found = {{"function app.touch()", "what the migrations wrote"}};
-  const auto acting = [](const std::string &base, const std::set<std::string> &used,
+  const auto acting = [](const std::string &base, const std::string &text,
                          const WrittenRows &written) {
+    UsedNames used;
+    used.Add(text, false);
     return FindActing({Theirs("function app.touch()", base, "h")}, false, written, {}, used);
   };
-  EXPECT_EQ(acting("g", {"t", "touch"}, Inserted("app.t")), found);
-  EXPECT_EQ(acting("", {"t", "touch"}, Inserted("app.t")), found);  // it may be what is meant now
-  EXPECT_EQ(acting("g", {"t", "stamp"}, Inserted("app.t")), Dependences{});
-  EXPECT_EQ(acting("g", {"touch"}, WrittenRows()), Dependences{});
+  EXPECT_EQ(acting("g", "SELECT touch()", Inserted("app.t")), found);
+  EXPECT_EQ(acting("", "SELECT app.touch()", Inserted("app.t")),
+            found);  // it may be what is meant now
+  EXPECT_EQ(acting("g", "SELECT other.touch(), stamp()", Inserted("app.t")), Dependences{});
+  EXPECT_EQ(acting("g", "SELECT touch()", WrittenRows()), Dependences{});
   WrittenRows rewritten;
   rewritten.rows.rewritten = {"app.t"};
-  EXPECT_EQ(acting("g", {"touch"}, rewritten), found);
-  EXPECT_EQ(
-      FindActing({Theirs("table app.touch", "g", "h")}, false, Inserted("app.t"), {}, {"touch"}),
-      Dependences{});
+  EXPECT_EQ(acting("g", "SELECT touch()", rewritten), found);
+  UsedNames touch;
+  touch.Add("TABLE touch", false);
+  EXPECT_EQ(FindActing({Theirs("table app.touch", "g", "h")}, false, Inserted("app.t"), {}, touch),
+            Dependences{});
 }
 
 }  // namespace

@@ -13,14 +13,6 @@ ObjectDifference Changed(const std::string &object, const std::string &base,
   return {object, ObjectChange::kBranchOnly, base, branch, parent};
 }
 
-TEST(Dependencies, NamesAreReadAsPostgresReadsThem) {
-  EXPECT_EQ(NamesIn(R"(SELECT A.b, "C""d" FROM x_1$)"),
-            (Strings{"select", "a", "b", "C\"d", "from", "x_1$"}));
-  EXPECT_EQ(NamesIn("'in a string'"), (Strings{"in", "a", "string"}));
-  EXPECT_EQ(NamesIn("\"open"), Strings{"open"});
-  EXPECT_EQ(NamesIn(""), Strings{});
-}
-
 struct Case {
   const char *what;
   ObjectDifference made;  // by the branch

@@ -58,10 +58,10 @@ bool WrittenRows::any() const {
                      [](const auto &table) { return table.second.any(); });
 }
 
-std::vector<std::string> UsedByName(const std::set<std::string> &names, const ObjectMap &objects) {
+std::vector<std::string> UsedByName(const UsedNames &names, const ObjectMap &objects) {
   std::vector<std::string> used;
   for (const auto &[object, hash] : objects)
-    if (IsUsedByStatements(object) && names.count(LastNameOf(object)) > 0) used.push_back(object);
+    if (IsUsedByStatements(object) && names.MayMean(NameOfObject(object))) used.push_back(object);
   return used;
 }
 
@@ -83,10 +83,9 @@ std::vector<std::string> UsedToRead(const std::vector<ObjectDifference> &differe
                                   : std::string();
     if (!table.empty()) read.push_back(object);
   }
-  std::set<std::string> names;
+  UsedNames names;
   for (const std::string &text : written.texts)
-    for (std::string &name : NamesIn(text))
-      names.insert(std::move(name));
+    names.Add(text, false);
   for (std::string &object : UsedByName(names, objects))
     read.push_back(std::move(object));
   return read;
@@ -94,8 +93,7 @@ std::vector<std::string> UsedToRead(const std::vector<ObjectDifference> &differe
 
 std::vector<Dependence> FindActing(const std::vector<ObjectDifference> &differences, bool by_branch,
                                    const WrittenRows &written,
-                                   const std::set<std::string> &refilled,
-                                   const std::set<std::string> &used) {
+                                   const std::set<std::string> &refilled, const UsedNames &used) {
   std::vector<Dependence> acting;
   const auto add = [&acting](const std::string &object, const std::string &table) {
     if (!table.empty()) acting.push_back({object, "rows of table " + table});
@@ -107,7 +105,7 @@ std::vector<Dependence> FindActing(const std::vector<ObjectDifference> &differen
       add(object, WrittenTable(written.rows, TableOf(object, " on "), false));
     if (refilled.count(object) > 0)
       add(object, WrittenTable(written.rows, TableOf(object, " of table "), true));
-    if (IsUsedByStatements(object) && written.any() && used.count(LastNameOf(object)) > 0)
+    if (IsUsedByStatements(object) && written.any() && used.MayMean(NameOfObject(object)))
       acting.push_back({object, "what the migrations wrote"});
   }
   return acting;

@@ -27,8 +27,8 @@ struct WrittenRows {
   bool any() const;
 };
 
-// The functions, procedures, aggregates and views among `objects` whose names are among these.
-std::vector<std::string> UsedByName(const std::set<std::string> &names, const ObjectMap &objects);
+// The functions, procedures, aggregates and views among `objects` that the names may mean.
+std::vector<std::string> UsedByName(const UsedNames &names, const ObjectMap &objects);
 
 // Whose definitions say what the statements use besides what they name: triggers and rules of the
 // tables that were written to, columns of those that were inserted into, and what the texts name.
@@ -43,8 +43,7 @@ std::vector<std::string> UsedToRead(const std::vector<ObjectDifference> &differe
 // side changed; `on`: "rows of table public.t", or "what the migrations wrote".
 std::vector<Dependence> FindActing(const std::vector<ObjectDifference> &differences, bool by_branch,
                                    const WrittenRows &written,
-                                   const std::set<std::string> &refilled,
-                                   const std::set<std::string> &used);
+                                   const std::set<std::string> &refilled, const UsedNames &used);
 
 // By the definitions that both sides have of the columns.
 std::set<std::string> FindRefilled(const std::vector<std::string> &columns, const ObjectMap &branch,

@@ -99,25 +99,21 @@ Flow<> ConflictReader::AddDefinitions(Session &session, ObjectMap on_branch,
   }
 }
 
-Flow<Result<std::set<std::string>>> ConflictReader::NamesUsed(Session &session, WrittenRows written,
-                                                              std::vector<std::string> read,
-                                                              ObjectMap on_parent) {
+Flow<Result<UsedNames>> ConflictReader::NamesUsed(Session &session, WrittenRows written,
+                                                  std::vector<std::string> read,
+                                                  ObjectMap on_parent) {
   // Functions that call functions: what lies deeper is not looked for.
   constexpr int kDeepest = 8;
-  std::set<std::string> names;
-  const auto add = [&names](const std::string &text) {
-    for (std::string &name : NamesIn(text))
-      names.insert(std::move(name));
-  };
+  UsedNames names;
   for (const std::string &text : written.texts)
-    add(text);
+    names.Add(text, false);
   std::set<std::string> known(read.begin(), read.end());
   for (int depth = 0; depth < kDeepest && !read.empty(); ++depth) {
     std::vector<std::string> asked = std::move(read);
     Result<ObjectMap> definitions = co_await Definitions(session, true, std::move(asked));
     if (!definitions.ok()) co_return definitions.status();
     for (const auto &[object, text] : *definitions)
-      add(text);
+      names.Add(text, !IsWrittenBySomebody(object));
     read.clear();
     for (std::string &object : UsedByName(names, on_parent))
       if (known.insert(object).second) read.push_back(std::move(object));
@@ -130,7 +126,7 @@ Flow<Result<std::vector<Dependence>>> ConflictReader::Acting(
     WrittenRows written, std::set<std::string> refilled, ObjectMap on_parent) {
   std::vector<std::string> read = UsedToRead(differences, by_branch, written, on_parent);
   WrittenRows copy = written;
-  Result<std::set<std::string>> used =
+  Result<UsedNames> used =
       co_await NamesUsed(session, std::move(copy), std::move(read), std::move(on_parent));
   if (!used.ok()) co_return used.status();
   co_return FindActing(differences, by_branch, written, refilled, *used);

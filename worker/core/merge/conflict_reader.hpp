@@ -36,8 +36,8 @@ class ConflictReader {
   Flow<Result<ObjectMap>> Definitions(Session &session, bool of_parent,
                                       std::vector<std::string> objects);
   // The names in the texts, and in the definitions that these lead to, beginning with `read`.
-  Flow<Result<std::set<std::string>>> NamesUsed(Session &session, WrittenRows written,
-                                                std::vector<std::string> read, ObjectMap on_parent);
+  Flow<Result<UsedNames>> NamesUsed(Session &session, WrittenRows written,
+                                    std::vector<std::string> read, ObjectMap on_parent);
   Flow<Result<std::vector<Dependence>>> Acting(Session &session,
                                                std::vector<ObjectDifference> differences,
                                                bool by_branch, WrittenRows written,

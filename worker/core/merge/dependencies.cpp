@@ -15,49 +15,22 @@ constexpr std::array<std::string_view, 13> kUsing{
 
 struct Used {
   std::string object;
-  bool retyped = false;            // a column that is there still, with another type
-  std::vector<std::string> names;  // all of them stand in what uses it
+  bool retyped = false;  // a column that is there still, with another type
+  std::string column;    // of the relation
+  QualifiedName name;    // of a relation, type or function
 };
 
 bool Begins(std::string_view text, std::string_view with) {
   return text.substr(0, with.size()) == with;
 }
 
-bool IsNameCharacter(char c) {
-  const auto byte = static_cast<unsigned char>(c);
-  return byte >= 0x80 || c == '_' || c == '$' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
-         (c >= 'A' && c <= 'Z');
-}
-
-char Lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
-// The last name of "public.t", "public.\"T\"" or "public.f(integer)".
-std::string LastName(std::string_view qualified) {
-  bool quoted = false;
-  size_t end = qualified.size();
-  size_t begin = 0;
-  for (size_t at = 0; at < qualified.size(); ++at) {
-    if (qualified[at] == '"') quoted = !quoted;
-    if (quoted) continue;
-    if (qualified[at] == '(') {
-      end = at;
-      break;
-    }
-    if (qualified[at] == '.') begin = at + 1;
-  }
-  const std::vector<std::string> names = NamesIn(qualified.substr(begin, end - begin));
-  return names.empty() ? std::string() : names.front();
-}
-
-std::string WithoutKind(std::string_view object) {
-  for (const std::string_view kind :
-       {"materialized view ", "foreign table ", "table ", "view ", "function ", "procedure ",
-        "aggregate ", "type ", "domain ", "sequence "}) {
-    if (Begins(object, kind)) return std::string(object.substr(kind.size()));
-  }
-  return {};
+// Behind the name, quoted or not, that begins there.
+size_t EndOfName(std::string_view text, size_t begin) {
+  if (begin >= text.size() || text[begin] != '"') return begin;
+  size_t at = begin + 1;
+  while (at < text.size() && (text[at] != '"' || text.substr(at, 2) == "\"\""))
+    at += text[at] == '"' ? 2 : 1;
+  return at;
 }
 
 // What `other` changed of an object that was there before; nothing where that matters to nobody
@@ -66,23 +39,23 @@ Used UsedOf(const ObjectDifference &difference, const std::string &changed,
             const std::set<std::string> &retyped) {
   constexpr std::string_view kColumn = "column ";
   constexpr std::string_view kOf = " of ";
-  Used used{difference.object, retyped.count(difference.object) > 0, {}};
+  Used used{difference.object, retyped.count(difference.object) > 0, {}, {}};
   if (difference.base.empty() || difference.base == changed) return used;
   const std::string_view object = difference.object;
   const bool dropped = changed.empty();
   if (Begins(object, kColumn)) {
-    const size_t of = object.find(kOf);
+    const size_t of = object.find(kOf, EndOfName(object, kColumn.size()));
     if (dropped) used.retyped = false;
     if ((!dropped && !used.retyped) || of == std::string_view::npos) return used;
-    used.names = {LastName(object.substr(kColumn.size(), of - kColumn.size())),
-                  LastName(WithoutKind(object.substr(of + kOf.size())))};
+    const std::vector<std::string> column =
+        NamesIn(object.substr(kColumn.size(), of - kColumn.size()));
+    if (!column.empty()) used.column = column.front();
+    used.name = NameOfObject(object.substr(of + kOf.size()));
     return used;
   }
   const bool kept_use =
       Begins(object, "table ") || Begins(object, "foreign table ") || Begins(object, "sequence ");
-  const std::string name = WithoutKind(object);
-  if (name.empty() || (kept_use && !dropped)) return used;
-  used.names = {LastName(name)};
+  if (!kept_use || dropped) used.name = NameOfObject(object);
   return used;
 }
 
@@ -95,8 +68,7 @@ std::vector<Used> AllUsed(const std::vector<ObjectDifference> &differences, bool
   std::vector<Used> all;
   for (const ObjectDifference &difference : differences) {
     Used used = UsedOf(difference, SideOf(difference, by_branch), retyped);
-    const bool named = !used.names.empty() && !used.names.front().empty();
-    if (named) all.push_back(std::move(used));
+    if (!used.name.empty()) all.push_back(std::move(used));
   }
   return all;
 }
@@ -123,16 +95,15 @@ void Find(const std::vector<ObjectDifference> &differences, bool on_branch,
     if (all.empty() || !MayUse(difference, on_branch)) continue;
     const auto text = definitions.find(difference.object);
     if (text == definitions.end()) continue;
-    const std::vector<std::string> words = NamesIn(text->second);
-    const std::set<std::string> names(words.begin(), words.end());
-    std::set<std::string> with_own = names;
-    for (std::string &word : NamesIn(difference.object))
-      with_own.insert(std::move(word));
+    UsedNames names;
+    names.Add(text->second, !IsWrittenBySomebody(difference.object));
+    UsedNames with_own = names;
+    with_own.Add(difference.object, true);
     for (const Used &used : all) {
       if (used.retyped && !KeepsTypes(difference.object)) continue;
-      const std::set<std::string> &known = used.retyped ? with_own : names;
-      const bool uses = std::all_of(used.names.begin(), used.names.end(),
-                                    [&](const std::string &name) { return known.count(name) > 0; });
+      const UsedNames &known = used.retyped ? with_own : names;
+      const bool uses =
+          known.MayMean(used.name) && (used.column.empty() || known.HasWord(used.column));
       if (uses && used.object != difference.object)
         found->push_back({difference.object, used.object});
     }
@@ -141,36 +112,8 @@ void Find(const std::vector<ObjectDifference> &differences, bool on_branch,
 
 }  // namespace
 
-std::vector<std::string> NamesIn(std::string_view sql) {
-  std::vector<std::string> names;
-  size_t at = 0;
-  while (at < sql.size()) {
-    if (sql[at] == '"') {
-      std::string name;
-      for (++at; at < sql.size(); ++at) {
-        if (sql[at] == '"' && (at + 1 >= sql.size() || sql[at + 1] != '"')) break;
-        if (sql[at] == '"') ++at;
-        name += sql[at];
-      }
-      ++at;
-      names.push_back(std::move(name));
-      continue;
-    }
-    if (!IsNameCharacter(sql[at])) {
-      ++at;
-      continue;
-    }
-    std::string name;
-    for (; at < sql.size() && IsNameCharacter(sql[at]); ++at)
-      name += Lower(sql[at]);
-    names.push_back(std::move(name));
-  }
-  return names;
-}
-
-std::string LastNameOf(std::string_view object) {
-  const std::string name = WithoutKind(object);
-  return name.empty() ? name : LastName(name);
+bool IsWrittenBySomebody(std::string_view object) {
+  return Begins(object, "function ") || Begins(object, "procedure ");
 }
 
 std::vector<std::string> ChangedColumns(const std::vector<ObjectDifference> &differences) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "worker/core/merge/three_way.hpp"
+#include "worker/core/merge/used_names.hpp"
 
 namespace agent_branch {
 
@@ -34,13 +35,8 @@ std::vector<Dependence> FindDependences(const std::vector<ObjectDifference> &dif
                                         const ObjectMap &parent_definitions,
                                         const std::set<std::string> &retyped = {});
 
-// The words of an SQL text as names: unquoted ones in lower case, quoted ones as they are. Words in
-// strings and comments count, too: a body is a string.
-std::vector<std::string> NamesIn(std::string_view sql);
-
-// "t" of "table public.t", "f" of "function public.f(integer)"; of an object of another kind than
-// these: empty.
-std::string LastNameOf(std::string_view object);
+// Whether the definition of the object has a text in which the server does not qualify names.
+bool IsWrittenBySomebody(std::string_view object);
 
 // Columns of tables that are there on both sides, and that one side has changed; and of these, by
 // the definitions that both sides have of them, those that have another type now. Others' policies,

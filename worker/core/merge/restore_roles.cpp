@@ -27,9 +27,9 @@ Status RolesChanged(const std::vector<std::string> &roles) {
 
 Flow<Result<std::optional<Status>>> RestoreMerge::LeaveAgentsBehind(Session &session) {
   if (!uris_->AreWorkersAlone(session)) co_return std::optional<Status>();
-  Result<std::optional<Status>> kept = co_await role_.TakeAway(session);
   // A candidate never had an agent.
   const bool candidate = session.merge->chosen == "candidate";
+  Result<std::optional<Status>> kept = co_await role_.TakeAway(session);
   if (!kept.ok() || kept->has_value() || candidate || session.branch_gone) co_return kept;
   const bool answered = co_await reader_.KeepOnBranch(session);
   if (!answered) co_return Status::Error("08006", "the branch does not answer");
