@@ -198,8 +198,8 @@ void FakeBranches::RunMigration(const BranchTask &task, const std::string &branc
     const bool own = IsOwn(texts[n]);
     if (texts[n].rfind("FAIL", 0) != 0 && (own || fail_on.count(branch_id) == 0)) continue;
     event.outcome = BranchOutcome::kRejected;
-    event.error = Status::Error("42P01", "relation does not exist");
-    event.server_error.sqlstate = "42P01";
+    event.error = Status::Error(fail_with, "relation does not exist");
+    event.server_error.sqlstate = fail_with;
     event.server_error.message = "relation \"orders\" does not exist";
     event.server_error.line = 2;
     event.server_error.column = 7;

@@ -44,6 +44,7 @@ class FakeBranches : public BranchRunner {
   std::string risks = "[]";                    // the answer to questions about risks
   std::map<std::string, std::string> records;  // by text, what it does to rows: a JSON object
   std::set<std::string> fail_on;               // ids of branches on which texts are rejected
+  std::string fail_with = "42P01";             // as which error
   bool hold_migrations = false;                // they run, and do not come to their end
   bool versions_are_told = false;              // of the catalogs; else nobody knows them
   bool hold_descriptions = false;            // fingerprints are begun, and do not come to their end

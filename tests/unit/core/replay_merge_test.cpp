@@ -167,6 +167,19 @@ TEST(ReplayMerge, MigrationThatFailsOnTheParentIsNamed) {
       << driver.Row(id).error;
 }
 
+TEST(ReplayMerge, WhatOthersChangeWhileTheSchemaIsDescribedIsTriedAgain) {
+  EngineDriver driver;
+  int64_t id = driver.MigratedSession("one", "m1");
+  driver.branches.fail_on.insert("br-dev");
+  driver.branches.fail_with = "XX000";  // could not open relation with OID 16384
+  driver.store.Merge(id, "replay");
+  ASSERT_TRUE(driver.RunUntil([&] { return !driver.Row(id).error.empty(); }));
+  EXPECT_EQ(driver.Row(id).state, SessionState::kMerging);
+  driver.branches.fail_on.clear();
+  ASSERT_TRUE(driver.RunUntil([&] { return driver.Row(id).state == SessionState::kMerged; }));
+  EXPECT_EQ(driver.neon.Dev().data, Strings{"m1"});
+}
+
 TEST(ReplayMerge, LostAnswersAreDecidedByTheTransactionsId) {
   for (const bool done : {true, false}) {
     for (const bool restarts : {true, false}) {
