@@ -98,6 +98,12 @@ TEST(ActingObjects, WhatOthersChangedOfThatIsAConflict) {
   rewritten.rows.rewritten = {"app.t"};
   EXPECT_EQ(acting("g", "SELECT touch()", rewritten), found);
   UsedNames touch;
+  touch.Add("SELECT touch()", false);
+  EXPECT_EQ(
+      FindActing({Theirs("function app.touch()", "g", "")}, false, Inserted("app.t"), {}, touch),
+      Dependences{});
+  const ObjectDifference dropped{"function app.touch()", ObjectChange::kBranchOnly, "g", "", "g"};
+  EXPECT_EQ(FindActing({dropped}, true, Inserted("app.t"), {}, touch), found);
   touch.Add("TABLE touch", false);
   EXPECT_EQ(FindActing({Theirs("table app.touch", "g", "h")}, false, Inserted("app.t"), {}, touch),
             Dependences{});

@@ -105,7 +105,10 @@ std::vector<Dependence> FindActing(const std::vector<ObjectDifference> &differen
       add(object, WrittenTable(written.rows, TableOf(object, " on "), false));
     if (refilled.count(object) > 0)
       add(object, WrittenTable(written.rows, TableOf(object, " of table "), true));
-    if (IsUsedByStatements(object) && written.any() && used.MayMean(NameOfObject(object)))
+    // Without what others dropped the migrations do not run.
+    const bool is_there = by_branch || !difference.parent.empty();
+    if (is_there && IsUsedByStatements(object) && written.any() &&
+        used.MayMean(NameOfObject(object)))
       acting.push_back({object, "what the migrations wrote"});
   }
   return acting;

@@ -96,7 +96,11 @@ std::vector<ObjectDifference> CompareThreeWays(const ObjectMap &base, const Obje
                               !OwnerOf(key, dropped_by_parent).empty()) ||
                              (found.change == ObjectChange::kParentOnly && Has(parent, key) &&
                               !OwnerOf(key, dropped_by_branch).empty());
-    if (loses_owner) found.change = ObjectChange::kConflict;
+    // Both dropped the part, and one of them with its whole: the other meant to keep that.
+    const bool both_dropped = found.change == ObjectChange::kIdentical && !Has(branch, key);
+    const bool one_dropped_whole = both_dropped && OwnerOf(key, dropped_by_branch).empty() !=
+                                                       OwnerOf(key, dropped_by_parent).empty();
+    if (loses_owner || one_dropped_whole) found.change = ObjectChange::kConflict;
     differences.push_back(std::move(found));
   }
   return differences;
