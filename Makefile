@@ -283,7 +283,6 @@ format:
 	@tools/deps lint
 	@tests/lint/format
 
-# For PGXN, of the last commit.
 # Debian packages, and what they do in a Debian that has nothing else.
 deb:
 	@tools/deps deb
@@ -292,7 +291,9 @@ deb:
 check-packages:
 	@tools/deps chroots
 	@tests/packages/run
+	@tests/packages/container
 
+# For PGXN, of the last commit.
 dist:
 	@mkdir -p build
 	git archive --format=zip --prefix=agent_branch-$(version)/ \
