@@ -13,12 +13,16 @@ def merge_of(system, name):
                        name)[0]
 
 
-@pytest.fixture
-def slow_restore(real):
+def delay_restores(real):
     """Neon takes its time to begin a restore: long enough for others to write meanwhile."""
-    real.register(undo_window="1 hour")
     real.emulator.add_fault({"match": {"method": "POST", "path": "/restore$"},
                              "do": "delay_ms", "ms": 2500})
+
+
+@pytest.fixture
+def slow_restore(real):
+    real.register(undo_window="1 hour")
+    delay_restores(real)
     yield real
     real.emulator.clear_faults()
 
@@ -45,16 +49,35 @@ def test_a_restore_that_took_nothing_with_it_says_so(real):
     assert real.session(name)["error"] is None
 
 
+def placed_meanwhile(real):
+    """(session, table) of a merge by restore, while which somebody made the table.
+
+    Where Neon did not take the request after all (it has work of its own in the project: 423), what
+    was written is seen before the next one: the merge is refused, and all is there. Played again.
+    """
+    for _ in range(5):
+        name, table = unique("s"), unique("placed")
+        real.ready(name)
+        parent = real.uri(name, "parent")
+        real.migrate(name, f"CREATE TABLE {unique('work')} ()")
+        real.emulator.forget_requests()
+
+        def write(parent=parent, table=table):  # no lock can keep a table that is not there yet
+            query(parent, f"CREATE TABLE {table} AS SELECT 1 AS id")
+        if while_it_restores(real, name, write) == "merged":
+            return name, table
+        done = [call for call in real.calls("POST", "/restore") if call["status"] < 300]
+        assert not done, (real.session(name)["error"], done)
+        assert query(parent, f"SELECT id FROM {table}") == [(1,)]
+        real.discard(name)
+        real.emulator.clear_faults()
+        delay_restores(real)
+    raise AssertionError("Neon takes no restore")
+
+
 def test_what_was_written_meanwhile_is_told_and_can_be_brought_back(slow_restore):
     real = slow_restore
-    name, table = unique("s"), unique("placed")
-    real.ready(name)
-    parent = real.uri(name, "parent")
-    real.migrate(name, f"CREATE TABLE {unique('work')} ()")
-
-    def write():  # no lock can keep a table that is not there yet
-        query(parent, f"CREATE TABLE {table} AS SELECT 1 AS id")
-    assert while_it_restores(real, name, write) == "merged"
+    name, table = placed_meanwhile(real)
     merge = merge_of(real, name)
     assert merge["checked"]["same"] is False
     assert any(table in one for one in merge["checked"]["written_meanwhile"]), merge["checked"]
@@ -112,9 +135,11 @@ def test_whoever_writes_while_it_restores_gets_an_error_or_keeps_his_row(slow_re
         for number in range(3):
             threads.append(threading.Thread(target=insert, args=(number,)))
             threads[-1].start()
-    assert while_it_restores(real, name, write) == "merged"
+    state = while_it_restores(real, name, write)
     for thread in threads:
         thread.join(30)
+    if state == "conflict":  # Neon did not take the request: see placed_meanwhile()
+        real.discard(name)
     look = unique("look")
     real.ready(look)
     there = {number for (number,) in query(real.uri(look, "parent"), f"SELECT id FROM {table}")}
