@@ -136,7 +136,7 @@ std::optional<CatalogVersion> ReadCatalogVersion(const std::vector<std::string> 
     if (!age) return {};
     youngest = std::min(youngest, *age);
   }
-  return CatalogVersion{Md5(text), std::to_string(*next - youngest)};
+  return CatalogVersion{ShortDigest(text), std::to_string(*next - youngest)};
 }
 
 }  // namespace agent_branch

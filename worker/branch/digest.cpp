@@ -4,13 +4,16 @@
 
 namespace agent_branch {
 
-std::string Md5(std::string_view text) {
+std::string ShortDigest(std::string_view text) {
+  constexpr unsigned int kBytes = 16;
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned int size = 0;
-  if (EVP_Digest(text.data(), text.size(), digest, &size, EVP_md5(), nullptr) != 1) return {};
+  if (EVP_Digest(text.data(), text.size(), digest, &size, EVP_sha256(), nullptr) != 1 ||
+      size < kBytes)
+    return {};
   constexpr char kDigits[] = "0123456789abcdef";
   std::string hexadecimal;
-  for (unsigned int n = 0; n < size; ++n)
+  for (unsigned int n = 0; n < kBytes; ++n)
     hexadecimal.append({kDigits[digest[n] >> 4], kDigits[digest[n] & 15]});
   return hexadecimal;
 }

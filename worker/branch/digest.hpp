@@ -1,4 +1,4 @@
-// PostgreSQL's md5(), for what is put together here of what a server has said.
+// A digest of what is put together here of what a server has said.
 #pragma once
 
 #include <string>
@@ -6,8 +6,8 @@
 
 namespace agent_branch {
 
-// 32 hexadecimal digits; it tells texts apart, and proves nothing to somebody who means harm. Empty
-// where the library refuses it, as one does that is limited to FIPS 140.
-std::string Md5(std::string_view text);
+// The first 32 hexadecimal digits of SHA-256, which every library has, those that are limited to
+// FIPS 140 included. It tells texts apart. Empty where the library fails.
+std::string ShortDigest(std::string_view text);
 
 }  // namespace agent_branch

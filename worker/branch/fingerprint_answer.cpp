@@ -13,14 +13,14 @@ namespace {
 void Add(ObjectMap *objects, const std::string &key, const std::string &hash) {
   const auto [at, is_new] = objects->emplace(key, hash);
   // No two statements describe what has one name; if they do, none of the two is lost.
-  if (!is_new) at->second = Md5(std::min(at->second, hash) + std::max(at->second, hash));
+  if (!is_new) at->second = ShortDigest(std::min(at->second, hash) + std::max(at->second, hash));
 }
 
 }  // namespace
 
 std::optional<FingerprintAnswer> ReadFingerprint(const std::vector<std::string> &pages) {
   ObjectMap objects;
-  Add(&objects, std::string(kFingerprintFormatKey), Md5(kFingerprintFormat));
+  Add(&objects, std::string(kFingerprintFormatKey), ShortDigest(kFingerprintFormat));
   for (const std::string &page : pages) {
     Result<ObjectMap> some = ReadObjectMap(page);
     if (!some.ok()) return {};
@@ -37,7 +37,7 @@ std::optional<FingerprintAnswer> ReadFingerprint(const std::vector<std::string> 
     WriteMember(writer, key.c_str(), hash);
   }
   writer.EndObject();
-  return FingerprintAnswer{Md5(lines), std::string(buffer.GetString(), buffer.GetSize())};
+  return FingerprintAnswer{ShortDigest(lines), std::string(buffer.GetString(), buffer.GetSize())};
 }
 
 }  // namespace agent_branch
