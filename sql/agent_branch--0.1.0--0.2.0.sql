@@ -429,8 +429,6 @@ BEGIN
 	END IF;
 END
 $$;
-CREATE INDEX fixer_call_asked ON agent_branch.fixer_call (asked_at);
-
 COMMENT ON FUNCTION @extschema@.agent_branch_limit(regrole, jsonb, text) IS
 	'how much a role may have in each project that this grant of its is for: live_sessions, queued_sessions, branches_a_day, migration_bytes (of unfinished sessions), fixer_tokens_a_day (of questions and answers)';
 
@@ -704,6 +702,7 @@ CREATE INDEX session_owner ON agent_branch.session (owner, id);
 CREATE INDEX migration_failed ON agent_branch.migration (id) WHERE status = 'failed';
 CREATE INDEX merge_open ON agent_branch.merge (id) WHERE status IN ('queued', 'running');
 CREATE INDEX kept_branch_session ON agent_branch.kept_branch (session_id);
+CREATE INDEX fixer_call_asked ON agent_branch.fixer_call (asked_at);
 CREATE INDEX conflict_merge ON agent_branch.conflict (merge_id);
 CREATE INDEX step_project ON agent_branch.step (project_id);
 CREATE INDEX request_project ON agent_branch.request (project_id);

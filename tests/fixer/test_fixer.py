@@ -90,7 +90,7 @@ def test_tokens_are_limited_for_a_session(stage):
     assert stage.model.requests == []
 
 
-def test_tokens_are_limited_for_a_day_of_a_project(stage):
+def test_tokens_are_limited_for_a_day_of_a_project_and_of_a_role(stage):
     """What a call may come to counts as long as there is no answer; then what it came to."""
     stage.use("openai")
     stage.system.register(max_fixer_tokens_a_day=1)
@@ -99,6 +99,12 @@ def test_tokens_are_limited_for_a_day_of_a_project(stage):
     assert "the project has used up the fixer's tokens" in note(stage, session)
     assert stage.model.requests == []
     stage.system.register(max_fixer_tokens_a_day=10_000_000)
+    stage.system.rows("SELECT agent_branch_grant(current_user::regrole, 'user')")
+    stage.system.rows("SELECT agent_branch_limit(current_user::regrole, '{\"fixer_tokens_a_day\": 1}')")
+    session, state = stage.run(BROKEN)
+    assert (state, outcomes(stage, session)) == ("failed", ["over budget"])
+    assert "the role has used up the fixer's tokens" in note(stage, session)
+    stage.system.rows("SELECT agent_branch_revoke(current_user::regrole)")
     stage.model.play(GOOD)
     _, state = stage.run(BROKEN)
     assert state == "ready"

@@ -18,8 +18,8 @@ from merge_cases import Case, difference, look
 from system import System, query
 
 CASES = int(os.environ.get("AGENT_BRANCH_FUZZ_CASES", "12"))
-# Of `make check`: that of a trigger of theirs which fills a column of our rows, once merged falsely.
-# The long run chooses its own.
+# Of `make check`; the long run chooses its own. What a run found is held by a test of its own, since a
+# seed stands for another case when a kind of statement is added.
 SEED = int(os.environ.get("AGENT_BRANCH_FUZZ_SEED", "282801") or 0) or \
     random.SystemRandom().randint(1, 10 ** 6)
 AT_ONCE = 3

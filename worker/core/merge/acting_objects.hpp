@@ -19,7 +19,7 @@
 
 namespace agent_branch {
 
-// What one side's migrations wrote, and with which statements.
+// What one side's migrations wrote, by table, and with which statements. No more of `rows` counts.
 struct WrittenRows {
   ChangedRows rows;
   std::vector<std::string> texts;

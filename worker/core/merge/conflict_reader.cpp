@@ -99,13 +99,13 @@ Flow<> ConflictReader::AddDefinitions(Session &session, ObjectMap on_branch,
   }
 }
 
-Flow<Result<UsedNames>> ConflictReader::NamesUsed(Session &session, WrittenRows written,
+Flow<Result<UsedNames>> ConflictReader::NamesUsed(Session &session, const WrittenRows *written,
                                                   std::vector<std::string> read,
-                                                  ObjectMap on_parent) {
+                                                  const ObjectMap *on_parent) {
   // Functions that call functions: what lies deeper is not looked for.
   constexpr int kDeepest = 8;
   UsedNames names;
-  for (const std::string &text : written.texts)
+  for (const std::string &text : written->texts)
     names.Add(text, false);
   std::set<std::string> known(read.begin(), read.end());
   for (int depth = 0; depth < kDeepest && !read.empty(); ++depth) {
@@ -115,34 +115,32 @@ Flow<Result<UsedNames>> ConflictReader::NamesUsed(Session &session, WrittenRows 
     for (const auto &[object, text] : *definitions)
       names.Add(text, !IsWrittenBySomebody(object));
     read.clear();
-    for (std::string &object : UsedByName(names, on_parent))
+    for (std::string &object : UsedByName(names, *on_parent))
       if (known.insert(object).second) read.push_back(std::move(object));
   }
   co_return names;
 }
 
 Flow<Result<std::vector<Dependence>>> ConflictReader::Acting(
-    Session &session, std::vector<ObjectDifference> differences, bool by_branch,
-    WrittenRows written, std::set<std::string> refilled, ObjectMap on_parent) {
-  std::vector<std::string> read = UsedToRead(differences, by_branch, written, on_parent);
-  WrittenRows copy = written;
-  Result<UsedNames> used =
-      co_await NamesUsed(session, std::move(copy), std::move(read), std::move(on_parent));
+    Session &session, const std::vector<ObjectDifference> *differences, bool by_branch,
+    const WrittenRows *written, const std::set<std::string> *refilled, const ObjectMap *on_parent) {
+  std::vector<std::string> read = UsedToRead(*differences, by_branch, *written, *on_parent);
+  Result<UsedNames> used = co_await NamesUsed(session, written, std::move(read), on_parent);
   if (!used.ok()) co_return used.status();
-  co_return FindActing(differences, by_branch, written, refilled, *used);
+  co_return FindActing(*differences, by_branch, *written, *refilled, *used);
 }
 
 Flow<Result<std::optional<MergeRefusal>>> ConflictReader::WeighDependences(
     Session &session, std::vector<ObjectDifference> differences, WrittenRows ours,
-    std::vector<WrittenRows> theirs, ObjectMap on_parent) {
+    WrittenRows theirs, ObjectMap on_parent) {
   const std::vector<std::string> columns = ChangedColumns(differences);
   std::vector<std::string> asked = columns;
-  Result<ObjectMap> parents = co_await Definitions(session, true, std::move(asked));
-  if (!parents.ok()) co_return parents.status();
+  Result<ObjectMap> parent_columns = co_await Definitions(session, true, std::move(asked));
+  if (!parent_columns.ok()) co_return parent_columns.status();
   asked = columns;
-  Result<ObjectMap> branchs = co_await Definitions(session, false, std::move(asked));
-  if (!branchs.ok()) co_return branchs.status();
-  const std::set<std::string> retyped = FindRetyped(columns, *branchs, *parents);
+  Result<ObjectMap> branch_columns = co_await Definitions(session, false, std::move(asked));
+  if (!branch_columns.ok()) co_return branch_columns.status();
+  const std::set<std::string> retyped = FindRetyped(columns, *branch_columns, *parent_columns);
   asked = MayDepend(differences, true, retyped);
   Result<ObjectMap> branch = co_await Definitions(session, false, std::move(asked));
   if (!branch.ok()) co_return branch.status();
@@ -155,12 +153,9 @@ Flow<Result<std::optional<MergeRefusal>>> ConflictReader::WeighDependences(
     co_return std::optional<MergeRefusal>(
         Refuse("what one side made uses what the other side changed", " uses ", std::move(uses)));
   }
-  const std::set<std::string> refilled = FindRefilled(columns, *branchs, *parents);
-  std::vector<ObjectDifference> changed = differences;
-  std::set<std::string> filled = refilled;
-  ObjectMap objects = on_parent;
-  Result<std::vector<Dependence>> acting = co_await Acting(
-      session, std::move(changed), false, std::move(ours), std::move(filled), std::move(objects));
+  const std::set<std::string> refilled = FindRefilled(columns, *branch_columns, *parent_columns);
+  Result<std::vector<Dependence>> acting =
+      co_await Acting(session, &differences, false, &ours, &refilled, &on_parent);
   if (!acting.ok()) co_return acting.status();
   std::vector<ConflictRow> acts = RowsOf(differences, *acting);
   if (!acts.empty()) {
@@ -168,15 +163,10 @@ Flow<Result<std::optional<MergeRefusal>>> ConflictReader::WeighDependences(
         Refuse("what others changed acts on rows that the migrations wrote without it", " acts on ",
                std::move(acts)));
   }
-  for (WrittenRows &earlier : theirs) {
-    changed = differences;
-    filled = refilled;
-    objects = on_parent;
-    acting = co_await Acting(session, std::move(changed), true, std::move(earlier),
-                             std::move(filled), std::move(objects));
-    if (!acting.ok()) co_return acting.status();
-    acts = RowsOf(differences, *acting);
-    if (acts.empty()) continue;
+  acting = co_await Acting(session, &differences, true, &theirs, &refilled, &on_parent);
+  if (!acting.ok()) co_return acting.status();
+  acts = RowsOf(differences, *acting);
+  if (!acts.empty()) {
     co_return std::optional<MergeRefusal>(
         Refuse("what the session changed acts on rows that an earlier merge wrote without it",
                " acts on ", std::move(acts)));

@@ -30,18 +30,20 @@ class ConflictReader {
   // cannot be read now: nothing is known then.
   Flow<Result<std::optional<MergeRefusal>>> WeighDependences(
       Session &session, std::vector<ObjectDifference> differences, WrittenRows ours,
-      std::vector<WrittenRows> theirs, ObjectMap on_parent);
+      WrittenRows theirs, ObjectMap on_parent);
 
  private:
   Flow<Result<ObjectMap>> Definitions(Session &session, bool of_parent,
                                       std::vector<std::string> objects);
-  // The names in the texts, and in the definitions that these lead to, beginning with `read`.
-  Flow<Result<UsedNames>> NamesUsed(Session &session, WrittenRows written,
-                                    std::vector<std::string> read, ObjectMap on_parent);
+  // The names in the texts, and in the definitions that these lead to, beginning with `read`. What
+  // is pointed to outlives the flow.
+  Flow<Result<UsedNames>> NamesUsed(Session &session, const WrittenRows *written,
+                                    std::vector<std::string> read, const ObjectMap *on_parent);
   Flow<Result<std::vector<Dependence>>> Acting(Session &session,
-                                               std::vector<ObjectDifference> differences,
-                                               bool by_branch, WrittenRows written,
-                                               std::set<std::string> refilled, ObjectMap on_parent);
+                                               const std::vector<ObjectDifference> *differences,
+                                               bool by_branch, const WrittenRows *written,
+                                               const std::set<std::string> *refilled,
+                                               const ObjectMap *on_parent);
 
   SessionContext *context_;
 };

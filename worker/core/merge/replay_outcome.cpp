@@ -99,7 +99,10 @@ Flow<StrategyEnd> ReplayMerge::OnRejected(Session &session, Plan plan, BranchEve
     const milliseconds delay = context_->Backoff(kLockBackoff, WorkOf(session).lock_timeouts);
     context_->ShowTrouble(session,
                           Status::Error(error.sqlstate, error.message, detail, error.hint));
-    co_await context_->Pause(session, delay, "a lock on the parent, to be asked for again");
+    co_await context_->Pause(session, delay,
+                             error.sqlstate == kNoLock
+                                 ? "a lock on the parent, to be asked for again"
+                                 : "others' changes of the parent, to run the migrations again");
     co_return StrategyEnd();
   }
   ReplayScript failed;

@@ -40,11 +40,16 @@ std::vector<ConflictRow> ConflictsOf(const std::vector<ObjectDifference> &differ
   return rows;
 }
 
-WrittenRows WrittenBy(const RecordedWork &work) {
-  WrittenRows written{work.rows, {}};
+void AddWritten(const RecordedWork &work, WrittenRows *written) {
+  for (const auto &[table, counts] : work.rows.tables) {
+    RowCounts &sum = written->rows.tables[table];
+    sum.inserted += counts.inserted;
+    sum.updated += counts.updated;
+    sum.deleted += counts.deleted;
+  }
+  written->rows.rewritten.insert(work.rows.rewritten.begin(), work.rows.rewritten.end());
   for (const RecordedMigration &migration : work.migrations)
-    written.texts.push_back(migration.script.sql);
-  return written;
+    written->texts.push_back(migration.script.sql);
 }
 
 }  // namespace
@@ -116,12 +121,13 @@ Flow<Result<std::optional<MergeRefusal>>> ReplayMerge::WeighDependences(
   Result<std::vector<RecordedWork>> found = co_await other_order_.FindOthers(session, plan);
   if (!found.ok()) co_return found.status();
   *others = std::move(*found);
-  std::vector<WrittenRows> theirs;
+  WrittenRows theirs;
   for (const RecordedWork &work : *others)
-    theirs.push_back(WrittenBy(work));
+    AddWritten(work, &theirs);
   std::vector<ObjectDifference> differences =
       CompareThreeWays(plan->base, plan->branch.objects, plan->parent.objects);
-  WrittenRows ours = WrittenBy(plan->recorded);
+  WrittenRows ours;
+  AddWritten(plan->recorded, &ours);
   ObjectMap on_parent = plan->parent.objects;
   ConflictReader conflicts(context_);
   Result<std::optional<MergeRefusal>> weighed = co_await conflicts.WeighDependences(
